@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace skua::test {
+
+/** The folder of test assets: $SKUA_ASSETS, else ../shared/assets beside the
+ *  checkout. Empty where it is absent. */
+std::filesystem::path assets();
+
+/** assets() / relative where that exists, else empty. */
+std::filesystem::path asset(const std::string& relative);
+
+/** A fresh empty folder that is removed with the object. */
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read_text(const std::filesystem::path& path);
+void write_text(const std::filesystem::path& path, const std::string& text);
+
+}  // namespace skua::test
+
+/** Skips the running test with the reason where an asset is absent. */
+#define SKUA_ASSET_OR_SKIP(variable, relative)                        \
+  const auto variable = skua::test::asset(relative);                  \
+  if (variable.empty()) GTEST_SKIP() << "no test asset " << (relative)
