@@ -1,0 +1,27 @@
+#pragma once
+
+#include "kernels/weight_matrix.h"
+
+namespace skua {
+
+/** x w^T.
+ *  x  [T, K], float32 on CPU, any float type on GPU
+ *  w  [N, K], contiguous
+ *  Returns [T, N] of x's type. On CPU a row of the result depends on its row
+ *  of x alone (T and the number of threads change no bit).
+ *  Throws InvalidInput if the shapes do not fit. */
+mx::array linear(const mx::array& x, const WeightMatrix& w);
+
+/** Rows of w, decoded.
+ *  ids  [T] int32
+ *  Returns [T, K] of type `dtype`. Throws InvalidInput for other ids' shape
+ *  or type; an id outside [0, N) throws at evaluation on CPU. */
+mx::array embedding(const mx::array& ids, const WeightMatrix& w,
+                    mx::Dtype dtype);
+
+/** The plain MLX forms of the two: specification and GPU path. */
+mx::array linear_fallback(const mx::array& x, const WeightMatrix& w);
+mx::array embedding_fallback(const mx::array& ids, const WeightMatrix& w,
+                             mx::Dtype dtype);
+
+}  // namespace skua

@@ -1,0 +1,87 @@
+#include "models/decoder.h"
+
+#include <mlx/mlx.h>
+
+#include <cmath>
+
+#include "skua/error.h"
+
+namespace skua {
+
+DecoderConfig decoder_config(const Config& config, double default_rope_base) {
+  DecoderConfig c;
+  c.vocab_size = config.size("vocab_size");
+  c.dim = config.size("hidden_size");
+  c.hidden_dim = config.size("intermediate_size");
+  c.norm_eps = static_cast<float>(config.number("rms_norm_eps"));
+  c.tied = config.flag_or("tie_word_embeddings", true);
+  const int n_layers = config.size("num_hidden_layers");
+  if (n_layers > 10000) {
+    throw InvalidInput(config.where(), "num_hidden_layers is " +
+                                           std::to_string(n_layers) +
+                                           ", expected at most 10000");
+  }
+  c.sliding.assign(static_cast<std::size_t>(n_layers), false);
+
+  AttentionConfig& a = c.attention;
+  a.dim = c.dim;
+  a.n_heads = config.size("num_attention_heads");
+  a.n_kv_heads = config.size_or("num_key_value_heads", a.n_heads);
+  if (a.n_heads % a.n_kv_heads != 0) {
+    throw InvalidInput(config.where(),
+                       "num_attention_heads " + std::to_string(a.n_heads) +
+                           " is no multiple of num_key_value_heads " +
+                           std::to_string(a.n_kv_heads));
+  }
+  a.head_dim = head_dim(config);
+  a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
+  a.norm_eps = c.norm_eps;
+  c.rope = rope_config(config, a.head_dim, default_rope_base);
+  return c;
+}
+
+bool is_decoder_leftover(const std::string& name, bool tied) {
+  return name.ends_with("rotary_emb.inv_freq") ||
+         (tied && name.starts_with("lm_head."));
+}
+
+Decoder::Block::Block(const Scope& w, const DecoderConfig& config, bool sliding)
+    : input_norm(w / "input_layernorm", config.dim, config.norm_eps),
+      attention(w / "self_attn",
+                [&] {
+                  AttentionConfig a = config.attention;
+                  if (!sliding) a.window = 0;
+                  return a;
+                }()),
+      mlp_norm(w / "post_attention_layernorm", config.dim, config.norm_eps),
+      mlp(w / "mlp", config.dim, config.hidden_dim, Gate::kSilu) {}
+
+Decoder::Decoder(const DecoderConfig& config, Scope w)
+    : vocab_size_(config.vocab_size),
+      embed_tokens_(w / "model" / "embed_tokens", config.vocab_size,
+                    config.dim),
+      norm_(w / "model" / "norm", config.dim, config.norm_eps),
+      rope_(config.rope) {
+  const Scope layers = w / "model" / "layers";
+  for (std::size_t i = 0; i < config.sliding.size(); ++i)
+    blocks_.emplace_back(layers / static_cast<int>(i), config,
+                         config.sliding[i]);
+  if (!config.tied)
+    lm_head_.emplace(w / "lm_head", config.dim, config.vocab_size);
+}
+
+mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
+                          Cache& cache) const {
+  const RotaryAngles angles = rope_.angles(batch);
+  mx::array x = embed_tokens_(ids);
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    const Block& block = blocks_[i];
+    x = mx::add(x, block.attention(block.input_norm(x), angles, batch,
+                                   cache.layer(static_cast<int>(i))));
+    x = mx::add(x, block.mlp(block.mlp_norm(x)));
+  }
+  x = norm_(output_rows(x, batch));
+  return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);
+}
+
+}  // namespace skua

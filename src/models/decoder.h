@@ -1,0 +1,63 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "models/model.h"
+#include "nn/attention.h"
+#include "nn/layers.h"
+#include "nn/rope.h"
+
+namespace skua {
+
+/** What distinguishes the models that share the Llama layout. */
+struct DecoderConfig {
+  int vocab_size = 0;
+  int dim = 0;
+  int hidden_dim = 0;
+  float norm_eps = 0;
+  bool tied = false;          // the head is the embedding
+  AttentionConfig attention;  // its window counts in `sliding` layers only
+  std::vector<bool> sliding;  // one for each layer
+  RopeConfig rope;
+};
+
+/** The fields that all of them spell alike.
+ *  Throws InvalidInput where one is missing or they contradict each other. */
+DecoderConfig decoder_config(const Config& config, double default_rope_base);
+
+/** True for tensors that no decoder needs: stored rotary frequencies, and the
+ *  head where it is tied. */
+bool is_decoder_leftover(const std::string& name, bool tied);
+
+/** Llama's layout: embedding, blocks of pre-normed attention and gated MLP
+ *  with residuals, final norm, head. */
+class Decoder final : public CausalLM {
+ public:
+  Decoder(const DecoderConfig& config, Scope w);
+
+  int n_layers() const override { return static_cast<int>(blocks_.size()); }
+  int vocab_size() const override { return vocab_size_; }
+
+ private:
+  struct Block {
+    Block(const Scope& w, const DecoderConfig& config, bool sliding);
+    RmsNorm input_norm;
+    Attention attention;
+    RmsNorm mlp_norm;
+    GatedMlp mlp;
+  };
+
+  mx::array logits(const mx::array& ids, const Batch& batch,
+                   Cache& cache) const override;
+
+  int vocab_size_;
+  Embedding embed_tokens_;
+  std::vector<Block> blocks_;
+  RmsNorm norm_;
+  std::optional<Linear> lm_head_;
+  Rope rope_;
+};
+
+}  // namespace skua

@@ -1,0 +1,151 @@
+// Gemma 3, text only. Reference: mlx-lm models/gemma3_text.py and gemma3.py.
+#include <mlx/mlx.h>
+
+#include <cmath>
+#include <vector>
+
+#include "models/decoder.h"
+#include "models/registry.h"
+#include "skua/error.h"
+
+namespace skua {
+namespace {
+
+constexpr auto kMinusOne = RmsNorm::Stored::kWeightMinusOne;
+
+struct GemmaConfig {
+  int vocab_size, dim, hidden_dim, n_layers, global_every;
+  float norm_eps;
+  AttentionConfig local, global;
+  RopeConfig local_rope, global_rope;
+};
+
+GemmaConfig gemma_config(const Config& config) {
+  GemmaConfig c;
+  c.vocab_size = config.size_or("vocab_size", 262144);
+  c.dim = config.size_or("hidden_size", 1152);
+  c.hidden_dim = config.size_or("intermediate_size", 6912);
+  c.n_layers = config.size_or("num_hidden_layers", 26);
+  c.global_every = config.size_or("sliding_window_pattern", 6);
+  c.norm_eps = static_cast<float>(config.number_or("rms_norm_eps", 1e-6));
+  AttentionConfig& a = c.global;
+  a.dim = c.dim;
+  a.n_heads = config.size_or("num_attention_heads", 4);
+  a.n_kv_heads = config.size_or("num_key_value_heads", 1);
+  if (a.n_heads % a.n_kv_heads != 0 || c.n_layers > 10000) {
+    throw InvalidInput(config.where(),
+                       "num_attention_heads is no multiple of "
+                       "num_key_value_heads, or there are too many layers");
+  }
+  a.head_dim = config.size_or("head_dim", 256);
+  a.scale = static_cast<float>(
+      1 / std::sqrt(config.number_or("query_pre_attn_scalar", 256)));
+  a.norm_eps = c.norm_eps;
+  a.norm_stored = kMinusOne;
+  c.local = a;
+  c.local.window = config.size_or("sliding_window", 512);
+  c.global_rope = rope_config(config, a.head_dim, 1000000);
+  c.local_rope.dims = a.head_dim;
+  c.local_rope.base = config.number_or("rope_local_base_freq", 10000);
+  return c;
+}
+
+struct GemmaBlock {
+  GemmaBlock(const Scope& w, const GemmaConfig& c, bool is_global)
+      : global(is_global),
+        input_norm(w / "input_layernorm", c.dim, c.norm_eps, kMinusOne),
+        attention(w / "self_attn", is_global ? c.global : c.local),
+        attention_norm(w / "post_attention_layernorm", c.dim, c.norm_eps,
+                       kMinusOne),
+        mlp_norm(w / "pre_feedforward_layernorm", c.dim, c.norm_eps, kMinusOne),
+        mlp(w / "mlp", c.dim, c.hidden_dim, Gate::kGeluTanh),
+        out_norm(w / "post_feedforward_layernorm", c.dim, c.norm_eps,
+                 kMinusOne) {}
+
+  mx::array operator()(const mx::array& x, const RotaryAngles& angles,
+                       const Batch& batch, LayerCache& cache) const {
+    const auto h = mx::add(
+        x, attention_norm(attention(input_norm(x), angles, batch, cache)));
+    return mx::add(h, out_norm(mlp(mlp_norm(h))));
+  }
+
+  bool global;
+  RmsNorm input_norm;
+  Attention attention;
+  RmsNorm attention_norm, mlp_norm;
+  GatedMlp mlp;
+  RmsNorm out_norm;
+};
+
+class Gemma3 final : public CausalLM {
+ public:
+  Gemma3(const GemmaConfig& c, const Scope& w)
+      : vocab_size_(c.vocab_size),
+        embed_tokens_(w / "model" / "embed_tokens", c.vocab_size, c.dim),
+        norm_(w / "model" / "norm", c.dim, c.norm_eps, kMinusOne),
+        local_rope_(c.local_rope),
+        global_rope_(c.global_rope),
+        // The checkpoint was trained with this factor in bfloat16.
+        scale_(mx::astype(
+            mx::array(std::sqrt(static_cast<float>(c.dim)), mx::bfloat16),
+            w.compute())) {
+    for (int i = 0; i < c.n_layers; ++i) {
+      const bool global = i % c.global_every == c.global_every - 1;
+      blocks_.emplace_back(w / "model" / "layers" / i, c, global);
+    }
+    if ((w / "lm_head").has("weight"))
+      lm_head_.emplace(w / "lm_head", c.dim, c.vocab_size);
+  }
+
+  int n_layers() const override { return static_cast<int>(blocks_.size()); }
+  int vocab_size() const override { return vocab_size_; }
+
+ private:
+  mx::array logits(const mx::array& ids, const Batch& batch,
+                   Cache& cache) const override {
+    const RotaryAngles local = local_rope_.angles(batch);
+    const RotaryAngles global = global_rope_.angles(batch);
+    mx::array x = mx::multiply(embed_tokens_(ids), scale_);
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      x = blocks_[i](x, blocks_[i].global ? global : local, batch,
+                     cache.layer(static_cast<int>(i)));
+    }
+    x = norm_(output_rows(x, batch));
+    return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);
+  }
+
+  int vocab_size_;
+  Embedding embed_tokens_;
+  std::vector<GemmaBlock> blocks_;
+  RmsNorm norm_;
+  std::optional<Linear> lm_head_;
+  Rope local_rope_, global_rope_;
+  mx::array scale_;
+};
+
+}  // namespace
+
+std::unique_ptr<CausalLM> build_gemma3_text(const Config& config,
+                                            Weights& weights) {
+  weights.ignore(
+      [](const std::string& name) { return is_decoder_leftover(name, false); });
+  return std::make_unique<Gemma3>(gemma_config(config), weights.root());
+}
+
+// The language part of the vision-language checkpoint.
+std::unique_ptr<CausalLM> build_gemma3(const Config& config, Weights& weights) {
+  const int vocab_size = config.size_or("vocab_size", 262208);
+  Config text = config.section("text_config").with("vocab_size", vocab_size);
+  if (!text.has("num_attention_heads"))
+    text = text.with("num_attention_heads", 8);
+  if (!text.has("num_key_value_heads"))
+    text = text.with("num_key_value_heads", 4);
+  weights.ignore([](const std::string& name) {
+    return name.starts_with("vision_tower.") ||
+           name.starts_with("multi_modal_projector.");
+  });
+  return std::make_unique<Gemma3>(gemma_config(text),
+                                  weights.root() / "language_model");
+}
+
+}  // namespace skua

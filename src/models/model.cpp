@@ -1,0 +1,33 @@
+#include "models/model.h"
+
+#include <mlx/mlx.h>
+
+#include "kernels/primitive.h"
+#include "skua/error.h"
+
+namespace skua {
+
+mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
+                            Cache& cache) const {
+  if (ids.shape() != mx::Shape{batch.n_rows()} || ids.dtype() != mx::int32) {
+    throw InvalidInput("forward",
+                       "ids are " + shape_text(ids.shape()) + ", expected [" +
+                           std::to_string(batch.n_rows()) + "] of type int32");
+  }
+  cache.check(batch);
+  const mx::array out = mx::astype(logits(ids, batch, cache), mx::float32);
+  cache.advance(batch);
+  return out;
+}
+
+mx::array output_rows(const mx::array& x, const Batch& batch) {
+  const auto n = static_cast<int>(batch.output_rows.size());
+  if (n == x.shape(0)) return x;
+  if (n == 1) {
+    const int row = batch.output_rows[0];
+    return mx::slice(x, {row, 0}, {row + 1, x.shape(1)});
+  }
+  return mx::take(x, mx::array(batch.output_rows.begin(), {n}, mx::int32), 0);
+}
+
+}  // namespace skua

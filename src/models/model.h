@@ -1,0 +1,56 @@
+#pragma once
+
+#include <mlx/array.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "models/config.h"
+#include "nn/batch.h"
+#include "nn/cache.h"
+#include "nn/weights.h"
+
+namespace skua {
+
+/** A model that predicts the next token; const once loaded. */
+class CausalLM {
+ public:
+  virtual ~CausalLM() = default;
+  CausalLM() = default;
+  CausalLM(const CausalLM&) = delete;
+  CausalLM& operator=(const CausalLM&) = delete;
+
+  /** One step: appends the batch's tokens to their sequences in the cache.
+   *  ids  [T] int32
+   *  Returns the logits [batch.output_rows.size(), vocab_size] in float32.
+   *  Throws InvalidInput if ids, batch and cache do not fit together; the
+   *  cache is then as it was. */
+  mx::array forward(const mx::array& ids, const Batch& batch,
+                    Cache& cache) const;
+
+  virtual int n_layers() const = 0;
+  virtual int vocab_size() const = 0;
+
+  Cache make_cache() const { return Cache(n_layers()); }
+
+ private:
+  virtual mx::array logits(const mx::array& ids, const Batch& batch,
+                           Cache& cache) const = 0;
+};
+
+/** The rows of x [T, D] whose logits the batch wants. */
+mx::array output_rows(const mx::array& x, const Batch& batch);
+
+/** How the models of an architecture are found and built. */
+struct Architecture {
+  std::string name;  // model_type in config.json
+  std::unique_ptr<CausalLM> (*build)(const Config&, Weights&);
+};
+
+/** The architecture called `model_type`.
+ *  Throws Unsupported that names those known. */
+const Architecture& find_architecture(const std::string& model_type,
+                                      const std::string& where);
+
+}  // namespace skua

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <vector>
+
+namespace skua {
+
+/** Rows of the flat token axis that continue one sequence. */
+struct Segment {
+  int sequence = 0;  // its number in the Cache
+  int first_row = 0;
+  int n_rows = 0;
+  int position = 0;  // of its first row in the sequence
+};
+
+/** One step: tokens [T] of any number of sequences side by side, without
+ *  padding, and the rows whose logits are wanted. */
+struct Batch {
+  std::vector<Segment> segments;
+  std::vector<int> output_rows;
+
+  int n_rows() const {
+    return segments.empty()
+               ? 0
+               : segments.back().first_row + segments.back().n_rows;
+  }
+
+  /** Appends n_rows tokens of a sequence that has `position` before them. */
+  void add(int sequence, int position, int n_rows) {
+    segments.push_back({sequence, this->n_rows(), n_rows, position});
+  }
+
+  /** Asks for the logits of the last row added. */
+  void want_last() { output_rows.push_back(n_rows() - 1); }
+};
+
+}  // namespace skua

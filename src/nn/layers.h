@@ -1,0 +1,62 @@
+#pragma once
+
+#include <optional>
+
+#include "kernels/elementwise.h"
+#include "nn/weights.h"
+
+namespace skua {
+
+/** x w^T + bias, with a bias where the checkpoint has one. */
+class Linear {
+ public:
+  /** Throws InvalidInput unless `weight` is [out, in]. */
+  Linear(const Scope& w, int in, int out);
+  /** x [T, in] -> [T, out] */
+  mx::array operator()(const mx::array& x) const;
+
+ private:
+  WeightMatrix weight_;
+  std::optional<mx::array> bias_;
+};
+
+/** Token embeddings, which also serve as the output head where it is tied. */
+class Embedding {
+ public:
+  Embedding(const Scope& w, int vocab_size, int dim);
+  /** ids [T] int32 -> [T, dim] */
+  mx::array operator()(const mx::array& ids) const;
+  /** x [T, dim] -> [T, vocab_size] */
+  mx::array as_linear(const mx::array& x) const;
+
+ private:
+  WeightMatrix weight_;
+  mx::Dtype compute_;
+};
+
+/** RMS norm over the last axis, its weight stored as w or as w - 1. */
+class RmsNorm {
+ public:
+  enum class Stored { kWeight, kWeightMinusOne };
+
+  RmsNorm(const Scope& w, int dim, float eps, Stored stored = Stored::kWeight);
+  mx::array operator()(const mx::array& x) const;
+
+ private:
+  mx::array weight_;
+  float eps_;
+};
+
+/** down(activation(gate(x)) * up(x)), the feed-forward part of Llama and its
+ *  kin. Source: arXiv 2002.05202. */
+class GatedMlp {
+ public:
+  GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation);
+  mx::array operator()(const mx::array& x) const;
+
+ private:
+  Linear gate_, up_, down_;
+  Gate activation_;
+};
+
+}  // namespace skua

@@ -1,0 +1,109 @@
+#include "nn/weights.h"
+
+#include <mlx/mlx.h>
+
+#include <vector>
+
+#include "kernels/primitive.h"
+#include "skua/error.h"
+
+namespace skua {
+
+void Weights::add(const std::string& name, mx::array tensor) {
+  if (!tensors_.emplace(name, std::move(tensor)).second)
+    throw InvalidInput(source_, "tensor " + name + " comes twice");
+}
+
+void Weights::set_quantization(const std::string& path,
+                               Quantization quantization) {
+  quantizations_.insert_or_assign(path, std::move(quantization));
+}
+
+const Quantization& Weights::quantization(const std::string& path) const {
+  auto found = quantizations_.find(path);
+  if (found == quantizations_.end()) found = quantizations_.find("");
+  if (found == quantizations_.end()) {
+    throw InvalidInput(source_, path +
+                                    " has scales, but the configuration says "
+                                    "nothing of a quantization");
+  }
+  return found->second;
+}
+
+mx::array Weights::take(const std::string& name) {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end())
+    throw InvalidInput(source_, "tensor " + name + " is missing");
+  mx::array tensor = std::move(found->second);
+  tensors_.erase(found);
+  return tensor;
+}
+
+void Weights::ignore(const std::function<bool(const std::string&)>& matches) {
+  std::erase_if(tensors_,
+                [&](const auto& entry) { return matches(entry.first); });
+}
+
+void Weights::check_all_taken() const {
+  if (tensors_.empty()) return;
+  std::string names;
+  std::size_t n_named = 0;
+  for (const auto& [name, tensor] : tensors_) {
+    if (n_named == 5) {
+      names += " and " + std::to_string(tensors_.size() - n_named) + " more";
+      break;
+    }
+    names += (n_named++ != 0 ? ", " : "") + name;
+  }
+  throw InvalidInput(source_,
+                     "holds tensors that the model does not use: " + names);
+}
+
+Scope Weights::root() {
+  return Scope(*this, "");
+}
+
+Scope Scope::operator/(const std::string& name) const {
+  return Scope(*weights_, path_.empty() ? name : path_ + "." + name);
+}
+
+bool Scope::has(const std::string& name) const {
+  return weights_->has((*this / name).path());
+}
+
+mx::array Scope::take(const std::string& name) const {
+  return weights_->take((*this / name).path());
+}
+
+mx::array Scope::take_vector(const std::string& name, int size) const {
+  const mx::array tensor = take(name);
+  if (tensor.shape() != mx::Shape{size}) {
+    throw InvalidInput((*this / name).where(),
+                       "shape is " + shape_text(tensor.shape()) +
+                           ", expected [" + std::to_string(size) + "]");
+  }
+  return mx::astype(tensor, compute());
+}
+
+WeightMatrix Scope::take_matrix(int rows, int cols) const {
+  WeightMatrix w{take("weight"), std::nullopt, std::nullopt, {}};
+  if (has("scales")) {
+    w.quantization = weights_->quantization(path_);
+    w.scales = take("scales");
+    if (has("biases")) w.biases = take("biases");
+  }
+  w.check(where(), rows, cols);
+  if (runs_on_cpu()) return w;
+  if (!w.quantised() || !is_mlx_layout(w)) {
+    return {
+        mx::astype(dequantize(w), compute()), std::nullopt, std::nullopt, {}};
+  }
+  // One type throughout, or MLX would widen the activations.
+  if (w.biases) {
+    w.scales = mx::astype(*w.scales, compute());
+    w.biases = mx::astype(*w.biases, compute());
+  }
+  return w;
+}
+
+}  // namespace skua

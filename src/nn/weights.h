@@ -1,0 +1,82 @@
+#pragma once
+
+#include <mlx/array.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "kernels/weight_matrix.h"
+
+namespace skua {
+
+class Scope;
+
+/** The named tensors of one checkpoint and how they are quantised. Lives
+ *  while a model is built from it; every tensor is taken exactly once. */
+class Weights {
+ public:
+  /** source   file or folder, for errors
+   *  compute  type that activations have, and norms and biases are cast to */
+  Weights(std::string source, mx::Dtype compute)
+      : source_(std::move(source)), compute_(compute) {}
+
+  /** Throws InvalidInput for a name that is there already. */
+  void add(const std::string& name, mx::array tensor);
+
+  /** Quantisation of the tensors under `path` ("" is that of all others). */
+  void set_quantization(const std::string& path, Quantization quantization);
+  /** Of the layer at `path`. Throws InvalidInput where none is known. */
+  const Quantization& quantization(const std::string& path) const;
+
+  bool has(const std::string& name) const { return tensors_.count(name) != 0; }
+  /** Removes and returns a tensor. Throws InvalidInput where it is missing,
+   *  naming it. */
+  mx::array take(const std::string& name);
+  /** Drops the tensors whose name `matches`. */
+  void ignore(const std::function<bool(const std::string&)>& matches);
+  /** Throws InvalidInput that names the tensors nobody took. */
+  void check_all_taken() const;
+
+  Scope root();
+  const std::string& source() const { return source_; }
+  mx::Dtype compute() const { return compute_; }
+
+ private:
+  std::string source_;
+  mx::Dtype compute_;
+  std::map<std::string, mx::array> tensors_;
+  std::map<std::string, Quantization> quantizations_;
+};
+
+/** A place in the tree of names, such as model.layers.0.self_attn. */
+class Scope {
+ public:
+  Scope(Weights& weights, std::string path)
+      : weights_(&weights), path_(std::move(path)) {}
+
+  Scope operator/(const std::string& name) const;
+  Scope operator/(int index) const { return *this / std::to_string(index); }
+
+  const std::string& path() const { return path_; }
+  /** "file: path", for errors. */
+  std::string where() const { return weights_->source() + ": " + path_; }
+  mx::Dtype compute() const { return weights_->compute(); }
+
+  bool has(const std::string& name) const;
+  mx::array take(const std::string& name) const;
+  /** A vector of `size` numbers, cast to the compute type.
+   *  Throws InvalidInput if it is missing or of another shape. */
+  mx::array take_vector(const std::string& name, int size) const;
+  /** The weight matrix [rows, cols] here, dense or quantised by presence of
+   *  `scales`. Throws InvalidInput, Unsupported. */
+  WeightMatrix take_matrix(int rows, int cols) const;
+
+ private:
+  Weights* weights_;
+  std::string path_;
+};
+
+}  // namespace skua
