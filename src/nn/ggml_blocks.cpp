@@ -97,23 +97,25 @@ void decode_plain(GgmlType type, std::span<const std::byte> data, float* out) {
   }
 }
 
+/** The half that equals `value`, which is no normal half; none where there is
+ *  no such half. */
+std::optional<std::uint16_t> exact_small_half(float value) {
+  const float steps = std::fabs(value) * 0x1p24f;  // of the subnormal halves
+  if (!(steps < 1024) || steps != std::floor(steps)) return std::nullopt;
+  const int sign = std::signbit(value) ? 0x8000 : 0;
+  return static_cast<std::uint16_t>(sign | static_cast<int>(steps));
+}
+
 /** The half that equals `value`; none where there is no such half. */
-std::optional<std::uint16_t> exact_half(float value) {
+inline std::optional<std::uint16_t> exact_half(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t sign = bits >> 16 & 0x8000;
   const std::uint32_t magnitude = bits & 0x7fffffff;
-  if (magnitude == 0) return static_cast<std::uint16_t>(sign);
-  const int exponent = static_cast<int>(magnitude >> 23) - 127;
-  if (exponent > 15 || exponent < -24) return std::nullopt;
-  // 10 bits of fraction, fewer below the smallest normal half.
-  const int n_dropped = exponent >= -14 ? 13 : -1 - exponent;
-  const std::uint32_t significand = (magnitude & 0x7fffff) | 0x800000;
-  if (significand & ((1u << n_dropped) - 1)) return std::nullopt;
-  const std::uint32_t kept = significand >> n_dropped;
-  const std::uint32_t half =
-      exponent >= -14 ? kept + (static_cast<std::uint32_t>(exponent + 14) << 10)
-                      : kept;
-  return static_cast<std::uint16_t>(sign | half);
+  constexpr std::uint32_t kSmallest = (127 - 14) << 23;
+  constexpr std::uint32_t kEnd = (127 + 16) << 23;
+  const bool is_normal = magnitude - kSmallest < kEnd - kSmallest;
+  if (!is_normal || (bits & 0x1fff) != 0) return exact_small_half(value);
+  const std::uint32_t half = (magnitude >> 13) - (112 << 10);
+  return static_cast<std::uint16_t>((bits >> 16 & 0x8000) | half);
 }
 
 // Joins the low kBits of eight bytes, lowest byte first.
