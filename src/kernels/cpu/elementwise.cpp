@@ -5,11 +5,14 @@
 
 #include "base/thread_pool.h"
 
+// clang-format off: foreach_target comes before all that it repeats.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/elementwise.cpp"
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/foreach_target.h>
+
+#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace skua::cpu::HWY_NAMESPACE {

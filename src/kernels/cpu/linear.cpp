@@ -7,11 +7,13 @@
 #include "base/thread_pool.h"
 #include "skua/error.h"
 
+// clang-format off: foreach_target comes before all that it repeats.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear.cpp"
 #include <hwy/foreach_target.h>
 
 #include "kernels/cpu/decode-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace skua::cpu::HWY_NAMESPACE {

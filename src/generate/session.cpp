@@ -1,0 +1,85 @@
+#include "generate/session.h"
+
+#include <mlx/mlx.h>
+
+#include <algorithm>
+#include <string>
+
+#include "skua/error.h"
+
+namespace skua {
+
+Session::Session(const CausalLM& model, int context, int chunk)
+    : model_(&model),
+      context_(context),
+      chunk_(chunk),
+      cache_(model.make_cache()),
+      sequence_(cache_.add_sequence()) {
+  if (chunk < 1 || context < 0)
+    throw InvalidInput("session", "chunk and context are expected positive");
+}
+
+void Session::check(std::span<const std::int32_t> ids) const {
+  if (ids.empty()) throw InvalidInput("prompt", "there are no tokens to feed");
+  for (const std::int32_t id : ids) {
+    if (id < 0 || id >= model_->vocab_size()) {
+      throw InvalidInput(
+          "prompt", "token id is " + std::to_string(id) + ", expected 0 to " +
+                        std::to_string(model_->vocab_size() - 1));
+    }
+  }
+  if (context_ != 0 &&
+      ids.size() > static_cast<std::size_t>(context_) - tokens_.size()) {
+    throw InvalidInput("prompt",
+                       "has " + std::to_string(tokens_.size() + ids.size()) +
+                           " tokens, expected at most the context of " +
+                           std::to_string(context_));
+  }
+}
+
+mx::array Session::prefill(std::span<const std::int32_t> ids,
+                           const std::function<bool(int n_done)>& progress) {
+  check(ids);
+  std::optional<mx::array> logits;
+  std::size_t n_done = 0;
+  while (n_done < ids.size()) {
+    const auto rest = ids.subspan(n_done);
+    const auto piece = rest.first(std::min<std::size_t>(rest.size(), chunk_));
+    const auto n = static_cast<int>(piece.size());
+    n_done += piece.size();
+    const bool last = n_done == ids.size();
+    Batch batch;
+    batch.add(sequence_, static_cast<int>(tokens_.size()), n);
+    if (last || progress) batch.want_last();
+    logits = model_->forward(mx::array(piece.begin(), {n}, mx::int32), batch,
+                             cache_);
+    tokens_.insert(tokens_.end(), piece.begin(), piece.end());
+    // One chunk at a time is in memory.
+    if (!last) mx::eval(cache_.arrays());
+    if (progress && !progress(static_cast<int>(n_done))) break;
+  }
+  return mx::reshape(*logits, {model_->vocab_size()});
+}
+
+mx::array Session::extend_to(std::span<const std::int32_t> ids,
+                             const std::function<bool(int n_done)>& progress) {
+  const auto [mine, theirs] = std::ranges::mismatch(tokens_, ids);
+  auto common = static_cast<std::size_t>(mine - tokens_.begin());
+  if (common == ids.size() && common > 0) --common;
+  rewind(static_cast<int>(common));
+  return prefill(ids.subspan(common), progress);
+}
+
+void Session::rewind(int n_tokens) {
+  cache_.trim(sequence_, n_tokens);
+  tokens_.resize(static_cast<std::size_t>(n_tokens));
+}
+
+Session Session::fork() const {
+  Session copy(*this);
+  copy.sequence_ = copy.cache_.fork(sequence_);
+  copy.cache_.remove(sequence_);
+  return copy;
+}
+
+}  // namespace skua

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <mlx/array.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "models/model.h"
+
+namespace skua {
+
+/** One sequence and its cache: what is fed, what the cache holds, and the
+ *  logits of the last token. Calls may follow each other in any order.
+ *  To be used on the thread that owns MLX. */
+class Session {
+ public:
+  /** model    outlives the session
+   *  context  most tokens the sequence may have; 0 for no limit
+   *  chunk    tokens in one step of a prefill */
+  explicit Session(const CausalLM& model, int context = 0, int chunk = 512);
+  Session(Session&&) = default;
+  Session& operator=(Session&&) = default;
+
+  /** Appends ids and returns the logits after the last, [V] float32, not yet
+   *  evaluated. Called after each chunk, `progress` may return false to
+   *  stop: the tokens fed so far stay, and the logits are those after them.
+   *  Throws InvalidInput for no ids, an id outside the vocabulary, or more
+   *  than the context holds; nothing is fed then. */
+  mx::array prefill(std::span<const std::int32_t> ids,
+                    const std::function<bool(int n_done)>& progress = {});
+
+  /** prefill of one token. */
+  mx::array decode(std::int32_t id) { return prefill({&id, 1}); }
+
+  /** Makes the sequence `ids`, keeping what it has in common with them (at
+   *  least the last token is fed again). Returns the logits, as prefill. */
+  mx::array extend_to(std::span<const std::int32_t> ids,
+                      const std::function<bool(int n_done)>& progress = {});
+
+  /** Forgets all but the first n_tokens. Throws InvalidInput if there are
+   *  fewer. */
+  void rewind(int n_tokens);
+
+  /** An independent copy. */
+  Session fork() const;
+
+  const std::vector<std::int32_t>& tokens() const { return tokens_; }
+  int context() const { return context_; }
+  std::size_t n_cache_bytes() const { return cache_.n_bytes(); }
+
+ private:
+  Session(const Session&) = default;  // shares the cache: fork() parts it
+  void check(std::span<const std::int32_t> ids) const;
+
+  const CausalLM* model_;
+  int context_;
+  int chunk_;
+  Cache cache_;
+  int sequence_;
+  std::vector<std::int32_t> tokens_;  // all of them are in the cache
+};
+
+}  // namespace skua
