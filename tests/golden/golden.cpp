@@ -6,8 +6,10 @@
 
 namespace skua::test {
 
-std::unique_ptr<CausalLM> load_lm(const std::filesystem::path& folder) {
-  Checkpoint checkpoint = open_folder(folder, mx::float32);
+std::unique_ptr<CausalLM> load_lm(const std::filesystem::path& path) {
+  Checkpoint checkpoint = std::filesystem::is_directory(path)
+                              ? open_folder(path, mx::float32)
+                              : open_gguf(GgufFile(path), mx::float32, {});
   const Config& config = checkpoint.config;
   const auto& architecture =
       find_architecture(config.text("model_type"), config.where());

@@ -12,8 +12,9 @@ namespace skua::test {
 
 namespace mx = mlx::core;
 
-/** The model of a folder with config.json and safetensors, in float32. */
-std::unique_ptr<CausalLM> load_lm(const std::filesystem::path& folder);
+/** The model of a folder with config.json and safetensors or of a GGUF file,
+ *  in float32. */
+std::unique_ptr<CausalLM> load_lm(const std::filesystem::path& path);
 
 /** The numbers of a float32 array of any shape. */
 std::vector<float> to_host(mx::array a);
