@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Sets up, builds, runs every test; ends with 'N passed, N failed, N skipped'.
+# Options are those of tools/run_tests.py.
+set -euo pipefail
+cd "$(dirname "$0")"
+tools/setup.sh --test
+cmake --preset release > build/configure.log 2>&1 ||
+  { cat build/configure.log >&2; exit 1; }
+ninja -C build/release
+exec python3 tools/run_tests.py "$@"
