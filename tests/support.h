@@ -31,6 +31,6 @@ void write_text(const std::filesystem::path& path, const std::string& text);
 }  // namespace skua::test
 
 /** Skips the running test with the reason where an asset is absent. */
-#define SKUA_ASSET_OR_SKIP(variable, relative)                        \
-  const auto variable = skua::test::asset(relative);                  \
+#define SKUA_ASSET_OR_SKIP(variable, relative)       \
+  const auto variable = skua::test::asset(relative); \
   if (variable.empty()) GTEST_SKIP() << "no test asset " << (relative)
