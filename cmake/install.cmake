@@ -9,9 +9,9 @@ if(APPLE)
 endif()
 set(_mlx skua/mlx/lib)
 set_target_properties(skua PROPERTIES
-  INSTALL_RPATH ${SKUA_ORIGIN}/../lib/${_mlx})
+  INSTALL_RPATH "${SKUA_ORIGIN}/../lib/${_mlx};${SKUA_EXTRA_RPATH}")
 set_target_properties(skua_shared PROPERTIES
-  INSTALL_RPATH ${SKUA_ORIGIN}/${_mlx})
+  INSTALL_RPATH "${SKUA_ORIGIN}/${_mlx};${SKUA_EXTRA_RPATH}")
 
 install(TARGETS skua RUNTIME DESTINATION bin)
 install(TARGETS skua_shared LIBRARY DESTINATION lib)

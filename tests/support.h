@@ -12,6 +12,9 @@ std::filesystem::path assets();
 /** assets() / relative where that exists, else empty. */
 std::filesystem::path asset(const std::string& relative);
 
+/** A file of Skua's model cache (tools/get_model.py fills it), else empty. */
+std::filesystem::path cached_model(const std::string& file);
+
 /** A fresh empty folder that is removed with the object. */
 class TempDir {
  public:

@@ -1,7 +1,8 @@
 """The CUDA flavour: configures, compiles and links (needs no GPU)."""
 from suite import core
+from suite.build import build
 
-NAME = "cuda/configures_compiles_and_links"
+NAME = "cuda/build"
 
 
 def list_tests():
@@ -9,22 +10,10 @@ def list_tests():
 
 
 def run(context, asked):
+    """A cold build takes minutes: made when asked for, kept up later."""
     if not context.wants(NAME):
         return
-    nvcc = core.find_tool("nvcc")
-    if not nvcc:
-        context.report.skip(NAME, "no nvcc here")
+    if not asked and not (core.BUILD / "cuda/build.ninja").exists():
+        context.report.skip(NAME, "no build/cuda yet, --cuda makes it")
         return
-    folder = core.BUILD / "cuda"
-    if not asked and not (folder / "build.ninja").exists():
-        context.report.skip(NAME, "build/cuda is not there yet; ask by --cuda")
-        return
-    for command in (
-        ["cmake", "--preset", "cuda"],
-        ["ninja", "-C", folder, f"-j{core.JOBS}"],
-    ):
-        status, output = core.run(command, cwd=core.ROOT, timeout=1800)
-        if status != 0:
-            context.report.fail(NAME, core.last_lines(output, 60))
-            return
-    context.report.ok(NAME)
+    build(context, "cuda", [], "nvcc")

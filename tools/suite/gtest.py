@@ -64,19 +64,23 @@ def run_batch(context, prefix, program, names, limit_bytes):
         )
         try:
             cases = ElementTree.parse(result).getroot().iter("testcase")
-            read_cases(context, prefix, cases)
-            if status not in (0, 1):
-                context.report.fail(f"{prefix}/(end of program)", output)
+            failures = read_cases(context, prefix, cases)
+            # A leak report comes after the last test.
+            if status != 0 and not failures:
+                context.report.fail(f"{prefix}/(end)", output[-8000:])
         except (OSError, ElementTree.ParseError):
             read_crash(context, prefix, status, output)
 
 
 def read_cases(context, prefix, cases):
+    """Reports the cases; returns how many failed."""
+    count = 0
     for case in cases:
         name = f"{prefix}/{case.get('classname')}.{case.get('name')}"
         failures = [f.get("message") for f in case.findall("failure")]
         skipped = case.find("skipped")
         if failures:
+            count += 1
             context.report.fail(name, "\n".join(failures))
         elif skipped is not None:
             message = skipped.get("message", "")
@@ -85,14 +89,17 @@ def read_cases(context, prefix, cases):
             context.report.skip(name, reason.strip() or "no reason given")
         else:
             context.report.ok(name)
+    return count
 
 
 def read_crash(context, prefix, status, output):
     """The program ended early: what it printed says how far it came."""
     for name in re.findall(r"^\[       OK \] (\S+)", output, re.MULTILINE):
         context.report.ok(f"{prefix}/{name}")
+    # What a sanitizer says first is what counts.
+    output = output.partition("Shadow bytes around")[0]
     started = re.findall(r"^\[ RUN      \] (\S+)", output, re.MULTILINE)
     where = started[-1] if started else "(start)"
     context.report.fail(
-        f"{prefix}/{where}", f"exit status {status}\n{output[-8000:]}"
+        f"{prefix}/{where}", f"exit status {status}\n{core.last_lines(output, 60)}"
     )

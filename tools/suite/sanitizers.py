@@ -4,12 +4,16 @@ import concurrent.futures
 import shutil
 
 from suite import core, gtest
+from suite.build import build
 
 # The layers without MLX: they read the files and the text.
 ASAN_PROGRAMS = ("base", "text")
+CLANG = "clang++-19"
 FUZZ_SECONDS = 5
 FUZZ_LIMIT_MB = 1024
 OPTIONS = {
+    # llvm-symbolizer is found by the path alone.
+    "PATH": "/usr/lib/llvm-19/bin:" + core.os.environ.get("PATH", ""),
     "ASAN_OPTIONS": "max_allocation_size_mb=2048:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1",
@@ -26,39 +30,22 @@ def fuzz_targets():
     return sorted(p.stem for p in (core.ROOT / "fuzz").glob("*.cpp"))
 
 
-def build(context, preset, targets):
-    """Configures and builds; False with a failure or skip reported."""
-    name = f"{preset}/build"
-    if not core.find_tool("clang++-19"):
-        context.report.skip(name, "no clang++-19 here")
-        return False
-    deps = context.env.get("SKUA_DEPS_DIR")
-    more = [f"-DSKUA_DEPS_DIR={deps}"] if deps else []
-    folder = core.BUILD / preset
-    for command in (
-        ["cmake", "--preset", preset, *more],
-        ["ninja", "-C", folder, f"-j{core.JOBS}", *targets],
-    ):
-        status, output = core.run(command, cwd=core.ROOT, timeout=1800)
-        if status != 0:
-            context.report.fail(name, core.last_lines(output, 60))
-            return False
-    if context.wants(name):
-        context.report.ok(name)
-    return True
+def with_options(context):
+    env = {**context.env, **OPTIONS}
+    return core.Context(context.report, context.pattern, env)
 
 
 def run_asan(context):
     programs = unit_programs(ASAN_PROGRAMS)
     fuzz = fuzz_targets()
     targets = [f"test_{n}" for n in programs] + [f"fuzz_{n}" for n in fuzz]
-    if not build(context, "asan", targets):
+    if not build(context, "asan", targets, CLANG):
         return
-    context.env.update(OPTIONS)
+    checked = with_options(context)
     if context.may_want("asan"):
         for name in programs:
             program = core.BUILD / f"asan/bin/test_{name}"
-            gtest.run_program(context, f"asan/{name}", program)
+            gtest.run_program(checked, f"asan/{name}", program)
     with concurrent.futures.ThreadPoolExecutor(core.JOBS) as pool:
         done = [
             pool.submit(run_fuzz, context, name)
@@ -71,14 +58,10 @@ def run_asan(context):
 
 def seeds(name):
     """Folders of sample inputs: committed ones and the test assets."""
-    assets = context_assets()
-    folders = [core.ROOT / "fuzz/corpus" / name, assets / "hostile" / name]
+    assets = core.os.environ.get("SKUA_ASSETS", core.ROOT / "../shared/assets")
+    hostile = core.pathlib.Path(assets) / "hostile"
+    folders = [core.ROOT / "fuzz/corpus" / name, hostile / name]
     return [folder for folder in folders if folder.is_dir()]
-
-
-def context_assets():
-    set_by_user = core.os.environ.get("SKUA_ASSETS")
-    return core.pathlib.Path(set_by_user or core.ROOT / "../shared/assets")
 
 
 def run_fuzz(context, name):
@@ -105,11 +88,13 @@ def run_fuzz(context, name):
 
 def run_tsan(context):
     programs = unit_programs(("base",))
-    if not build(context, "tsan", [f"test_{n}" for n in programs]):
+    targets = [f"test_{n}" for n in programs]
+    if not build(context, "tsan", targets, CLANG):
         return
+    checked = with_options(context)
     for name in programs:
         program = core.BUILD / f"tsan/bin/test_{name}"
-        gtest.run_program(context, f"tsan/{name}", program, "Thread")
+        gtest.run_program(checked, f"tsan/{name}", program, "Thread")
 
 
 def run_limited(context):
