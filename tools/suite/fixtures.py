@@ -28,8 +28,8 @@ def make_venv():
         status, output = core.run(
             [
                 *(VENV / "bin/python", "-m", "pip", "install", "--quiet"),
-                *("--disable-pip-version-check", "--require-hashes"),
-                *("--only-binary", ":all:", "-r", file),
+                *("--disable-pip-version-check", "--no-deps"),
+                *("--require-hashes", "--only-binary", ":all:", "-r", file),
             ]
         )
         if status != 0:
@@ -39,7 +39,7 @@ def make_venv():
 
 
 def make_one(script, name):
-    """None, or what went wrong. Old fixtures of the same script stay."""
+    """None, or what went wrong. What the same script made before stays."""
     folder = core.BUILD / "fixtures" / name
     key = core.digest(script, *requirements())
     stamp = folder.with_suffix(".stamp")
