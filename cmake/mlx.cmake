@@ -49,3 +49,12 @@ find_package(MLX CONFIG REQUIRED
 get_target_property(_mlx_includes mlx INTERFACE_INCLUDE_DIRECTORIES)
 set_target_properties(mlx PROPERTIES
   INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${_mlx_includes}")
+if(SKUA_BACKEND STREQUAL cuda)
+  # The driver's libcuda.so.1 is absent where there is no GPU. The toolkit's
+  # libraries serve libmlx itself, for which only the old kind of run path
+  # of the program is searched.
+  set_property(TARGET mlx APPEND PROPERTY INTERFACE_LINK_OPTIONS
+    LINKER:--allow-shlib-undefined LINKER:--disable-new-dtags)
+  list(APPEND CMAKE_BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})
+  set(SKUA_EXTRA_RPATH ${CUDAToolkit_LIBRARY_DIR})
+endif()

@@ -22,6 +22,18 @@ fs::path asset(const std::string& relative) {
   return root / relative;
 }
 
+fs::path cached_model(const std::string& file) {
+  const char* skua = std::getenv("SKUA_HOME");
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const fs::path root = skua && *skua     ? fs::path(skua)
+                        : cache && *cache ? fs::path(cache) / "skua"
+                        : home            ? fs::path(home) / ".cache/skua"
+                                          : fs::path();
+  const fs::path path = root / "models" / file;
+  return fs::exists(path) ? path : fs::path();
+}
+
 TempDir::TempDir() {
   std::string name = (fs::temp_directory_path() / "skua-test-XXXXXX").string();
   if (!mkdtemp(name.data())) throw std::runtime_error("mkdtemp failed");

@@ -12,6 +12,9 @@ std::filesystem::path assets();
 /** assets() / relative where that exists, else empty. */
 std::filesystem::path asset(const std::string& relative);
 
+/** A file of Skua's model cache (tools/get_model.py fills it), else empty. */
+std::filesystem::path cached_model(const std::string& file);
+
 /** A fresh empty folder that is removed with the object. */
 class TempDir {
  public:
@@ -31,6 +34,6 @@ void write_text(const std::filesystem::path& path, const std::string& text);
 }  // namespace skua::test
 
 /** Skips the running test with the reason where an asset is absent. */
-#define SKUA_ASSET_OR_SKIP(variable, relative)                        \
-  const auto variable = skua::test::asset(relative);                  \
+#define SKUA_ASSET_OR_SKIP(variable, relative)       \
+  const auto variable = skua::test::asset(relative); \
   if (variable.empty()) GTEST_SKIP() << "no test asset " << (relative)

@@ -97,8 +97,7 @@ class Pool {
  public:
   Pool() {
     for (int i = 1; i < thread_count(); ++i)
-      workers_.emplace_back(
-          [this](std::stop_token stop) { run_worker(stop); });
+      workers_.emplace_back([this](std::stop_token stop) { run_worker(stop); });
   }
 
   ~Pool() {

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Sets up, builds, runs every test; ends with 'N passed, N failed, N skipped'.
+# Options are those of tools/run_tests.py.
+set -euo pipefail
+cd "$(dirname "$0")"
+tools/setup.sh --test
+cmake --preset release > build/configure.log 2>&1 ||
+  { cat build/configure.log >&2; exit 1; }
+ninja -C build/release
+# Without the network the tests that need a model are skipped, with a reason.
+python3 tools/get_model.py smollm2 gemma3-270m > /dev/null ||
+  echo "test: going on without the models" >&2
+exec python3 tools/run_tests.py "$@"

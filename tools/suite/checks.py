@@ -1,0 +1,141 @@
+"""Checks of the sources: layers, formatting, clang's warnings and tidy."""
+import concurrent.futures
+import json
+import re
+import shlex
+import sys
+
+from suite import core
+
+TIDY = "clang-tidy-19"
+FORMAT = "clang-format-19"
+
+
+def check_layers(context):
+    status, output = core.run([sys.executable, "tools/check_layers.py"],
+                              cwd=core.ROOT)
+    if status == 0:
+        context.report.ok("check/layers")
+    else:
+        context.report.fail("check/layers", output)
+
+
+def check_format(context):
+    if not core.find_tool(FORMAT):
+        context.report.skip("check/format", f"no {FORMAT} here")
+        return
+    files = core.tracked_files(".cpp", ".h", ".cu")
+    status, output = core.run(
+        [FORMAT, "--dry-run", "-Werror", *files], cwd=core.ROOT
+    )
+    if status == 0:
+        context.report.ok("check/format")
+    else:
+        places = re.findall(r"^(.+?):\d+:\d+: error", output, re.MULTILINE)
+        wrong = [core.pathlib.Path(path) for path in sorted(set(places))]
+        names = " ".join(str(path.relative_to(core.ROOT)) for path in wrong)
+        context.report.fail(
+            "check/format", f"run {FORMAT} -i {names}" if wrong else output
+        )
+
+
+def commands():
+    """Source file -> (object file, compiler arguments) of the release build."""
+    path = core.BUILD / "release/compile_commands.json"
+    entries = json.loads(path.read_text())
+    found = {}
+    for entry in entries:
+        source = core.pathlib.Path(entry["file"])
+        if source.is_relative_to(core.ROOT / "src"):
+            words = shlex.split(entry["command"])
+            output = words[words.index("-o") + 1]
+            found[source] = (output, clang_arguments(words[1:]))
+    return found
+
+
+def clang_arguments(compiler_words):
+    """Without compiler, output and precompiled header: every file must
+    compile with just what it includes."""
+    words = iter(compiler_words)
+    kept = []
+    for word in words:
+        if word in ("-o", "-include", "-c"):
+            next(words)
+        elif word.startswith("-") and word != "-Winvalid-pch":
+            kept.append(word)
+            if word == "-isystem":
+                kept.append(next(words))
+    return kept
+
+
+def headers_read():
+    """Object file -> the project's headers it was built from, by ninja."""
+    release = core.BUILD / "release"
+    _, output = core.run(["ninja", "-C", release, "-t", "deps"])
+    found, current = {}, None
+    for line in output.splitlines():
+        if line.startswith("    "):
+            path = (release / line.strip()).resolve()
+            if current is not None and path.is_relative_to(core.ROOT):
+                current.append(path)
+        elif "(VALID)" in line:
+            current = found.setdefault(line.split(":")[0], [])
+        else:
+            current = None
+    return found
+
+
+def tidy_one(context, source, arguments, headers):
+    name = f"check/tidy/{source.relative_to(core.ROOT)}"
+    cache = core.BUILD / "tidy"
+    key = core.digest(
+        core.ROOT / ".clang-tidy", " ".join(arguments), source, *(headers or [])
+    )
+    # Without a build it is not known what the source includes.
+    if headers is not None and (cache / key).exists():
+        context.report.ok(name)
+        return
+    status, output = core.run(
+        [TIDY, "--quiet", source, "--", *arguments], cwd=core.BUILD / "release"
+    )
+    if status == 0:
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / key).touch()
+        context.report.ok(name)
+    else:
+        context.report.fail(name, output[:8000])
+
+
+def check_tidy(context):
+    wanted = {
+        source: command
+        for source, command in sorted(commands().items())
+        if context.wants(f"check/tidy/{source.relative_to(core.ROOT)}")
+    }
+    if wanted and not core.find_tool(TIDY):
+        context.report.skip("check/tidy", f"no {TIDY} here")
+        return
+    headers = headers_read()
+    with concurrent.futures.ThreadPoolExecutor(core.JOBS) as pool:
+        done = [
+            pool.submit(
+                tidy_one, context, source, arguments, headers.get(output)
+            )
+            for source, (output, arguments) in wanted.items()
+        ]
+    for future in done:
+        future.result()
+
+
+def run(context):
+    if context.wants("check/layers"):
+        check_layers(context)
+    if context.wants("check/format"):
+        check_format(context)
+    if context.may_want("check"):
+        check_tidy(context)
+
+
+def list_tests():
+    tidy = [f"check/tidy/{s.relative_to(core.ROOT)}" for s in commands()]
+    return ["check/layers", "check/format", *sorted(tidy)]

@@ -1,0 +1,87 @@
+"""Fixtures made by reference programs: tools/make_NAME_fixtures.py, run in
+build/venv, fills build/fixtures/NAME, and SKUA_NAME_FIXTURES names it."""
+import shutil
+import sys
+
+from suite import core
+
+VENV = core.BUILD / "venv"
+
+
+def requirements():
+    """Pins of the reference programs (models are not among them)."""
+    files = (core.ROOT / "tools/requirements").glob("test-*.txt")
+    return sorted(f for f in files if f.name != "test-models.txt")
+
+
+def make_venv():
+    """None, or the reason why the reference programs are not to be had."""
+    key = core.digest(sys.version, *requirements())
+    stamp = VENV / "stamp"
+    if stamp.exists() and stamp.read_text() == key:
+        return None
+    shutil.rmtree(VENV, ignore_errors=True)
+    status, output = core.run([sys.executable, "-m", "venv", VENV])
+    if status != 0:
+        return f"no virtual environment: {core.last_lines(output, 1)}"
+    for file in requirements():
+        status, output = core.run(
+            [
+                *(VENV / "bin/python", "-m", "pip", "install", "--quiet"),
+                *("--disable-pip-version-check", "--no-deps"),
+                *("--require-hashes", "--only-binary", ":all:", "-r", file),
+            ]
+        )
+        if status != 0:
+            return f"pip install {file.name}: {core.last_lines(output, 1)}"
+    stamp.write_text(key)
+    return None
+
+
+def make_one(script, name):
+    """None, or what went wrong. What the same script made before stays."""
+    folder = core.BUILD / "fixtures" / name
+    key = core.digest(script, *requirements())
+    stamp = folder.with_suffix(".stamp")
+    if stamp.exists() and stamp.read_text() == key:
+        return None
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    status, output = core.run(
+        [VENV / "bin/python", script, folder], cwd=core.ROOT
+    )
+    if status != 0:
+        return output
+    stamp.write_text(key)
+    return None
+
+
+def scripts():
+    found = {}
+    for script in sorted((core.ROOT / "tools").glob("make_*_fixtures.py")):
+        name = script.stem.removeprefix("make_").removesuffix("_fixtures")
+        found[name] = script
+    return found
+
+
+def list_tests():
+    return [f"fixtures/{name}" for name in scripts()]
+
+
+def run(context):
+    """Makes all fixtures and puts their folders into the environment."""
+    if not scripts():
+        return
+    absent = make_venv()
+    for name, script in scripts().items():
+        if absent:
+            context.report.skip(f"fixtures/{name}", absent)
+            continue
+        wrong = make_one(script, name)
+        if wrong:
+            context.report.fail(f"fixtures/{name}", wrong)
+            continue
+        if context.wants(f"fixtures/{name}"):
+            context.report.ok(f"fixtures/{name}")
+        variable = f"SKUA_{name.upper()}_FIXTURES"
+        context.env[variable] = str(core.BUILD / "fixtures" / name)

@@ -1,0 +1,117 @@
+"""Sanitizer builds and what runs in them: unit tests of everything that
+reads bytes from outside, the thread pool, short runs of the fuzz targets."""
+import concurrent.futures
+import shutil
+
+from suite import core, gtest
+from suite.build import build
+
+# The layers without MLX: they read the files and the text.
+ASAN_PROGRAMS = ("base", "text")
+CLANG = "clang++-19"
+FUZZ_SECONDS = 5
+FUZZ_LIMIT_MB = 1024
+OPTIONS = {
+    # llvm-symbolizer is found by the path alone.
+    "PATH": "/usr/lib/llvm-19/bin:" + core.os.environ.get("PATH", ""),
+    "ASAN_OPTIONS": "max_allocation_size_mb=2048:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1",
+}
+
+
+def unit_programs(names):
+    """Those of the test programs that have sources."""
+    unit = core.ROOT / "tests/unit"
+    return [n for n in names if any((unit / n).glob("*.cpp"))]
+
+
+def fuzz_targets():
+    return sorted(p.stem for p in (core.ROOT / "fuzz").glob("*.cpp"))
+
+
+def with_options(context):
+    env = {**context.env, **OPTIONS}
+    return core.Context(context.report, context.pattern, env)
+
+
+def run_asan(context):
+    programs = unit_programs(ASAN_PROGRAMS)
+    fuzz = fuzz_targets()
+    targets = [f"test_{n}" for n in programs] + [f"fuzz_{n}" for n in fuzz]
+    if not build(context, "asan", targets, CLANG):
+        return
+    checked = with_options(context)
+    if context.may_want("asan"):
+        for name in programs:
+            program = core.BUILD / f"asan/bin/test_{name}"
+            gtest.run_program(checked, f"asan/{name}", program)
+    with concurrent.futures.ThreadPoolExecutor(core.JOBS) as pool:
+        done = [
+            pool.submit(run_fuzz, context, name)
+            for name in fuzz
+            if context.wants(f"fuzz/{name}")
+        ]
+    for future in done:
+        future.result()
+
+
+def seeds(name):
+    """Folders of sample inputs: committed ones and the test assets."""
+    assets = core.os.environ.get("SKUA_ASSETS", core.ROOT / "../shared/assets")
+    hostile = core.pathlib.Path(assets) / "hostile"
+    folders = [core.ROOT / "fuzz/corpus" / name, hostile / name]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def run_fuzz(context, name):
+    work = core.BUILD / "fuzz" / name
+    shutil.rmtree(work / "found", ignore_errors=True)
+    for folder in (work / "corpus", work / "found"):
+        folder.mkdir(parents=True, exist_ok=True)
+    status, output = core.run(
+        [
+            core.BUILD / f"asan/bin/fuzz_{name}",
+            f"-max_total_time={FUZZ_SECONDS}",
+            f"-rss_limit_mb={FUZZ_LIMIT_MB}",
+            *("-timeout=10", "-verbosity=0", "-seed=1", "-max_len=65536"),
+            f"-artifact_prefix={work}/found/",
+            *(work / "corpus", *seeds(name)),
+        ],
+        env=OPTIONS,
+    )
+    if status == 0:
+        context.report.ok(f"fuzz/{name}")
+    else:
+        context.report.fail(f"fuzz/{name}", core.last_lines(output, 60))
+
+
+def run_tsan(context):
+    programs = unit_programs(("base",))
+    targets = [f"test_{n}" for n in programs]
+    if not build(context, "tsan", targets, CLANG):
+        return
+    checked = with_options(context)
+    for name in programs:
+        program = core.BUILD / f"tsan/bin/test_{name}"
+        gtest.run_program(checked, f"tsan/{name}", program, "Thread")
+
+
+def run_limited(context):
+    """Hostile input again, without sanitizers, in 1 GiB of address space."""
+    for name in unit_programs(ASAN_PROGRAMS):
+        program = core.BUILD / f"release/bin/test_{name}"
+        gtest.run_program(
+            context, f"limited/{name}", program, "(?i)hostile", 1 << 30
+        )
+
+
+def list_tests():
+    names = ["asan/build", "tsan/build"]
+    names += [f"fuzz/{name}" for name in fuzz_targets()]
+    for preset, match in (("asan", ""), ("tsan", "Thread")):
+        for name in unit_programs(ASAN_PROGRAMS):
+            program = core.BUILD / f"{preset}/bin/test_{name}"
+            tests = gtest.list_tests(program) or []
+            names += [f"{preset}/{name}/{t}" for t in tests if match in t]
+    return names
