@@ -3,11 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -45,8 +45,8 @@ GgmlTypeInfo ggml_type_info(GgmlType type);
 struct GgufTensor {
   std::string name;
   GgmlType type;
-  std::vector<std::int64_t> shape;     // outermost dimension first
-  std::span<const std::byte> data;     // inside the mapping
+  std::vector<std::int64_t> shape;  // outermost dimension first
+  std::span<const std::byte> data;  // inside the mapping, 8-byte aligned
 };
 
 /** A metadata value. Numbers are widened; arrays keep their element kind.
@@ -58,12 +58,13 @@ using GgufValue =
                  std::vector<std::string_view>>;
 
 /** A GGUF file (version 2 or 3), mapped and checked: every count, length,
- *  offset and dimension lies inside the file before it is used.
+ *  offset and dimension lies inside the file before it is used. Keys and
+ *  tensors are unique, tensors share no byte and have whole blocks.
  *  Source: the GGUF description in ggml's docs/gguf.md. */
 class GgufFile {
  public:
   /** Throws NotFound, Error, InvalidInput (damaged; names file and field),
-   *  Unsupported (version, tensor type). */
+   *  Unsupported (version, tensor type, array of arrays). */
   explicit GgufFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_.path(); }
@@ -95,9 +96,12 @@ class GgufFile {
   std::vector<double> numbers(std::string_view key) const;
 
  private:
+  std::uint64_t read_alignment() const;
+
   MappedFile file_;
   std::vector<std::pair<std::string, GgufValue>> metadata_;
-  std::unordered_map<std::string, std::size_t> index_;
+  // Keys point into the mapping; a tree, as hashes of hostile keys collide.
+  std::map<std::string_view, std::size_t> index_;
   std::vector<GgufTensor> tensors_;
 };
 

@@ -15,9 +15,26 @@ namespace skua {
 
 /** Element types of the safetensors format. */
 enum class SafeDtype {
-  kBool, kU8, kI8, kU16, kI16, kU32, kI32, kU64, kI64,
-  kF16, kBF16, kF32, kF64, kC64,
-  kF8E4M3, kF8E5M2, kF8E8M0, kF4, kF6E2M3, kF6E3M2,
+  kBool,
+  kU8,
+  kI8,
+  kU16,
+  kI16,
+  kU32,
+  kI32,
+  kU64,
+  kI64,
+  kF16,
+  kBF16,
+  kF32,
+  kF64,
+  kC64,
+  kF8E4M3,
+  kF8E5M2,
+  kF8E8M0,
+  kF4,
+  kF6E2M3,
+  kF6E3M2,
 };
 
 /** The format's own spelling, e.g. "F8_E4M3". */
@@ -29,7 +46,7 @@ struct SafeTensor {
   std::string name;
   SafeDtype dtype;
   std::vector<std::int64_t> shape;
-  std::span<const std::byte> data;  // inside the mapping
+  std::span<const std::byte> data;  // inside the mapping, any alignment
 };
 
 /** One safetensors file, mapped and checked: header at most 100 MB, shapes,
@@ -42,6 +59,7 @@ class SafetensorsFile {
 
   const std::filesystem::path& path() const { return file_.path(); }
   const MappedFile& file() const { return file_; }
+  /** In the order of their data. */
   const std::vector<SafeTensor>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const {
     return metadata_;
@@ -53,10 +71,11 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-/** All files of a checkpoint folder: `model.safetensors`, or the shards that
+/** All files of a checkpoint folder: the shards that
  *  `model.safetensors.index.json` names (the index is authoritative: bare
- *  file names only, each tensor where the index says, none left over).
- *  Throws NotFound where there is neither. */
+ *  file names only, each tensor where the index says, none left over), else
+ *  `model.safetensors`. Throws NotFound where there is neither or a shard is
+ *  absent, InvalidInput where index and shards disagree. */
 std::vector<SafetensorsFile> open_checkpoint(
     const std::filesystem::path& folder);
 
