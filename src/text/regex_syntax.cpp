@@ -8,9 +8,11 @@ namespace skua {
 namespace {
 
 constexpr std::string_view kSpace = "\\p{Z}\\x{09}-\\x{0d}\\x{85}";
+// Circled and squared letters are in it, other numbers only up to U+00FF.
 constexpr std::string_view kWord =
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}"
-    "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}";
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+    "\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}"
+    "\\x{1f170}-\\x{1f189}";
 constexpr std::string_view kHex = "0-9A-Fa-f";
 
 // Names of \p{...} that are not scripts and that PCRE2 knows as they are.
