@@ -118,33 +118,25 @@ inline std::optional<std::uint16_t> exact_half(float value) {
   return static_cast<std::uint16_t>((bits >> 16 & 0x8000) | half);
 }
 
-// Joins the low kBits of eight bytes, lowest byte first.
+// Joins eight bytes that hold codes of kBits, lowest byte first.
 template <int kBits>
 std::uint64_t join_codes(std::uint64_t x) {
-  static_assert(kBits < 8);
-  constexpr std::uint64_t kOne = 1;
-  constexpr std::uint64_t kPairs =
-      0x0001000100010001 * ((kOne << 2 * kBits) - 1);
-  constexpr std::uint64_t kFours =
-      0x0000000100000001 * ((kOne << 4 * kBits) - 1);
-  constexpr std::uint64_t kEights = (kOne << 8 * kBits) - 1;
-  x = (x | x >> (8 - kBits)) & kPairs;
-  x = (x | x >> (16 - 2 * kBits)) & kFours;
-  return (x | x >> (32 - 4 * kBits)) & kEights;
+  constexpr std::uint64_t kEven8 = 0x00ff00ff00ff00ff;
+  constexpr std::uint64_t kEven16 = 0x0000ffff0000ffff;
+  constexpr std::uint64_t kEven32 = 0x00000000ffffffff;
+  x = (x & kEven8) | (x & ~kEven8) >> (8 - kBits);
+  x = (x & kEven16) | (x & ~kEven16) >> (16 - 2 * kBits);
+  return (x & kEven32) | (x & ~kEven32) >> (32 - 4 * kBits);
 }
 
 template <class Block>
 void pack_codes(const std::uint8_t* codes, std::byte* out) {
-  if constexpr (Block::kBits == 8) {
-    std::memcpy(out, codes, Block::kValues);
-  } else {
-    for (int i = 0; i < Block::kValues; i += 8) {
-      std::uint64_t eight;
-      std::memcpy(&eight, codes + i, sizeof eight);
-      eight = join_codes<Block::kBits>(eight);
-      std::memcpy(out, &eight, Block::kBits);
-      out += Block::kBits;
-    }
+  for (int i = 0; i < Block::kValues; i += 8) {
+    std::uint64_t eight;
+    std::memcpy(&eight, codes + i, sizeof eight);
+    eight = join_codes<Block::kBits>(eight);
+    std::memcpy(out, &eight, Block::kBits);
+    out += Block::kBits;
   }
 }
 

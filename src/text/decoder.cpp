@@ -1,0 +1,211 @@
+#include "text/decoder.h"
+
+#include <algorithm>
+
+#include "text/normalizer.h"
+#include "text/pre_tokenizer.h"
+#include "text/utf8.h"
+
+namespace skua {
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// The byte of `<0xNN>`, or -1. The reference also reads a sign ("+F").
+int byte_token(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>')
+    return -1;
+  const int high = token[3] == '+' ? 0 : hex_digit(token[3]);
+  const int low = hex_digit(token[4]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+// A token none of whose characters is outside the table; else its own bytes.
+std::string from_byte_level(std::string_view token) {
+  std::string bytes;
+  for (std::size_t at = 0; at < token.size();) {
+    const Utf8Char c = utf8_at(token, at);
+    const int byte = byte_level_byte(c.code);
+    if (byte < 0) return std::string(token);
+    bytes += static_cast<char>(byte);
+    at += c.n;
+  }
+  return bytes;
+}
+
+std::string strip(std::string_view text, const DecodeStrip& step) {
+  const std::size_t n = step.content.size();
+  for (std::size_t i = 0; i < step.start && text.starts_with(step.content); ++i)
+    text.remove_prefix(n);
+  for (std::size_t i = 0; i < step.stop && text.ends_with(step.content); ++i)
+    text.remove_suffix(n);
+  return std::string(text);
+}
+
+std::string from_metaspace(std::string_view token, const DecodeMetaspace& step,
+                           bool first) {
+  std::string out;
+  for (std::size_t at = 0; at < token.size();) {
+    const std::string_view rest = token.substr(at);
+    if (rest.starts_with(step.replacement)) {
+      if (!first || !step.drop_first) out += ' ';
+      at += step.replacement.size();
+    } else {
+      const std::size_t n = utf8_at(token, at).n;
+      out += rest.substr(0, n);
+      at += n;
+    }
+  }
+  return out;
+}
+
+template <typename T>
+const T* as(const Decoder::Step& step) {
+  return std::get_if<T>(&step);
+}
+
+// Whether a step on one fused string needs all of it before the first byte.
+bool needs_all(const Decoder::Step& step) {
+  if (const auto* strip = as<DecodeStrip>(step)) return strip->stop > 0;
+  return !as<DecodeFuse>(step) && !as<DecodeJoin>(step);
+}
+
+}  // namespace
+
+std::string Decoder::bytes_of(std::string_view piece) const {
+  std::string text(piece);
+  for (const Step& step : steps_) {
+    if (as<DecodeByteLevel>(step)) return from_byte_level(text);
+    if (as<DecodeByteFallback>(step)) {
+      const int byte = byte_token(text);
+      if (byte >= 0) return std::string(1, static_cast<char>(byte));
+    }
+    if (as<DecodeFuse>(step)) break;
+    if (const auto* replace = as<DecodeReplace>(step))
+      text = replace_matches(text, *replace->pattern, replace->text);
+    if (const auto* metaspace = as<DecodeMetaspace>(step))
+      text = from_metaspace(text, *metaspace, false);
+  }
+  return text;
+}
+
+DecoderStream::DecoderStream(const Decoder& decoder)
+    : decoder_(decoder), states_(decoder.steps().size()) {
+  bool fused = false;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    states_[i].fused = fused;
+    const auto& step = decoder.steps()[i];
+    fused = fused || as<DecodeByteLevel>(step) || as<DecodeFuse>(step) ||
+            as<DecodeJoin>(step);
+  }
+}
+
+void DecoderStream::push(std::string token, std::string& out) {
+  feed(0, std::move(token), out);
+}
+
+void DecoderStream::feed(std::size_t at, std::string token, std::string& out) {
+  if (at == states_.size()) {
+    out += token;
+    return;
+  }
+  State& state = states_[at];
+  const bool first = !state.any;
+  state.any = true;
+  const auto& step = decoder_.steps()[at];
+  if (state.fused && needs_all(step)) {
+    state.held += token;
+  } else if (as<DecodeByteLevel>(step)) {
+    state.held += from_byte_level(token);
+    std::string text;
+    drain_utf8(state.held, text, false);
+    feed(at + 1, std::move(text), out);
+  } else if (as<DecodeByteFallback>(step)) {
+    const int byte = byte_token(token);
+    if (byte >= 0) {
+      state.held += static_cast<char>(byte);
+      return;
+    }
+    flush_bytes(at, out);
+    feed(at + 1, std::move(token), out);
+  } else if (const auto* join = as<DecodeJoin>(step)) {
+    feed(at + 1, (first ? "" : join->separator) + token, out);
+  } else if (const auto* strip_step = as<DecodeStrip>(step)) {
+    if (state.fused)
+      strip_part(at, std::move(token), out);
+    else
+      feed(at + 1, strip(token, *strip_step), out);
+  } else if (const auto* replace = as<DecodeReplace>(step)) {
+    feed(at + 1, replace_matches(token, *replace->pattern, replace->text), out);
+  } else if (const auto* metaspace = as<DecodeMetaspace>(step)) {
+    feed(at + 1, from_metaspace(token, *metaspace, first), out);
+  } else {
+    feed(at + 1, std::move(token), out);
+  }
+}
+
+// A run of byte tokens is text as a whole or one U+FFFD per byte.
+void DecoderStream::flush_bytes(std::size_t at, std::string& out) {
+  std::string bytes = std::move(states_[at].held);
+  states_[at].held.clear();
+  if (bytes.empty()) return;
+  if (find_invalid_utf8(bytes) == std::string::npos) {
+    feed(at + 1, std::move(bytes), out);
+    return;
+  }
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    feed(at + 1, "\xef\xbf\xbd", out);
+}
+
+void DecoderStream::strip_part(std::size_t at, std::string token,
+                               std::string& out) {
+  const auto& step = std::get<DecodeStrip>(decoder_.steps()[at]);
+  std::size_t& n_done = states_[at].n_done;
+  std::string_view text = token;
+  while (n_done < step.start && text.starts_with(step.content)) {
+    text.remove_prefix(step.content.size());
+    ++n_done;
+  }
+  if (!text.empty()) n_done = step.start;
+  feed(at + 1, std::string(text), out);
+}
+
+void DecoderStream::finish(std::string& out) {
+  for (std::size_t at = 0; at < states_.size(); ++at) {
+    State& state = states_[at];
+    const auto& step = decoder_.steps()[at];
+    if (!state.any) continue;
+    std::string held = std::move(state.held);
+    state.held.clear();
+    if (as<DecodeByteFallback>(step)) {
+      const int byte = state.fused ? byte_token(held) : -1;
+      if (byte >= 0) held = static_cast<char>(byte);
+      if (!state.fused || byte >= 0) {
+        state.held = std::move(held);
+        flush_bytes(at, out);
+        continue;
+      }
+    } else if (as<DecodeByteLevel>(step)) {
+      std::string text;
+      if (state.fused) held = from_byte_level(held);
+      drain_utf8(held, text, true);
+      held = std::move(text);
+    } else if (!state.fused || !needs_all(step)) {
+      continue;
+    } else if (const auto* strip_step = as<DecodeStrip>(step)) {
+      held = strip(held, *strip_step);
+    } else if (const auto* replace = as<DecodeReplace>(step)) {
+      held = replace_matches(held, *replace->pattern, replace->text);
+    } else if (const auto* metaspace = as<DecodeMetaspace>(step)) {
+      held = from_metaspace(held, *metaspace, true);
+    }
+    feed(at + 1, std::move(held), out);
+  }
+}
+
+}  // namespace skua

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "text/regex.h"
+
+namespace skua {
+
+struct DecodeByteLevel {};
+struct DecodeByteFallback {};
+struct DecodeFuse {};
+struct DecodeJoin {
+  std::string separator;
+};
+struct DecodeStrip {
+  std::string content;  // one character
+  std::size_t start = 0, stop = 0;
+};
+struct DecodeReplace {
+  std::shared_ptr<const Regex> pattern;
+  std::string text;
+};
+struct DecodeMetaspace {
+  std::string replacement;
+  bool drop_first = true;  // none at the front of the first token
+};
+
+/** How tokens become text: steps that each turn a list of strings into
+ *  another. Source: huggingface/tokenizers, decoders/. */
+class Decoder {
+ public:
+  using Step =
+      std::variant<DecodeByteLevel, DecodeByteFallback, DecodeFuse, DecodeJoin,
+                   DecodeStrip, DecodeReplace, DecodeMetaspace>;
+
+  void add(Step step) { steps_.push_back(std::move(step)); }
+  const std::vector<Step>& steps() const { return steps_; }
+
+  /** The bytes that a piece of the vocabulary stands for inside a text. */
+  std::string bytes_of(std::string_view piece) const;
+
+ private:
+  std::vector<Step> steps_;
+};
+
+/** The state of decoding one stream of tokens; the decoder must outlive it. */
+class DecoderStream {
+ public:
+  explicit DecoderStream(const Decoder& decoder);
+
+  /** Takes one token; appends to `out` the text that no later token can
+   *  change. */
+  void push(std::string token, std::string& out);
+  /** Appends the rest. */
+  void finish(std::string& out);
+
+ private:
+  struct State {
+    bool fused = false;      // the step gets parts of one string
+    bool any = false;        // it got some
+    std::string held;        // bytes or text held back
+    std::size_t n_done = 0;  // characters stripped
+  };
+
+  void feed(std::size_t step, std::string token, std::string& out);
+  void flush_bytes(std::size_t step, std::string& out);
+  void strip_part(std::size_t step, std::string token, std::string& out);
+
+  const Decoder& decoder_;
+  std::vector<State> states_;
+};
+
+}  // namespace skua

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace skua {
+
+/** What a `tokenizer.ggml.pre` name means. */
+struct PreKind {
+  std::vector<std::string_view> patterns;  // each splits what the last left
+  bool ignore_merges = false;
+  bool add_bos = false;  // where the file does not say
+  bool nfc = false;
+};
+
+/** Null for a name that is not known. Source: the tokenizer.json files of
+ *  the models, by the names of ggml-org/llama.cpp, src/llama-vocab.cpp. */
+const PreKind* find_pre_kind(std::string_view name);
+
+}  // namespace skua

@@ -1,0 +1,130 @@
+#include "text/regex.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <algorithm>
+
+#include "skua/error.h"
+#include "text/utf8.h"
+
+namespace skua {
+namespace {
+
+const pcre2_code* code_of(const std::shared_ptr<const void>& code) {
+  return static_cast<const pcre2_code*>(code.get());
+}
+
+std::string message_of(int error) {
+  PCRE2_UCHAR text[256];
+  if (pcre2_get_error_message(error, text, sizeof text) < 0) return "error";
+  return reinterpret_cast<const char*>(text);
+}
+
+// What one search needs: results, limits and the stack of the compiled code.
+class Matcher {
+ public:
+  Matcher(const pcre2_code* code, std::size_t n_bytes)
+      : code_(code),
+        data_(pcre2_match_data_create_from_pattern(code, nullptr)),
+        context_(pcre2_match_context_create(nullptr)),
+        stack_(pcre2_jit_stack_create(32 << 10, 64 << 20, nullptr)) {
+    if (!data_ || !context_) throw std::bad_alloc();
+    const std::size_t limit = std::max<std::size_t>(10'000'000, n_bytes * 64);
+    pcre2_set_match_limit(
+        context_,
+        static_cast<std::uint32_t>(std::min<std::size_t>(limit, 0xffffffff)));
+    if (stack_) pcre2_jit_stack_assign(context_, nullptr, stack_);
+  }
+  ~Matcher() {
+    pcre2_match_data_free(data_);
+    pcre2_match_context_free(context_);
+    if (stack_) pcre2_jit_stack_free(stack_);
+  }
+  Matcher(const Matcher&) = delete;
+  Matcher& operator=(const Matcher&) = delete;
+
+  // Checking UTF-8 again at every match would be quadratic.
+  int search(std::string_view text, std::size_t from) {
+    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+    int found = pcre2_match(code_, subject, text.size(), from,
+                            PCRE2_NO_UTF_CHECK, data_, context_);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+      found = pcre2_match(code_, subject, text.size(), from,
+                          PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data_, context_);
+    return found;
+  }
+  TextRange range() const {
+    const PCRE2_SIZE* at = pcre2_get_ovector_pointer(data_);
+    return {at[0], at[1]};
+  }
+
+ private:
+  const pcre2_code* code_;
+  pcre2_match_data* data_;
+  pcre2_match_context* context_;
+  pcre2_jit_stack* stack_;
+};
+
+}  // namespace
+
+Regex::Regex(std::string_view pattern, const std::string& where)
+    : where_(where) {
+  compile(to_pcre2(pattern, where), false);
+}
+
+Regex Regex::literal(std::string_view text, const std::string& where) {
+  Regex regex;
+  regex.where_ = where;
+  regex.compile(text, true);
+  return regex;
+}
+
+void Regex::compile(std::string_view pattern, bool is_literal) {
+  int error = 0;
+  PCRE2_SIZE at = 0;
+  // Oniguruma's ^ and $ always match at lines.
+  const std::uint32_t options =
+      PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C |
+      (is_literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_MULTILINE);
+  pcre2_code* code = pcre2_compile(
+      reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+      is_literal ? options & ~PCRE2_NEVER_BACKSLASH_C : options, &error, &at,
+      nullptr);
+  if (!code)
+    throw InvalidInput(where_, "regular expression '" + std::string(pattern) +
+                                   "' fails at byte " + std::to_string(at) +
+                                   ": " + message_of(error));
+  code_.reset(code, [](const void* p) {
+    pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(p)));
+  });
+  // Where the machine has no JIT, matching is interpreted.
+  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+}
+
+std::vector<TextRange> Regex::find_all(std::string_view text) const {
+  std::vector<TextRange> ranges;
+  Matcher matcher(code_of(code_), text.size());
+  std::size_t from = 0, last_end = std::string_view::npos;
+  while (from <= text.size()) {
+    const int found = matcher.search(text, from);
+    if (found == PCRE2_ERROR_NOMATCH) break;
+    if (found < 0)
+      throw Error(where_, "regular expression gave up on a text of " +
+                              std::to_string(text.size()) +
+                              " bytes: " + message_of(found));
+    const TextRange range = matcher.range();
+    const bool empty = range.begin >= range.end;
+    if (!empty || range.begin != last_end) {
+      ranges.push_back({range.begin, std::max(range.begin, range.end)});
+      last_end = ranges.back().end;
+      from = last_end;
+      if (!empty) continue;
+    }
+    const std::size_t at = std::max(from, range.begin);
+    from = at + std::max<std::size_t>(1, utf8_at(text, at).n);
+  }
+  return ranges;
+}
+
+}  // namespace skua

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace skua {
+
+/** The pieces of a tokenizer's model, by id and by spelling. */
+class Vocabulary {
+ public:
+  /** Copies `pieces`, where the index is the id and a view without data is
+   *  an unused id. `where` names the source in errors. Throws InvalidInput
+   *  if a piece is there twice or is not UTF-8. */
+  Vocabulary(const std::vector<std::string_view>& pieces,
+             const std::string& where);
+
+  std::optional<std::int32_t> find(std::string_view piece) const;
+  bool has(std::int32_t id) const {
+    return id >= 0 && id < size() && used_[static_cast<std::size_t>(id)];
+  }
+  /** The spelling; empty for an id that is not used. */
+  std::string_view piece(std::int32_t id) const;
+  std::int32_t size() const { return static_cast<std::int32_t>(used_.size()); }
+  /** Bytes of the longest piece. */
+  std::size_t max_bytes() const { return max_bytes_; }
+
+ private:
+  std::size_t slot(std::string_view piece) const;
+
+  std::string bytes_;
+  std::vector<std::size_t> ends_;  // of piece i in bytes_
+  std::vector<bool> used_;
+  std::vector<std::int32_t> table_;  // open addressing, -1 is free
+  std::size_t max_bytes_ = 0;
+};
+
+}  // namespace skua
