@@ -28,7 +28,8 @@ std::vector<std::int32_t> greedy(const CausalLM& model,
 TEST(Stories260K, TheFolderMatchesTheFloat64Reference) {
   SKUA_ASSET_OR_SKIP(folder, "lm/stories260K");
   const auto model = test::load_lm(folder / "hf");
-  for (const Json& c : read_json(folder / "expected.json")["cases"]) {
+  const Json expected = read_json(folder / "expected.json");
+  for (const Json& c : expected["cases"]) {
     const auto prompt = c["prompt_ids"].get<std::vector<std::int32_t>>();
     const auto want = c["greedy_ids"].get<std::vector<std::int32_t>>();
     EXPECT_EQ(greedy(*model, prompt, want.size()), want) << c["prompt"];

@@ -45,31 +45,25 @@ inline void widen(const std::uint8_t* in, Float type, std::size_t n,
   }
   const Floats df;
   const std::size_t lanes = hn::Lanes(df);
-  std::uint16_t words[HWY_MAX_BYTES / sizeof(float)] = {};
-  for (std::size_t i = 0; i < n; i += lanes) {
-    const std::size_t count = std::min(lanes, n - i);
-    std::memcpy(words, in + 2 * i, 2 * count);
-    const Vector wide = widen_vector(words, type);
-    if (count == lanes) {
-      hn::StoreU(wide, df, out + i);
-    } else {
-      float rest[HWY_MAX_BYTES / sizeof(float)];
-      hn::StoreU(wide, df, rest);
-      std::copy_n(rest, count, out + i);
-    }
+  const auto* words = reinterpret_cast<const std::uint16_t*>(in);
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    hn::StoreU(widen_vector(words + i, type), df, out + i);
+  if (i < n) {
+    std::uint16_t rest[HWY_MAX_BYTES / sizeof(float)] = {};
+    float wide[HWY_MAX_BYTES / sizeof(float)];
+    std::copy(words + i, words + n, rest);
+    hn::StoreU(widen_vector(rest, type), df, wide);
+    std::copy_n(wide, n - i, out + i);
   }
 }
 
-// codes[0, n) = n little-endian fields of `bits` bits; n is a multiple of 8.
-inline void unpack(const std::uint8_t* in, int bits, std::size_t n,
-                   std::uint8_t* codes) {
-  if (bits == 8) {
-    std::memcpy(codes, in, n);
-    return;
-  }
+// codes[0, n) = n little-endian fields of kBits bits; n is a multiple of 8.
+template <int kBits>
+void unpack(const std::uint8_t* in, std::size_t n, std::uint8_t* codes) {
   std::size_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
-  if (bits == 4) {
+  if constexpr (kBits == 4) {
     const hn::CappedTag<std::uint8_t, 16> du8;
     const std::size_t lanes = hn::Lanes(du8);
     for (; i + 2 * lanes <= n; i += 2 * lanes) {
@@ -81,12 +75,28 @@ inline void unpack(const std::uint8_t* in, int bits, std::size_t n,
     }
   }
 #endif
-  const std::uint64_t mask = (1u << bits) - 1;
+  constexpr std::uint64_t kMask = (1u << kBits) - 1;
   for (; i < n; i += 8) {
     std::uint64_t word = 0;
-    std::memcpy(&word, in + i / 8 * bits, bits);
-    for (int j = 0; j < 8; ++j, word >>= bits)
-      codes[i + j] = static_cast<std::uint8_t>(word & mask);
+    std::memcpy(&word, in + i / 8 * kBits, kBits);
+    for (int j = 0; j < 8; ++j)
+      codes[i + j] = static_cast<std::uint8_t>(word >> (j * kBits) & kMask);
+  }
+}
+
+inline void unpack(int bits, const std::uint8_t* in, std::size_t n,
+                   std::uint8_t* codes) {
+  switch (bits) {
+    case 2:
+      return unpack<2>(in, n, codes);
+    case 3:
+      return unpack<3>(in, n, codes);
+    case 4:
+      return unpack<4>(in, n, codes);
+    case 5:
+      return unpack<5>(in, n, codes);
+    default:
+      return unpack<6>(in, n, codes);
   }
 }
 
@@ -131,31 +141,49 @@ struct DecodeScratch {
   std::vector<float> biases;
 };
 
+// out = code * scale + bias, one group of `kGroup` columns after another.
+template <int kGroup>
+HWY_INLINE void scale_codes(const std::uint8_t* HWY_RESTRICT codes,
+                            const float* HWY_RESTRICT scales,
+                            const float* HWY_RESTRICT biases,
+                            std::size_t n_groups, float* HWY_RESTRICT out) {
+  const hn::CappedTag<float, 16> df;
+  const hn::Rebind<std::int32_t, decltype(df)> di32;
+  const hn::Rebind<std::uint8_t, decltype(df)> du8;
+  constexpr int kLanes = static_cast<int>(hn::MaxLanes(df));
+  for (std::size_t g = 0; g < n_groups; ++g) {
+    const auto scale = hn::Set(df, scales[g]);
+    const auto bias = hn::Set(df, biases[g]);
+    for (int j = 0; j < kGroup; j += kLanes) {
+      const auto q = hn::PromoteTo(di32, hn::LoadU(du8, codes + j));
+      hn::StoreU(hn::MulAdd(hn::ConvertTo(df, q), scale, bias), df, out + j);
+    }
+    codes += kGroup;
+    out += kGroup;
+  }
+}
+
 inline void decode_affine(const MatrixView& w, std::size_t row,
-                          DecodeScratch& scratch, float* out) {
+                          const std::uint8_t* codes, DecodeScratch& scratch,
+                          float* out) {
   const std::size_t n_groups = w.n_groups();
   const std::size_t scale_bytes = w.float_type == Float::kF32 ? 4 : 2;
   const std::size_t offset = row * n_groups * scale_bytes;
   scratch.scales.resize(n_groups);
   scratch.biases.resize(n_groups);
-  widen(w.scales + offset, w.float_type, n_groups, scratch.scales.data());
-  widen(w.biases + offset, w.float_type, n_groups, scratch.biases.data());
-
-  const hn::CappedTag<float, 16> df;
-  const hn::Rebind<std::int32_t, decltype(df)> di32;
-  const hn::Rebind<std::uint8_t, decltype(df)> du8;
-  const std::size_t lanes = hn::Lanes(df);
-  const std::uint8_t* code = scratch.codes.data();
-  for (std::size_t g = 0; g < n_groups; ++g) {
-    const auto scale = hn::Set(df, scratch.scales[g]);
-    const auto bias = hn::Set(df, scratch.biases[g]);
-    for (int j = 0; j < w.group_size; j += static_cast<int>(lanes)) {
-      const auto q =
-          hn::ConvertTo(df, hn::PromoteTo(di32, hn::LoadU(du8, code)));
-      hn::StoreU(hn::MulAdd(q, scale, bias), df, out);
-      code += lanes;
-      out += lanes;
-    }
+  float* scales = scratch.scales.data();
+  float* biases = scratch.biases.data();
+  widen(w.scales + offset, w.float_type, n_groups, scales);
+  widen(w.biases + offset, w.float_type, n_groups, biases);
+  switch (w.group_size) {
+    case 16:
+      return scale_codes<16>(codes, scales, biases, n_groups, out);
+    case 32:
+      return scale_codes<32>(codes, scales, biases, n_groups, out);
+    case 64:
+      return scale_codes<64>(codes, scales, biases, n_groups, out);
+    default:
+      return scale_codes<128>(codes, scales, biases, n_groups, out);
   }
 }
 
@@ -167,10 +195,14 @@ inline void decode_row(const MatrixView& w, std::size_t row,
     widen(values, w.float_type, w.n_cols, out);
     return;
   }
-  scratch.codes.resize(w.n_cols);
-  unpack(values, w.bits, w.n_cols, scratch.codes.data());
+  const std::uint8_t* codes = values;
+  if (w.bits != 8) {
+    scratch.codes.resize(w.n_cols);
+    unpack(w.bits, values, w.n_cols, scratch.codes.data());
+    codes = scratch.codes.data();
+  }
   if (w.encoding == Encoding::kAffine) {
-    decode_affine(w, row, scratch, out);
+    decode_affine(w, row, codes, scratch, out);
     return;
   }
   const FloatTables& tables = float_tables();
@@ -180,7 +212,7 @@ inline void decode_row(const MatrixView& w, std::size_t row,
       w.encoding == Encoding::kNvfp4 ? tables.e4m3 : tables.e8m0;
   const std::uint8_t* scale = w.scales + row * w.n_groups();
   for (std::size_t i = 0; i < w.n_cols; ++i)
-    out[i] = elements[scratch.codes[i]] * scales[scale[i / w.group_size]];
+    out[i] = elements[codes[i]] * scales[scale[i / w.group_size]];
 }
 
 }  // namespace skua::cpu::HWY_NAMESPACE
