@@ -58,6 +58,19 @@ inline void widen(const std::uint8_t* in, Float type, std::size_t n,
   }
 }
 
+// 8 fields of kBits bits to the 8 bytes of a word: halves move apart three
+// times.
+template <int kBits>
+std::uint64_t spread_fields(std::uint64_t x) {
+  constexpr std::uint64_t kField = (1u << kBits) - 1;
+  constexpr std::uint64_t kTwo = (1u << 2 * kBits) - 1;
+  constexpr std::uint64_t kFour = (std::uint64_t{1} << 4 * kBits) - 1;
+  x = (x & kFour) | (x >> 4 * kBits & kFour) << 32;
+  x = (x & kTwo * 0x100000001) | (x >> 2 * kBits & kTwo * 0x100000001) << 16;
+  return (x & kField * 0x1000100010001) |
+         (x >> kBits & kField * 0x1000100010001) << 8;
+}
+
 // codes[0, n) = n little-endian fields of kBits bits; n is a multiple of 8.
 template <int kBits>
 void unpack(const std::uint8_t* in, std::size_t n, std::uint8_t* codes) {
@@ -75,12 +88,16 @@ void unpack(const std::uint8_t* in, std::size_t n, std::uint8_t* codes) {
     }
   }
 #endif
-  constexpr std::uint64_t kMask = (1u << kBits) - 1;
   for (; i < n; i += 8) {
+    const std::uint8_t* at = in + i / 8 * kBits;
     std::uint64_t word = 0;
-    std::memcpy(&word, in + i / 8 * kBits, kBits);
-    for (int j = 0; j < 8; ++j)
-      codes[i + j] = static_cast<std::uint8_t>(word >> (j * kBits) & kMask);
+    // Whole words but at the end: short copies are slow to read back.
+    if (i / 8 * kBits + sizeof word <= n / 8 * kBits)
+      std::memcpy(&word, at, sizeof word);
+    else
+      std::memcpy(&word, at, kBits);
+    const std::uint64_t bytes = spread_fields<kBits>(word);
+    std::memcpy(codes + i, &bytes, sizeof bytes);
   }
 }
 
