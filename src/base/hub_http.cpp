@@ -54,6 +54,13 @@ std::string shown(const std::string& url) {
   return url.substr(0, url.find_first_of("?#"));
 }
 
+void check_redirect(const std::string& from, const std::string& to) {
+  if (!to.starts_with("https://") && !to.starts_with("http://"))
+    throw Error(shown(from), "redirect to other than http or https refused");
+  if (from.starts_with("https:") && !to.starts_with("https:"))
+    throw Error(shown(from), "redirect from https to plain http refused");
+}
+
 struct CurlStringDeleter {
   void operator()(char* text) const { curl_free(text); }
 };
@@ -92,10 +99,10 @@ std::string HttpResponse::header(const std::string& name) const {
 struct HttpClient::Transfer {
   const HttpClient& client;
   const Body& body;
-  HttpResponse response;
+  HttpResponse response = {};
   std::size_t n_discarded = 0;
-  std::exception_ptr thrown;
-  std::unique_ptr<curl_slist, CurlListDeleter> headers;
+  std::exception_ptr thrown = nullptr;
+  std::unique_ptr<curl_slist, CurlListDeleter> headers = nullptr;
 
   static std::size_t on_header(char* data, std::size_t, std::size_t n,
                                void* self) {
@@ -178,9 +185,7 @@ HttpResponse HttpClient::request(std::string url, bool head,
     if (head && !response.header("x-linked-etag").empty()) return response;
     if (response.location.empty())
       throw Error(shown(url), "redirect without a target");
-    if (url_origin(url).starts_with("https:") &&
-        !url_origin(response.location).starts_with("https:"))
-      throw Error(shown(url), "redirect from https to plain http refused");
+    check_redirect(url, response.location);
     url = response.location;
   }
   throw Error(shown(url), "too many redirects, expected at most " +
@@ -225,7 +230,7 @@ HttpResponse HttpClient::perform(const std::string& url, bool head,
                                  std::uint64_t offset, const Body& body) {
   auto* curl = static_cast<CURL*>(curl_);
   if (cancelled_ && cancelled_()) throw Cancelled(shown(url), "cancelled");
-  Transfer transfer{*this, body, {}, 0, nullptr, nullptr};
+  Transfer transfer{*this, body};
   set_options(url, head, offset, transfer);
   const CURLcode code = curl_easy_perform(curl);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, nullptr);
@@ -234,7 +239,7 @@ HttpResponse HttpClient::perform(const std::string& url, bool head,
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response.status);
   if (response.status != 0) reached_ = true;
   const bool discarded = transfer.n_discarded > kMaxDiscardedBytes;
-  if (code != CURLE_OK && !discarded) fail(code, url, transfer);
+  if (code != CURLE_OK && !discarded) fail(code, url);
   char* location = nullptr;
   curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &location);
   if (location) response.location = location;

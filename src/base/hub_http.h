@@ -56,8 +56,7 @@ class HttpClient {
                        const Body& body);
   void set_options(const std::string& url, bool head, std::uint64_t offset,
                    Transfer& transfer);
-  [[noreturn]] void fail(int code, const std::string& url,
-                         const Transfer& transfer) const;
+  [[noreturn]] void fail(int code, const std::string& url) const;
 
   void* curl_;
   std::string origin_;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <string>
 
@@ -46,7 +48,10 @@ int run(int argc, char** argv) {
     report(std::string("[usage] ") + error.what() + "; see skua --help");
     return kBadInput;
   }
-  return std::fflush(stdout) == 0 ? 0 : kFailed;
+  if (std::fflush(stdout) != 0)
+    throw skua::Error(
+        "stdout", std::string("cannot be written: ") + std::strerror(errno));
+  return 0;
 }
 
 }  // namespace
