@@ -246,7 +246,7 @@ HttpResponse HttpClient::perform(const std::string& url, bool head,
   return response;
 }
 
-void HttpClient::fail(int code, const std::string& url, const Transfer&) const {
+void HttpClient::fail(int code, const std::string& url) const {
   const auto curl_code = static_cast<CURLcode>(code);
   const std::string text = curl_easy_strerror(curl_code);
   if (curl_code == CURLE_ABORTED_BY_CALLBACK)

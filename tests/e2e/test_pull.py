@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -428,6 +429,7 @@ class Processes(PullTest):
         heads = f"/org/name/resolve/{COMMIT}/model.safetensors"
         while sum(p == heads and m == "HEAD" for m, p, *_ in list(self.hub.requests)) < 2:
             self.assertIsNone(second.poll())
+            time.sleep(0.01)
         self.hub.resume.set()
         for process in (first, second):
             self.assert_pulled(self.finish(process))
