@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kHashChunkBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxTokenFileBytes = 65536;
 constexpr std::size_t kMaxIndexBytes = std::size_t{256} << 20;
 
 bool is_true(std::string text) {
@@ -58,7 +59,7 @@ std::string find_token(const fs::path& home) {
   const fs::path path = set.empty() ? home / "token" : expand_home(set);
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return "";
-  return clean_token(read_file(path, 65536), path.string());
+  return clean_token(read_file(path, kMaxTokenFileBytes), path.string());
 }
 
 std::string reason() {
@@ -216,9 +217,10 @@ fs::path Repository::snapshot(const std::string& commit) const {
 std::string Repository::commit_of(const std::string& revision) const {
   if (is_hex(revision, 40)) return revision;
   const fs::path path = folder_ / "refs" / revision;
-  std::error_code ignored;
-  if (!fs::is_regular_file(path, ignored)) return "";
-  std::string commit = read_file(path, 65536);
+  std::error_code error;
+  if (!fs::is_regular_file(path, error) || fs::file_size(path, error) > 4096)
+    return "";
+  std::string commit = read_file(path);
   while (!commit.empty() && std::isspace(commit.back() & 0xff))
     commit.pop_back();
   return is_hex(commit, 40) ? commit : "";
