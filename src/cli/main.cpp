@@ -1,1 +1,78 @@
-int main() { return 0; }
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "skua/error.h"
+
+namespace {
+
+using namespace skua::cli;
+
+constexpr int kFailed = 1, kBadInput = 2, kUnsupported = 3, kInterrupted = 130;
+
+constexpr std::array kCommands = {add_pull, add_list};
+
+// One line, whatever a file or server put into the text.
+void report(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
+      ' ');
+  std::fprintf(stderr, "skua: %s\n", text.c_str());
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Runs language models on MLX.", "skua");
+  app.set_version_flag("--version", "skua " SKUA_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  skua pull HuggingFaceTB/SmolLM2-135M-Instruct\n"
+      "  skua list\n"
+      "'skua COMMAND --help' shows the options and examples of a command.\n"
+      "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 unsupported, "
+      "130 interrupted.");
+  for (const auto add : kCommands) add(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    report(std::string("[usage] ") + error.what() + "; see skua --help");
+    return kBadInput;
+  }
+  if (std::fflush(stdout) != 0)
+    throw skua::Error(
+        "stdout", std::string("cannot be written: ") + std::strerror(errno));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  catch_interrupts();
+  signal(SIGXFSZ, SIG_IGN);  // writes past a limit report EFBIG instead
+  int code = kFailed;
+  try {
+    return run(argc, argv);
+  } catch (const skua::InvalidInput& error) {
+    report(error.what());
+    code = kBadInput;
+  } catch (const skua::NotFound& error) {
+    report(error.what());
+    code = kBadInput;
+  } catch (const skua::Unsupported& error) {
+    report(error.what());
+    code = kUnsupported;
+  } catch (const std::exception& error) {
+    report(error.what());
+  }
+  return interrupted() ? kInterrupted : code;
+}

@@ -1,0 +1,28 @@
+#include "cli/interrupt.h"
+
+#include <signal.h>
+
+namespace skua::cli {
+namespace {
+
+volatile sig_atomic_t flag = 0;
+
+void on_signal(int) {
+  flag = 1;
+}
+
+}  // namespace
+
+void catch_interrupts() {
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() {
+  return flag != 0;
+}
+
+}  // namespace skua::cli
