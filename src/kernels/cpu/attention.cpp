@@ -19,35 +19,67 @@ HWY_BEFORE_NAMESPACE();
 namespace skua::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-float dot(const float* a, const float* b, std::size_t n) {
-  const hn::ScalableTag<float> df;
+using Floats = hn::ScalableTag<float>;
+using Vector = hn::Vec<Floats>;
+
+// scores[j] = scale * dot(q, keys[j]) for kKeys keys.
+template <int kKeys>
+void score_keys(const float* q, const float* keys, std::size_t d, float scale,
+                float* scores) {
+  const Floats df;
   const std::size_t lanes = hn::Lanes(df);
-  auto sum = hn::Zero(df);
+  Vector sums[kKeys];
+  for (Vector& sum : sums) sum = hn::Zero(df);
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    sum = hn::MulAdd(hn::LoadU(df, a + i), hn::LoadU(df, b + i), sum);
-  float total = hn::GetLane(hn::SumOfLanes(df, sum));
-  for (; i < n; ++i) total += a[i] * b[i];
-  return total;
+  for (; i + lanes <= d; i += lanes) {
+    const Vector query = hn::LoadU(df, q + i);
+    for (int j = 0; j < kKeys; ++j)
+      sums[j] = hn::MulAdd(query, hn::LoadU(df, keys + j * d + i), sums[j]);
+  }
+  for (int j = 0; j < kKeys; ++j) {
+    float total = hn::GetLane(hn::SumOfLanes(df, sums[j]));
+    for (std::size_t rest = i; rest < d; ++rest)
+      total += q[rest] * keys[j * d + rest];
+    scores[j] = scale * total;
+  }
 }
 
-void add_scaled(float factor, const float* x, std::size_t n, float* y) {
-  const hn::ScalableTag<float> df;
+// out[0, kVectors * lanes) = sum of weights[j] * values[j] over n positions.
+template <int kVectors>
+void mix_values(const float* weights, const float* values, std::size_t n,
+                std::size_t d, float* out) {
+  const Floats df;
   const std::size_t lanes = hn::Lanes(df);
-  const auto factors = hn::Set(df, factor);
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto sum =
-        hn::MulAdd(factors, hn::LoadU(df, x + i), hn::LoadU(df, y + i));
-    hn::StoreU(sum, df, y + i);
+  Vector sums[kVectors];
+  for (Vector& sum : sums) sum = hn::Zero(df);
+  for (std::size_t j = 0; j < n; ++j) {
+    const Vector weight = hn::Set(df, weights[j]);
+    for (int i = 0; i < kVectors; ++i)
+      sums[i] = hn::MulAdd(weight, hn::LoadU(df, values + j * d + i * lanes),
+                           sums[i]);
   }
-  for (; i < n; ++i) y[i] += factor * x[i];
+  for (int i = 0; i < kVectors; ++i) hn::StoreU(sums[i], df, out + i * lanes);
+}
+
+void mix_all_values(const float* weights, const float* values, std::size_t n,
+                    std::size_t d, float* out) {
+  const std::size_t lanes = hn::Lanes(Floats());
+  std::size_t i = 0;
+  for (; i + 8 * lanes <= d; i += 8 * lanes)
+    mix_values<8>(weights, values + i, n, d, out + i);
+  for (; i + lanes <= d; i += lanes)
+    mix_values<1>(weights, values + i, n, d, out + i);
+  for (; i < d; ++i) {
+    float sum = 0;
+    for (std::size_t j = 0; j < n; ++j) sum += weights[j] * values[j * d + i];
+    out[i] = sum;
+  }
 }
 
 // scores = exp(scores - max), in place; returns their sum. Room for one more
 // vector behind the n scores is written to.
 float exponentials(float* scores, std::size_t n) {
-  const hn::ScalableTag<float> df;
+  const Floats df;
   const std::size_t lanes = hn::Lanes(df);
   const float max = *std::max_element(scores, scores + n);
   std::fill(scores + n, scores + n + lanes,
@@ -79,12 +111,15 @@ void attend_rows(const AttentionShape& shape, const AttentionTask& task,
     scores.resize(n + HWY_MAX_BYTES / sizeof(float));
     for (std::size_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
       const std::size_t at = ((task.first_row + row) * shape.n_heads + h) * d;
-      for (std::size_t j = 0; j < n; ++j)
-        scores[j] = shape.scale * dot(q + at, keys + (begin + j) * d, d);
-      const float sum = exponentials(scores.data(), n);
-      std::fill_n(out + at, d, 0.0f);
-      for (std::size_t j = 0; j < n; ++j)
-        add_scaled(scores[j] / sum, values + (begin + j) * d, d, out + at);
+      const float* seen = keys + begin * d;
+      std::size_t j = 0;
+      for (; j + 4 <= n; j += 4)
+        score_keys<4>(q + at, seen + j * d, d, shape.scale, &scores[j]);
+      for (; j < n; ++j)
+        score_keys<1>(q + at, seen + j * d, d, shape.scale, &scores[j]);
+      const float inverse = 1 / exponentials(scores.data(), n);
+      for (j = 0; j < n; ++j) scores[j] *= inverse;
+      mix_all_values(scores.data(), values + begin * d, n, d, out + at);
     }
   }
 }
