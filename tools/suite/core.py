@@ -5,6 +5,7 @@ import hashlib
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import threading
 import time
@@ -126,11 +127,20 @@ def tracked_files(*suffixes):
 
 
 def timed(label, action):
-    """Runs action and says on stdout how long it took."""
-    start = time.monotonic()
+    """Runs action and says how long it and its programs took."""
+
+    def cpu():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start, start_cpu = time.monotonic(), cpu()
     print(f"-- {label}", flush=True)
     action()
-    print(f"-- {label}: {time.monotonic() - start:.1f} s", flush=True)
+    print(
+        f"-- {label}: {time.monotonic() - start:.1f} s, "
+        f"{cpu() - start_cpu:.1f} s of CPU",
+        flush=True,
+    )
 
 
 def find_tool(*names):
