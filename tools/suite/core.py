@@ -143,6 +143,12 @@ def timed(label, action):
     )
 
 
+def assets():
+    """The folder of test assets, which may be absent."""
+    beside = ROOT.parent / "shared/assets"
+    return pathlib.Path(os.environ.get("SKUA_ASSETS", beside))
+
+
 def find_tool(*names):
     for name in names:
         for folder in os.environ.get("PATH", "").split(os.pathsep):
