@@ -48,7 +48,8 @@ def make_venv():
 def make_one(script, name):
     """None, or what went wrong. What the same script made before stays."""
     folder = core.BUILD / "fixtures" / name
-    assets = [core.assets()] if core.assets().is_dir() else []
+    takes_assets = "[ASSETS]" in script.read_text()
+    assets = [core.assets()] if takes_assets and core.assets().is_dir() else []
     key = core.digest(script, *requirements(), " ".join(map(str, assets)))
     stamp = folder.with_suffix(".stamp")
     if stamp.exists() and stamp.read_text() == key:
