@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs every test of a built tree and ends with one line of counts.
 
-  --only PATTERN   tests whose name contains PATTERN, or matches it as a glob
+  --only PATTERN   tests whose name contains PATTERN, or matches it as a glob;
+                   of asan, tsan, fuzz, cuda only if PATTERN begins with it
   --no-sanitizers  without the asan and tsan builds and the fuzz targets
   --cuda           also configures, compiles and links the CUDA flavour
   --list           names of the tests, without running them
