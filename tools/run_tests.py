@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs every test of a built tree and ends with one line of counts.
 
-  --only PATTERN   tests whose name contains PATTERN, or matches it as a glob
+  --only PATTERN   tests whose name contains PATTERN, or matches it as a glob;
+                   of asan, tsan, fuzz, cuda only if PATTERN begins with it
   --no-sanitizers  without the asan and tsan builds and the fuzz targets
   --cuda           also configures, compiles and links the CUDA flavour
   --list           names of the tests, without running them
@@ -52,8 +53,8 @@ def run_python(context):
 
 def stages(context, options):
     """(label, prefixes of the names it reports, action)"""
-    # The unit tests of every build read the fixtures.
-    readers = ("fixtures", "unit", "golden", "limited", "asan", "tsan")
+    # Unit tests of every build read the fixtures; e2e uses their Python.
+    readers = ("fixtures", "unit", "golden", "e2e", "limited", "asan", "tsan")
     yield "fixtures", readers, fixtures.run
     yield "checks", ("check",), checks.run
     yield "unit and golden tests", ("unit", "golden"), run_programs
@@ -91,7 +92,10 @@ def main():
         print("\n".join(n for n in list_names() if options.only in n))
         return 0
     report = core.Report(options.verbose)
-    env = {"SKUA_BUILD": str(core.BUILD / "release")}
+    env = {
+        "SKUA_BUILD": str(core.BUILD / "release"),
+        "SKUA_BIN": str(BIN / "skua"),
+    }
     context = core.Context(report, options.only, env)
     for label, prefixes, action in stages(context, options):
         if any(context.may_want(prefix) for prefix in prefixes):

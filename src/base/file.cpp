@@ -27,7 +27,9 @@ class Descriptor {
   int fd_;
 };
 
-std::string reason() { return std::strerror(errno); }
+std::string reason() {
+  return std::strerror(errno);
+}
 
 // Opens a regular file and reports its size.
 int open_regular(const std::filesystem::path& path, std::size_t& n_bytes) {
@@ -35,7 +37,7 @@ int open_regular(const std::filesystem::path& path, std::size_t& n_bytes) {
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
     throw NotFound(path.string(), "no such file");
   if (fd < 0) throw Error(path.string(), "cannot be opened: " + reason());
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
     throw NotFound(path.string(), "is not a regular file");
@@ -70,11 +72,10 @@ std::string read_file(const std::filesystem::path& path,
   const MappedFile file(path);
   const auto bytes = file.bytes();
   if (bytes.size() > max_bytes) {
-    throw InvalidInput(path.string(),
-                       "file is too large, got " +
-                           std::to_string(bytes.size()) +
-                           " bytes, expected at most " +
-                           std::to_string(max_bytes));
+    throw InvalidInput(path.string(), "file is too large, got " +
+                                          std::to_string(bytes.size()) +
+                                          " bytes, expected at most " +
+                                          std::to_string(max_bytes));
   }
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

@@ -21,8 +21,8 @@ Json parse_json(std::string_view text, const std::string& where) {
   try {
     return Json::parse(text, limit_depth);
   } catch (const nlohmann::json::parse_error& error) {
-    throw InvalidInput(where, "is not valid JSON at byte " +
-                                  std::to_string(error.byte));
+    throw InvalidInput(
+        where, "is not valid JSON at byte " + std::to_string(error.byte));
   }
 }
 

@@ -4,7 +4,7 @@ import fnmatch
 import hashlib
 import os
 import pathlib
-import re
+import resource
 import subprocess
 import threading
 import time
@@ -67,9 +67,14 @@ class Context:
         )
 
     def may_want(self, prefix):
-        """Whether --only can select tests below prefix, before building."""
-        first = re.split(r"[*?\[]", self.pattern or "")[0].split("/")[0]
-        return prefix.startswith(first)
+        """Whether --only can select tests below prefix, before building.
+        The builds of other presets are made for patterns that name them."""
+        head, slash, _ = self.pattern.partition("/")
+        if slash:
+            return fnmatch.fnmatchcase(prefix, head)
+        if prefix in ("asan", "tsan", "fuzz", "cuda"):
+            return prefix.startswith(head)
+        return True
 
 
 def indent(text):
@@ -126,11 +131,26 @@ def tracked_files(*suffixes):
 
 
 def timed(label, action):
-    """Runs action and says on stdout how long it took."""
-    start = time.monotonic()
+    """Runs action and says how long it and its programs took."""
+
+    def cpu():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start, start_cpu = time.monotonic(), cpu()
     print(f"-- {label}", flush=True)
     action()
-    print(f"-- {label}: {time.monotonic() - start:.1f} s", flush=True)
+    print(
+        f"-- {label}: {time.monotonic() - start:.1f} s, "
+        f"{cpu() - start_cpu:.1f} s of CPU",
+        flush=True,
+    )
+
+
+def assets():
+    """The folder of test assets, which may be absent."""
+    beside = ROOT.parent / "shared/assets"
+    return pathlib.Path(os.environ.get("SKUA_ASSETS", beside))
 
 
 def find_tool(*names):

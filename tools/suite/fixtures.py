@@ -1,5 +1,6 @@
-"""Fixtures made by reference programs: tools/make_NAME_fixtures.py, run in
-build/venv, fills build/fixtures/NAME, and SKUA_NAME_FIXTURES names it."""
+"""Reference programs in build/venv, and what they make: for each
+tools/make_NAME_fixtures.py OUT [ASSETS] the folder build/fixtures/NAME, which
+the tests find by SKUA_NAME_FIXTURES."""
 import shutil
 import sys
 
@@ -12,6 +13,12 @@ def requirements():
     """Pins of the reference programs (models are not among them)."""
     files = (core.ROOT / "tools/requirements").glob("test-*.txt")
     return sorted(f for f in files if f.name != "test-models.txt")
+
+
+def python():
+    """The interpreter with the reference programs, else the running one."""
+    own = VENV / "bin/python"
+    return str(own) if (VENV / "stamp").exists() else sys.executable
 
 
 def make_venv():
@@ -41,14 +48,16 @@ def make_venv():
 def make_one(script, name):
     """None, or what went wrong. What the same script made before stays."""
     folder = core.BUILD / "fixtures" / name
-    key = core.digest(script, *requirements())
+    takes_assets = "[ASSETS]" in script.read_text()
+    assets = [core.assets()] if takes_assets and core.assets().is_dir() else []
+    key = core.digest(script, *requirements(), " ".join(map(str, assets)))
     stamp = folder.with_suffix(".stamp")
     if stamp.exists() and stamp.read_text() == key:
         return None
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     status, output = core.run(
-        [VENV / "bin/python", script, folder], cwd=core.ROOT
+        [VENV / "bin/python", script, folder, *assets], cwd=core.ROOT
     )
     if status != 0:
         return output
@@ -65,17 +74,19 @@ def scripts():
 
 
 def list_tests():
-    return [f"fixtures/{name}" for name in scripts()]
+    return ["fixtures/venv", *(f"fixtures/{name}" for name in scripts())]
 
 
 def run(context):
     """Makes all fixtures and puts their folders into the environment."""
-    if not scripts():
-        return
     absent = make_venv()
+    if absent:
+        context.report.skip("fixtures/venv", absent)
+    elif context.wants("fixtures/venv"):
+        context.report.ok("fixtures/venv")
     for name, script in scripts().items():
         if absent:
-            context.report.skip(f"fixtures/{name}", absent)
+            context.report.skip(f"fixtures/{name}", "no fixtures/venv")
             continue
         wrong = make_one(script, name)
         if wrong:

@@ -1,9 +1,8 @@
 """Runs the unittest files of tests/e2e, each in a process of its own."""
 import json
-import sys
 import tempfile
 
-from suite import core
+from suite import core, fixtures
 
 # Runs the named tests of one file (all if none is named) and writes
 # [[name, status, detail], ...] as JSON; with --list just the names.
@@ -43,7 +42,7 @@ json.dump(rows, open(out, 'w'))
 def ask(context, path, listing, names=()):
     """(rows, output); rows are None when the file could not be run."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = [sys.executable, "-c", RUNNER, path, out.name, listing]
+        command = [fixtures.python(), "-c", RUNNER, path, out.name, listing]
         _, output = core.run(
             [*command, *names], env=context.env, cwd=core.ROOT
         )

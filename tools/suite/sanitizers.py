@@ -58,9 +58,10 @@ def run_asan(context):
 
 def seeds(name):
     """Folders of sample inputs: committed ones and the test assets."""
-    assets = core.os.environ.get("SKUA_ASSETS", core.ROOT / "../shared/assets")
-    hostile = core.pathlib.Path(assets) / "hostile"
-    folders = [core.ROOT / "fuzz/corpus" / name, hostile / name]
+    folders = [
+        core.ROOT / "fuzz/corpus" / name,
+        core.assets() / "hostile" / name,
+    ]
     return [folder for folder in folders if folder.is_dir()]
 
 
