@@ -131,8 +131,8 @@ TEST_P(GgmlVocabulary, EncodesAsGgmlDoes) {
   for (std::size_t i = 0; i < expected.texts.size(); ++i) {
     const Ids ids = tokenizer->encode(
         expected.texts[i], {.add_special = false, .parse_special = false});
-    EXPECT_EQ(ids, expected.ids[i]) << "text " << i << ": "
-                                    << expected.texts[i];
+    EXPECT_EQ(ids, expected.ids[i])
+        << "text " << i << ": " << expected.texts[i];
     n_passed += ids == expected.ids[i];
   }
   std::cout << GetParam() << ": " << n_passed << "/" << expected.texts.size()
@@ -141,8 +141,8 @@ TEST_P(GgmlVocabulary, EncodesAsGgmlDoes) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, GgmlVocabulary,
                          testing::Values("gpt-2", "starcoder", "refact",
-                                         "deepseek-coder", "llama-spm",
-                                         "phi-3", "llama-bpe", "qwen2"),
+                                         "deepseek-coder", "llama-spm", "phi-3",
+                                         "llama-bpe", "qwen2"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::erase(name, '-');
@@ -193,8 +193,7 @@ TEST(TokenizerGguf, Stories260KIsTheSameFromBothSources) {
   EXPECT_TRUE(from_json->special().add_bos);
   EXPECT_TRUE(from_gguf->special().add_bos);
   EXPECT_EQ(from_json->special().eos, from_gguf->special().eos);
-  const std::string text =
-      test::read_text(folder / "llama2c_greedy_n200.txt");
+  const std::string text = test::read_text(folder / "llama2c_greedy_n200.txt");
   for (std::size_t n = 0; n < text.size(); n += 7) {
     const std::string part = text.substr(n, 60) + " \xf0\x9f\x98\x80 \xc3\xa9";
     const Ids ids = from_json->encode(part);
