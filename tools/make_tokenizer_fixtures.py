@@ -7,11 +7,14 @@ Uses the PyPI package of requirements/test-tokenizers.txt. For the
 tokenizer.json files under ASSETS and for small ones that it trains itself,
 so that every option is covered, OUT gets NAME.json with the expected results
 and, for the trained ones, NAME.tokenizer.json. The tests read OUT through
-SKUA_TOKENIZER_FIXTURES.
+SKUA_TOKENIZER_FIXTURES. From rank files (tiktoken) under ASSETS it builds
+the GGUF vocabularies for which only texts and ids are there.
 """
+import base64
 import json
 import pathlib
 import random
+import struct
 import sys
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models
@@ -224,6 +227,41 @@ def expected(tok, seed, n):
          "skipped": tok.decode(ids, skip_special_tokens=True)} for ids in lists]}
 
 
+def merges_of(ranks):
+    """All merges that give a token of a rank file, by its rank."""
+    for token in sorted(ranks, key=ranks.get):
+        pairs = [(token[:i], token[i:]) for i in range(1, len(token))]
+        pairs = [pair for pair in pairs if pair[0] in ranks and pair[1] in ranks]
+        yield from sorted(pairs, key=lambda pair: (ranks[pair[0]], ranks[pair[1]]))
+
+
+def write_gguf(path, rank_file, pre_kind, special, bos=None):
+    ranks = {}
+    for line in rank_file.read_text().splitlines():
+        token, rank = line.split()
+        ranks[base64.b64decode(token)] = int(rank)
+    keep = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
+    chars = {b: chr(b) for b in keep}
+    chars.update({b: chr(256 + i) for i, b in enumerate(b for b in range(256) if b not in chars)})
+    spell = lambda token: "".join(chars[b] for b in token)
+    tokens = [spell(t) for t in sorted(ranks, key=ranks.get)] + special
+    types = [1] * len(ranks) + [3] * len(special)
+    text = lambda s: struct.pack("<Q", len(s.encode())) + s.encode()
+    array = lambda kind, items: struct.pack("<IIQ", 9, kind, len(items)) + b"".join(items)
+    fields = {
+        "general.architecture": struct.pack("<I", 8) + text("llama"),
+        "tokenizer.ggml.model": struct.pack("<I", 8) + text("gpt2"),
+        "tokenizer.ggml.pre": struct.pack("<I", 8) + text(pre_kind),
+        "tokenizer.ggml.tokens": array(8, [text(t) for t in tokens]),
+        "tokenizer.ggml.token_type": array(5, [struct.pack("<i", t) for t in types]),
+        "tokenizer.ggml.merges": array(8, [text(spell(a) + " " + spell(b)) for a, b in merges_of(ranks)]),
+    }
+    if bos:
+        fields["tokenizer.ggml.bos_token_id"] = struct.pack("<II", 4, tokens.index(bos))
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, len(fields)) +
+                     b"".join(text(k) + v for k, v in fields.items()))
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
@@ -240,6 +278,10 @@ def main():
             # The reference renumbers added tokens that leave a hole.
             if "merges" in state["model"] and path.parent.name != "added-tokens":
                 made.append((f"asset-{path.parent.name}", path, Tokenizer.from_file(str(path)), 200))
+        write_gguf(out / "ggml-vocab-llama-bpe.gguf", assets / "tokenizers/llama3/llama3_tokenizer.model",
+                   "llama-bpe", ["<|begin_of_text|>", "<|end_of_text|>"], "<|begin_of_text|>")
+        write_gguf(out / "ggml-vocab-qwen2.gguf", assets / "tokenizers/qwen/qwen.tiktoken",
+                   "qwen2", ["<|endoftext|>"])
     for seed, (name, path, tok, n) in enumerate(made):
         tok.no_truncation()
         tok.no_padding()

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/quote.h"
 #include "skua/error.h"
 #include "text/utf8.h"
 
@@ -36,8 +37,8 @@ AddedVocabulary::AddedVocabulary(std::vector<AddedToken> tokens,
     const auto [same_text, new_text] =
         by_content_.emplace(token.content, tokens_.size());
     if (new_id != new_text || same_id->second != same_text->second)
-      throw InvalidInput(where, "added token '" + token.content + "' and id " +
-                                    std::to_string(token.id) +
+      throw InvalidInput(where, "added token " + quote(token.content) +
+                                    " and id " + std::to_string(token.id) +
                                     " are given twice and do not agree");
     std::string decoded =
         token.normalized ? normalizer.apply(token.content) : token.content;

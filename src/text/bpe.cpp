@@ -2,6 +2,7 @@
 
 #include <queue>
 
+#include "base/quote.h"
 #include "skua/error.h"
 #include "text/utf8.h"
 
@@ -53,11 +54,10 @@ void Bpe::add_merge(std::string_view left, std::string_view right,
   const auto id_of = [&](std::string_view text) {
     const auto id = vocabulary_->find(text);
     if (!id)
-      throw InvalidInput(where, "merge " + std::to_string(n_merges_) + " ('" +
-                                    std::string(left) + "', '" +
-                                    std::string(right) + "') names '" +
-                                    std::string(text) +
-                                    "', which is not in the vocabulary");
+      throw InvalidInput(where, "merge " + std::to_string(n_merges_) + " (" +
+                                    quote(left) + ", " + quote(right) +
+                                    ") names " + quote(text) +
+                                    ", which is not in the vocabulary");
     return *id;
   };
   const std::int32_t left_id = id_of(left), right_id = id_of(right);

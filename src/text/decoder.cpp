@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "skua/error.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/utf8.h"
@@ -68,6 +69,9 @@ template <typename T>
 const T* as(const Decoder::Step& step) {
   return std::get_if<T>(&step);
 }
+
+// Real decoders never make a token much longer.
+constexpr std::size_t kMaxTokenBytes = 1 << 20;
 
 // Whether a step on one fused string needs all of it before the first byte.
 bool needs_all(const Decoder::Step& step) {
@@ -141,7 +145,10 @@ void DecoderStream::feed(std::size_t at, std::string token, std::string& out) {
     else
       feed(at + 1, strip(token, *strip_step), out);
   } else if (const auto* replace = as<DecodeReplace>(step)) {
-    feed(at + 1, replace_matches(token, *replace->pattern, replace->text), out);
+    token = replace_matches(token, *replace->pattern, replace->text);
+    if (token.size() > kMaxTokenBytes)
+      throw InvalidInput("tokenizer", "decoding makes a token too long");
+    feed(at + 1, std::move(token), out);
   } else if (const auto* metaspace = as<DecodeMetaspace>(step)) {
     feed(at + 1, from_metaspace(token, *metaspace, first), out);
   } else {

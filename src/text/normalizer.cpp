@@ -11,6 +11,9 @@
 namespace skua {
 namespace {
 
+// Real files replace a character by a few bytes; this bounds hostile ones.
+constexpr std::size_t kMaxGrownBytes = 64 << 10;
+
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<signed char>(c) >= 0; });
@@ -95,9 +98,14 @@ std::string run(const ReplaceAll& step, const std::string& text) {
 
 std::string replace_matches(std::string_view text, const Regex& pattern,
                             std::string_view with) {
+  const std::vector<TextRange> ranges = pattern.find_all(text);
+  if (ranges.empty()) return std::string(text);
+  if (with.size() > kMaxGrownBytes ||
+      ranges.size() * with.size() > kMaxGrownBytes + 4 * text.size())
+    throw InvalidInput("tokenizer", "a replacement makes the text too long");
   std::string out;
   std::size_t at = 0;
-  for (const TextRange& range : pattern.find_all(text)) {
+  for (const TextRange& range : ranges) {
     out += text.substr(at, range.begin - at);
     out += with;
     at = range.end;
@@ -107,9 +115,13 @@ std::string replace_matches(std::string_view text, const Regex& pattern,
 }
 
 std::string Normalizer::apply(std::string text) const {
-  for (const Step& step : steps_)
+  const std::size_t limit = kMaxGrownBytes + 16 * text.size();
+  for (const Step& step : steps_) {
     text = std::visit(
         [&](const auto& kind) { return run(kind, std::move(text)); }, step);
+    if (text.size() > limit)
+      throw InvalidInput("tokenizer", "normalizing makes the text too long");
+  }
   return text;
 }
 

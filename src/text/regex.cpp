@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/quote.h"
 #include "skua/error.h"
 #include "text/utf8.h"
 
@@ -21,25 +22,37 @@ std::string message_of(int error) {
   return reinterpret_cast<const char*>(text);
 }
 
-// What one search needs: results, limits and the stack of the compiled code.
+// The stack of compiled code, one for all searches of a thread.
+class JitStack {
+ public:
+  JitStack() : stack_(pcre2_jit_stack_create(32 << 10, 16 << 20, nullptr)) {}
+  ~JitStack() { pcre2_jit_stack_free(stack_); }
+  JitStack(const JitStack&) = delete;
+  JitStack& operator=(const JitStack&) = delete;
+  pcre2_jit_stack* get() const { return stack_; }
+
+ private:
+  pcre2_jit_stack* stack_;
+};
+
+// What the searches in one text need: results and limits.
 class Matcher {
  public:
   Matcher(const pcre2_code* code, std::size_t n_bytes)
       : code_(code),
         data_(pcre2_match_data_create_from_pattern(code, nullptr)),
-        context_(pcre2_match_context_create(nullptr)),
-        stack_(pcre2_jit_stack_create(32 << 10, 64 << 20, nullptr)) {
+        context_(pcre2_match_context_create(nullptr)) {
     if (!data_ || !context_) throw std::bad_alloc();
     const std::size_t limit = std::max<std::size_t>(10'000'000, n_bytes * 64);
     pcre2_set_match_limit(
         context_,
         static_cast<std::uint32_t>(std::min<std::size_t>(limit, 0xffffffff)));
-    if (stack_) pcre2_jit_stack_assign(context_, nullptr, stack_);
+    thread_local const JitStack stack;
+    if (stack.get()) pcre2_jit_stack_assign(context_, nullptr, stack.get());
   }
   ~Matcher() {
     pcre2_match_data_free(data_);
     pcre2_match_context_free(context_);
-    if (stack_) pcre2_jit_stack_free(stack_);
   }
   Matcher(const Matcher&) = delete;
   Matcher& operator=(const Matcher&) = delete;
@@ -63,37 +76,44 @@ class Matcher {
   const pcre2_code* code_;
   pcre2_match_data* data_;
   pcre2_match_context* context_;
-  pcre2_jit_stack* stack_;
 };
+
+std::vector<TextRange> find_literal(std::string_view text,
+                                    std::string_view literal) {
+  std::vector<TextRange> ranges;
+  const std::size_t n = literal.size();
+  for (std::size_t at = text.find(literal); at != text.npos;
+       at = text.find(literal, at + n))
+    ranges.push_back({at, at + n});
+  return ranges;
+}
 
 }  // namespace
 
 Regex::Regex(std::string_view pattern, const std::string& where)
     : where_(where) {
-  compile(to_pcre2(pattern, where), false);
+  compile(to_pcre2(pattern, where));
 }
 
 Regex Regex::literal(std::string_view text, const std::string& where) {
+  if (text.empty()) return Regex(text, where);
   Regex regex;
   regex.where_ = where;
-  regex.compile(text, true);
+  regex.literal_ = text;
   return regex;
 }
 
-void Regex::compile(std::string_view pattern, bool is_literal) {
+void Regex::compile(std::string_view pattern) {
   int error = 0;
   PCRE2_SIZE at = 0;
   // Oniguruma's ^ and $ always match at lines.
-  const std::uint32_t options =
-      PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C |
-      (is_literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_MULTILINE);
   pcre2_code* code = pcre2_compile(
       reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-      is_literal ? options & ~PCRE2_NEVER_BACKSLASH_C : options, &error, &at,
-      nullptr);
+      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
+      &at, nullptr);
   if (!code)
-    throw InvalidInput(where_, "regular expression '" + std::string(pattern) +
-                                   "' fails at byte " + std::to_string(at) +
+    throw InvalidInput(where_, "regular expression " + quote(pattern) +
+                                   " fails at byte " + std::to_string(at) +
                                    ": " + message_of(error));
   code_.reset(code, [](const void* p) {
     pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(p)));
@@ -103,6 +123,7 @@ void Regex::compile(std::string_view pattern, bool is_literal) {
 }
 
 std::vector<TextRange> Regex::find_all(std::string_view text) const {
+  if (!literal_.empty()) return find_literal(text, literal_);
   std::vector<TextRange> ranges;
   Matcher matcher(code_of(code_), text.size());
   std::size_t from = 0, last_end = std::string_view::npos;

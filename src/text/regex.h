@@ -33,9 +33,10 @@ class Regex {
 
  private:
   Regex() = default;
-  void compile(std::string_view pattern, bool is_literal);
+  void compile(std::string_view pattern);
 
   std::string where_;
+  std::string literal_;  // instead of code_, if not empty
   std::shared_ptr<const void> code_;
 };
 

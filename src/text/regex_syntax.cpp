@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/quote.h"
 #include "skua/error.h"
 #include "text/regex.h"
 
@@ -50,8 +51,8 @@ class Translator {
 
  private:
   [[noreturn]] void refuse(const std::string& what) const {
-    throw Unsupported(where_, "regular expression '" + std::string(pattern_) +
-                                  "' uses " + what);
+    throw Unsupported(
+        where_, "regular expression " + quote(pattern_) + " uses " + what);
   }
 
   bool next_is(std::string_view text) const {

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "base/quote.h"
 #include "skua/error.h"
 #include "text/bpe.h"
 #include "text/gguf_pre_kinds.h"
@@ -23,8 +24,8 @@ class Loader {
   std::shared_ptr<const Tokenizer> load() {
     const std::string model(file_.string(key("model")));
     if (model != "gpt2" && model != "llama")
-      throw Unsupported(where("model"),
-                        "the tokenizer model '" + model + "' is not supported");
+      throw Unsupported(where("model"), "the tokenizer model " + quote(model) +
+                                            " is not supported");
     read_vocabulary();
     if (model == "gpt2")
       byte_level();
@@ -103,8 +104,8 @@ class Loader {
     const std::string pre(file_.string_or(key("pre"), "default"));
     const PreKind* kind = find_pre_kind(pre);
     if (!kind)
-      throw Unsupported(where("pre"),
-                        "the pre-tokenizer '" + pre + "' is not supported");
+      throw Unsupported(where("pre"), "the pre-tokenizer " + quote(pre) +
+                                          " is not supported");
     for (const auto pattern : kind->patterns)
       parts_.pre_tokenizer.add(
           SplitByRegex{std::make_shared<const Regex>(pattern, where("pre"))});
@@ -121,9 +122,8 @@ class Loader {
     for (const auto merge : merges) {
       const std::size_t space = merge.find(' ', 1);
       if (space == merge.npos)
-        throw InvalidInput(
-            where("merges"),
-            "has the merge '" + std::string(merge) + "', expected two tokens");
+        throw InvalidInput(where("merges"), "has the merge " + quote(merge) +
+                                                ", expected two tokens");
       bpe->add_merge(merge.substr(0, space), merge.substr(space + 1),
                      where("merges"));
     }

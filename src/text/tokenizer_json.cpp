@@ -1,10 +1,12 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/quote.h"
 #include "skua/error.h"
 #include "text/bpe.h"
 #include "text/json_field.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_config.h"
 #include "text/tokenizer_json_parts.h"
 
 namespace skua {
@@ -25,12 +27,12 @@ std::shared_ptr<const Vocabulary> read_vocabulary(const JsonField& field) {
   for (const auto [text, value] : field.object()) {
     std::int64_t number = 0;
     if (value.get(number) || number < 0 || number >= limit)
-      field.child(value, text).integer(limit);
+      field.child(value, quote(text)).integer(limit);
     const auto id = static_cast<std::size_t>(number);
     if (id >= pieces.size()) pieces.resize(id + 1);
     if (pieces[id].data() != nullptr)
-      field.fail("gives id " + std::to_string(id) + " to '" +
-                 std::string(pieces[id]) + "' and '" + std::string(text) + "'");
+      field.fail("gives id " + std::to_string(id) + " to " + quote(pieces[id]) +
+                 " and " + quote(text));
     // An empty piece is a piece, too.
     pieces[id] = text.empty() ? std::string_view("") : text;
   }
@@ -46,8 +48,7 @@ void read_merge(const JsonField& field, simdjson::dom::element merge,
     if (text.starts_with("#version")) return;
     const std::size_t space = text.find(' ');
     if (space == text.npos || text.find(' ', space + 1) != text.npos)
-      field.fail("has the merge '" + std::string(text) +
-                 "', expected two tokens");
+      field.fail("has the merge " + quote(text) + ", expected two tokens");
     left = text.substr(0, space);
     right = text.substr(space + 1);
   } else if (merge.get(pair) || pair.size() != 2 || pair.at(0).get(left) ||
@@ -77,8 +78,8 @@ std::shared_ptr<const TokenModel> read_bpe(
   if (const auto field = model.find("unk_token")) {
     options.unk = vocabulary->find(field->string());
     if (!options.unk)
-      field->fail("is '" + std::string(field->string()) +
-                  "', which is not in the vocabulary");
+      field->fail("is " + quote(field->string()) +
+                  ", which is not in the vocabulary");
     special.unk = options.unk;
   }
   const JsonField merges = model.at("merges");
@@ -121,8 +122,8 @@ std::vector<AddedToken> read_added_tokens(const JsonField& root,
     if (const auto id = vocabulary.find(token.content))
       token.id = *id;
     else if (vocabulary.has(token.id))
-      field.fail("has the id " + std::to_string(token.id) + " of '" +
-                 std::string(vocabulary.piece(token.id)) + "'");
+      field.fail("has the id " + std::to_string(token.id) + " of " +
+                 quote(vocabulary.piece(token.id)));
     tokens.push_back(std::move(token));
   }
   return tokens;
@@ -133,9 +134,8 @@ TokenizerParts read_parts(const JsonField& root) {
   const JsonField model = root.at("model");
   const std::string_view kind = model_kind(model);
   if (kind != "BPE")
-    throw Unsupported(
-        model.where(),
-        "the tokenizer model '" + std::string(kind) + "' is not supported");
+    throw Unsupported(model.where(), "the tokenizer model " + quote(kind) +
+                                         " is not supported");
   parts.vocabulary = read_vocabulary(model.at("vocab"));
   parts.model = read_bpe(model, parts.vocabulary, parts.kind, parts.special);
   if (const auto field = root.find("normalizer"))
@@ -154,56 +154,6 @@ TokenizerParts read_parts(const JsonField& root) {
         parts.before, parts.after);
   if (parts.pre_tokenizer.is_byte_level()) parts.kind = "BPE, byte-level";
   return parts;
-}
-
-std::optional<std::int32_t> find_token(const TokenizerParts& parts,
-                                       std::string_view text) {
-  if (const AddedToken* added = parts.added.find(text)) return added->id;
-  return parts.vocabulary->find(text);
-}
-
-// A token named as text or as {"content": text}.
-void read_special(const JsonField& root, std::string_view key,
-                  const TokenizerParts& parts,
-                  std::optional<std::int32_t>& id) {
-  const auto field = root.find(key);
-  if (!field) return;
-  const auto named =
-      field->is_object() ? field->at("content").string() : field->string();
-  if (const auto found = find_token(parts, named)) id = found;
-}
-
-void read_special_tokens(const JsonField& root, TokenizerParts& parts) {
-  SpecialTokens& special = parts.special;
-  read_special(root, "bos_token", parts, special.bos);
-  read_special(root, "eos_token", parts, special.eos);
-  read_special(root, "unk_token", parts, special.unk);
-  read_special(root, "pad_token", parts, special.pad);
-}
-
-// The classes whose add_bos_token and add_eos_token replace the template.
-bool builds_own_template(const JsonField& config) {
-  const auto name = config.find("tokenizer_class");
-  if (!name) return false;
-  for (const std::string_view prefix :
-       {"Llama", "CodeLlama", "Gemma", "Cohere"})
-    if (name->string().starts_with(prefix)) return true;
-  return false;
-}
-
-void apply_flags(const JsonField& config, TokenizerParts& parts) {
-  if (!builds_own_template(config)) return;
-  const auto apply = [&](std::string_view key, std::optional<std::int32_t> id,
-                         std::vector<std::int32_t>& ids) {
-    const auto field = config.find(key);
-    if (!field) return;
-    ids.clear();
-    if (!field->boolean()) return;
-    if (!id) field->fail("is true, but there is no such token");
-    ids.push_back(*id);
-  };
-  apply("add_bos_token", parts.special.bos, parts.before);
-  apply("add_eos_token", parts.special.eos, parts.after);
 }
 
 std::shared_ptr<const Tokenizer> finish(TokenizerParts parts) {
@@ -230,16 +180,7 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const fs::path& folder) {
   TokenizerParts parts = read_parts(parse_big_json(
       parser, {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
       path.string()));
-  for (const char* name :
-       {"special_tokens_map.json", "tokenizer_config.json"}) {
-    const fs::path extra = folder / name;
-    if (!fs::exists(extra)) continue;
-    const std::string text = read_file(extra);
-    simdjson::dom::parser extra_parser;
-    const JsonField root = parse_big_json(extra_parser, text, extra.string());
-    read_special_tokens(root, parts);
-    if (extra.filename() == "tokenizer_config.json") apply_flags(root, parts);
-  }
+  read_tokenizer_config(folder, parts);
   return finish(std::move(parts));
 }
 

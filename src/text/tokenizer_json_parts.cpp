@@ -1,5 +1,6 @@
 #include "text/tokenizer_json_parts.h"
 
+#include "base/quote.h"
 #include "skua/error.h"
 #include "text/utf8.h"
 
@@ -11,9 +12,8 @@ constexpr std::size_t kMaxSteps = 64;
 
 [[noreturn]] void refuse(const JsonField& field, std::string_view what,
                          std::string_view kind) {
-  throw Unsupported(field.where(), "the " + std::string(what) + " '" +
-                                       std::string(kind) +
-                                       "' is not supported");
+  throw Unsupported(field.where(), "the " + std::string(what) + " " +
+                                       quote(kind) + " is not supported");
 }
 
 // Calls `read` for each element of the list at `key`.
@@ -31,7 +31,7 @@ void for_each(const JsonField& field, std::string_view key, const Read& read) {
 std::string one_char(const JsonField& field) {
   const std::string_view text = field.string();
   if (text.empty() || utf8_at(text, 0).n != text.size())
-    field.fail("is '" + std::string(text) + "', expected one character");
+    field.fail("is " + quote(text) + ", expected one character");
   return std::string(text);
 }
 

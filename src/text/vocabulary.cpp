@@ -7,6 +7,13 @@
 #include "text/utf8.h"
 
 namespace skua {
+namespace {
+
+std::uint32_t tag_of(std::size_t hash) {
+  return static_cast<std::uint32_t>(hash >> 32);
+}
+
+}  // namespace
 
 Vocabulary::Vocabulary(const std::vector<std::string_view>& pieces,
                        const std::string& where) {
@@ -16,7 +23,7 @@ Vocabulary::Vocabulary(const std::vector<std::string_view>& pieces,
   bytes_.reserve(n_bytes);
   ends_.reserve(pieces.size());
   used_.reserve(pieces.size());
-  table_.assign(n_slots, -1);
+  table_.assign(n_slots, {});
   for (const auto piece : pieces) {
     bytes_ += piece;
     ends_.push_back(bytes_.size());
@@ -27,25 +34,30 @@ Vocabulary::Vocabulary(const std::vector<std::string_view>& pieces,
     if (find_invalid_utf8(piece) != std::string_view::npos)
       throw InvalidInput(where,
                          "token " + std::to_string(id) + " is not UTF-8 text");
-    const std::size_t at = slot(piece);
-    if (table_[at] >= 0)
-      throw InvalidInput(where, "tokens " + std::to_string(table_[at]) +
-                                    " and " + std::to_string(id) +
+    const std::size_t hash = std::hash<std::string_view>()(piece);
+    Slot& slot = table_[find_slot(piece, hash)];
+    if (slot.id >= 0)
+      throw InvalidInput(where, "tokens " + std::to_string(slot.id) + " and " +
+                                    std::to_string(id) +
                                     " are the same text, expected each once");
-    table_[at] = id;
+    slot = {tag_of(hash), id};
   }
 }
 
-std::size_t Vocabulary::slot(std::string_view text) const {
-  std::size_t at = std::hash<std::string_view>()(text) & (table_.size() - 1);
-  while (table_[at] >= 0 && piece(table_[at]) != text)
+std::size_t Vocabulary::find_slot(std::string_view text,
+                                  std::size_t hash) const {
+  const std::uint32_t tag = tag_of(hash);
+  std::size_t at = hash & (table_.size() - 1);
+  while (table_[at].id >= 0 &&
+         (table_[at].tag != tag || piece(table_[at].id) != text))
     at = (at + 1) & (table_.size() - 1);
   return at;
 }
 
 std::optional<std::int32_t> Vocabulary::find(std::string_view text) const {
   if (text.size() > max_bytes_) return std::nullopt;
-  const std::int32_t id = table_[slot(text)];
+  const std::size_t hash = std::hash<std::string_view>()(text);
+  const std::int32_t id = table_[find_slot(text, hash)].id;
   return id < 0 ? std::nullopt : std::optional(id);
 }
 

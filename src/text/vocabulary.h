@@ -29,12 +29,16 @@ class Vocabulary {
   std::size_t max_bytes() const { return max_bytes_; }
 
  private:
-  std::size_t slot(std::string_view piece) const;
-
   std::string bytes_;
   std::vector<std::size_t> ends_;  // of piece i in bytes_
   std::vector<bool> used_;
-  std::vector<std::int32_t> table_;  // open addressing, -1 is free
+  struct Slot {
+    std::uint32_t tag = 0;  // of the hash, saves most looks at the text
+    std::int32_t id = -1;
+  };
+  std::size_t find_slot(std::string_view piece, std::size_t hash) const;
+
+  std::vector<Slot> table_;  // open addressing
   std::size_t max_bytes_ = 0;
 };
 

@@ -1,0 +1,90 @@
+#include "text/tokenizer_config.h"
+
+#include "base/json.h"
+#include "skua/error.h"
+
+namespace skua {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One of the files; its members are absent where they are null.
+class Config {
+ public:
+  explicit Config(const fs::path& path)
+      : where_(path.string()), root_(read_json(path)) {
+    if (!root_.is_object()) throw InvalidInput(where_, "is not a JSON object");
+  }
+
+  const Json* find(const char* key) const {
+    const auto found = root_.find(key);
+    return found == root_.end() || found->is_null() ? nullptr : &*found;
+  }
+
+  [[noreturn]] void fail(const char* key, const std::string& what) const {
+    throw InvalidInput(where_ + "." + key, what);
+  }
+
+ private:
+  std::string where_;
+  Json root_;
+};
+
+// A token named as text or as {"content": text}; others are left alone.
+void read_special(const Config& config, const char* key,
+                  const TokenizerParts& parts,
+                  std::optional<std::int32_t>& id) {
+  const Json* value = config.find(key);
+  if (!value) return;
+  if (value->is_object() && value->contains("content"))
+    value = &value->at("content");
+  if (!value->is_string())
+    config.fail(key, "is of the wrong kind, expected a token");
+  const auto text = value->get<std::string>();
+  if (const AddedToken* added = parts.added.find(text))
+    id = added->id;
+  else if (const auto found = parts.vocabulary->find(text))
+    id = found;
+}
+
+// The classes whose add_bos_token and add_eos_token replace the template.
+bool builds_own_template(const Config& config) {
+  const Json* name = config.find("tokenizer_class");
+  if (!name || !name->is_string()) return false;
+  for (const char* prefix : {"Llama", "CodeLlama", "Gemma", "Cohere"})
+    if (name->get<std::string>().starts_with(prefix)) return true;
+  return false;
+}
+
+void apply_flag(const Config& config, const char* key,
+                std::optional<std::int32_t> id,
+                std::vector<std::int32_t>& ids) {
+  const Json* flag = config.find(key);
+  if (!flag) return;
+  if (!flag->is_boolean())
+    config.fail(key, "is of the wrong kind, expected true or false");
+  ids.clear();
+  if (!flag->get<bool>()) return;
+  if (!id) config.fail(key, "is true, but there is no such token");
+  ids.push_back(*id);
+}
+
+}  // namespace
+
+void read_tokenizer_config(const fs::path& folder, TokenizerParts& parts) {
+  for (const char* name :
+       {"special_tokens_map.json", "tokenizer_config.json"}) {
+    if (!fs::exists(folder / name)) continue;
+    const Config config(folder / name);
+    SpecialTokens& special = parts.special;
+    read_special(config, "bos_token", parts, special.bos);
+    read_special(config, "eos_token", parts, special.eos);
+    read_special(config, "unk_token", parts, special.unk);
+    read_special(config, "pad_token", parts, special.pad);
+    if (!builds_own_template(config)) continue;
+    apply_flag(config, "add_bos_token", special.bos, parts.before);
+    apply_flag(config, "add_eos_token", special.eos, parts.after);
+  }
+}
+
+}  // namespace skua
