@@ -49,7 +49,8 @@ std::optional<Value> find_item(Heap& heap, const Value& value,
 std::optional<Value> python_attribute(Interpreter& interpreter,
                                       const Value& value,
                                       std::string_view name) {
-  if (auto* object = value.object()) return object->attribute(interpreter, name);
+  if (auto* object = value.object())
+    return object->attribute(interpreter, name);
   return find_method(interpreter.heap(), value, name);
 }
 
@@ -59,13 +60,14 @@ struct SliceRange {
   std::size_t count;
 };
 
-SliceRange slice_range(const Value& start, const Value& stop,
-                       const Value& step, std::size_t length) {
+SliceRange slice_range(const Value& start, const Value& stop, const Value& step,
+                       std::size_t length) {
   const auto part = [](const Value& value, std::int64_t fallback) {
     if (value.is_none()) return fallback;
     if (!value.integer() && !value.is_undefined()) {
-      throw Failure{"slice indices must be integers or None or have an "
-                    "__index__ method"};
+      throw Failure{
+          "slice indices must be integers or None or have an "
+          "__index__ method"};
     }
     return index_of(value, "slice");
   };
@@ -122,8 +124,7 @@ Value Interpreter::attribute(const Value& value, std::string_view name) {
   }
   if (name.starts_with("__")) {
     return heap_.undefined("access to attribute '" + std::string(name) +
-                           "' of '" + type_name(value) +
-                           "' object is unsafe.");
+                           "' of '" + type_name(value) + "' object is unsafe.");
   }
   return heap_.undefined(no_attribute(value, name));
 }
@@ -143,8 +144,7 @@ Value Interpreter::slice(const Value& value, const Value& start,
                          const Value& stop, const Value& step) {
   if (value.is_undefined()) throw Failure{value.undefined_message()};
   const auto* sequence = value.sequence();
-  if (!value.string() &&
-      (!sequence || sequence->kind > SequenceKind::kRange)) {
+  if (!value.string() && (!sequence || sequence->kind > SequenceKind::kRange)) {
     if (value.dict()) throw Failure{"unhashable type: 'slice'"};
     throw Failure{"'" + type_name(value) + "' object is not subscriptable"};
   }
@@ -160,10 +160,9 @@ Value Interpreter::slice(const Value& value, const Value& start,
     const auto at = range.start + static_cast<std::int64_t>(i) * range.step;
     items.push_back(sequence->items[static_cast<std::size_t>(at)]);
   }
-  return heap_.sequence(std::move(items),
-                        sequence->kind == SequenceKind::kTuple
-                            ? SequenceKind::kTuple
-                            : SequenceKind::kList);
+  return heap_.sequence(std::move(items), sequence->kind == SequenceKind::kTuple
+                                              ? SequenceKind::kTuple
+                                              : SequenceKind::kList);
 }
 
 }  // namespace skua::jinja

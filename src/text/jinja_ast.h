@@ -29,7 +29,7 @@ enum class ExprKind : std::uint8_t {
   kNot,
   kNegative,
   kPositive,
-  kBinary,   // children[0] name children[1]
+  kBinary,  // children[0] name children[1]
   kAnd,
   kOr,
   kCompare,  // children with ops between them

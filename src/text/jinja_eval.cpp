@@ -78,8 +78,7 @@ const Value* Interpreter::lookup(std::string_view name) const {
 
 Value Interpreter::eval_name(const Expr& expr) {
   const Value* value = lookup(expr.name);
-  return value ? *value
-               : heap_.undefined("'" + expr.name + "' is undefined");
+  return value ? *value : heap_.undefined("'" + expr.name + "' is undefined");
 }
 
 std::vector<Value> Interpreter::eval_all(const std::vector<ExprPtr>& exprs) {
@@ -170,10 +169,11 @@ Value Interpreter::eval_compare(const Expr& expr) {
     } else if (op == "in" || op == "not in") {
       holds = contains(left, right) == (op == "in");
     } else {
-      const bool nan = left.number() != left.number() ||
-                       right.number() != right.number();
+      const bool nan =
+          left.number() != left.number() || right.number() != right.number();
       const int order = heap_.compare(left, right, op.c_str());
-      holds = !nan && (order == 0 ? op.size() == 2 : (order < 0) == (op[0] == '<'));
+      holds =
+          !nan && (order == 0 ? op.size() == 2 : (order < 0) == (op[0] == '<'));
     }
     if (!holds) return false;
     left = std::move(right);

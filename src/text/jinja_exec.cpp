@@ -64,8 +64,8 @@ Interpreter::Flow Interpreter::exec_kind(const Statement& statement) {
     case StatementKind::kScope:
       return exec_scope(statement);
     case StatementKind::kMacro:
-      scope_->variables.insert_or_assign(
-          statement.text, make_macro(statement, statement.text));
+      scope_->variables.insert_or_assign(statement.text,
+                                         make_macro(statement, statement.text));
       break;
     case StatementKind::kCallBlock:
       exec_call_block(statement);
@@ -83,8 +83,7 @@ Interpreter::Flow Interpreter::exec_kind(const Statement& statement) {
 
 Interpreter::Flow Interpreter::exec_if(const Statement& statement) {
   for (std::size_t i = 0; i < statement.bodies.size(); ++i) {
-    if (i >= statement.exprs.size() ||
-        heap_.truth(eval(*statement.exprs[i]))) {
+    if (i >= statement.exprs.size() || heap_.truth(eval(*statement.exprs[i]))) {
       return exec_body(statement.bodies[i]);
     }
   }
@@ -136,8 +135,7 @@ std::vector<Value> Interpreter::loop_items(const Statement& statement,
 }
 
 Interpreter::Flow Interpreter::exec_for(const Statement& statement,
-                                        const Value& items,
-                                        std::size_t depth) {
+                                        const Value& items, std::size_t depth) {
   auto loop = std::make_shared<Loop>();
   loop->items = loop_items(statement, items);
   loop->level = depth;
@@ -253,8 +251,7 @@ Value Interpreter::call_macro(const Statement& macro, const std::string& name,
 void Interpreter::assign(const Target& target, const Value& value) {
   if (!target.attribute.empty()) {
     const Value* holder = lookup(target.name);
-    auto* space =
-        holder ? dynamic_cast<Namespace*>(holder->object()) : nullptr;
+    auto* space = holder ? dynamic_cast<Namespace*>(holder->object()) : nullptr;
     if (!space) {
       throw Failure{"cannot assign attribute on non-namespace object"};
     }
@@ -272,8 +269,8 @@ void Interpreter::assign(const Target& target, const Value& value) {
     if (items.size() != expected) {
       throw Failure{
           std::string(items.size() < expected ? "not enough" : "too many") +
-          " values to unpack (expected " + std::to_string(expected) +
-          ", got " + std::to_string(items.size()) + ")"};
+          " values to unpack (expected " + std::to_string(expected) + ", got " +
+          std::to_string(items.size()) + ")"};
     }
     for (std::size_t i = 0; i < expected; ++i) {
       assign(target.parts[i], items[i]);

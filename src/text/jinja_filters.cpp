@@ -31,8 +31,8 @@ std::optional<std::string> number_text(std::string_view text) {
       continue;
     }
     const auto digit = [&](std::size_t at) {
-      return at < text.size() && std::isalnum(static_cast<unsigned char>(
-                                     text[at]));
+      return at < text.size() &&
+             std::isalnum(static_cast<unsigned char>(text[at]));
     };
     if (i == 0 || !digit(i - 1) || !digit(i + 1)) return std::nullopt;
   }
@@ -127,8 +127,7 @@ Value to_float(Interpreter&, const Value& value, const Args& args) {
   return bound[0] ? *bound[0] : Value(0.0);
 }
 
-Value absolute(Interpreter& interpreter, const Value& value,
-               const Args& args) {
+Value absolute(Interpreter& interpreter, const Value& value, const Args& args) {
   bind(args, "abs", {});
   if (value.floating()) return std::abs(value.number());
   const auto integer = value.integer();
@@ -157,8 +156,7 @@ double round_half_even(double value, std::int64_t digits) {
   return std::nearbyint(value / scale) * scale;
 }
 
-Value rounded(Interpreter& interpreter, const Value& value,
-              const Args& args) {
+Value rounded(Interpreter& interpreter, const Value& value, const Args& args) {
   const auto bound = bind(args, "round", {"precision", "method"});
   const std::int64_t digits = bound[0] ? index_of(*bound[0], "round") : 0;
   const std::string method = bound[1] ? text_of(*bound[1], "round") : "common";
@@ -184,8 +182,7 @@ Value rounded(Interpreter& interpreter, const Value& value,
   }
   const Value scale =
       interpreter.binary("**", Int{10}, static_cast<Int>(digits));
-  const double scaled =
-      interpreter.binary("*", value, scale).number();
+  const double scaled = interpreter.binary("*", value, scale).number();
   const double whole =
       method == "ceil" ? std::ceil(scaled) : std::floor(scaled);
   return whole / scale.number();
@@ -199,8 +196,8 @@ Value file_size(Interpreter& interpreter, const Value& value,
   const double bytes = to_float(interpreter, value, {}).number();
   if (bytes == 1) return interpreter.heap().string("1 Byte");
   if (bytes < base) {
-    return interpreter.heap().string(
-        repr_int(truncated(bytes).value_or(0)) + " Bytes");
+    return interpreter.heap().string(repr_int(truncated(bytes).value_or(0)) +
+                                     " Bytes");
   }
   static constexpr std::string_view kLetters = "kMGTPEZY";
   double unit = base;
@@ -213,8 +210,8 @@ Value file_size(Interpreter& interpreter, const Value& value,
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, bytes / unit,
                                  std::chars_format::fixed, 1);
   const char letter = binary && i == 0 ? 'K' : kLetters[i];
-  return interpreter.heap().string(std::string(buffer, end.ptr) + " " +
-                                   letter + (binary ? "iB" : "B"));
+  return interpreter.heap().string(std::string(buffer, end.ptr) + " " + letter +
+                                   (binary ? "iB" : "B"));
 }
 
 Value with_default(Interpreter& interpreter, const Value& value,

@@ -54,8 +54,8 @@ std::string pad_to(const Heap& heap, const Spec& spec, std::string_view sign,
 
 void group_digits(std::string& digits, char mark, std::size_t size) {
   std::size_t end = 0;
-  while (end < digits.size() && std::isxdigit(static_cast<unsigned char>(
-                                    digits[end]))) {
+  while (end < digits.size() &&
+         std::isxdigit(static_cast<unsigned char>(digits[end]))) {
     ++end;
   }
   for (std::size_t at = end; at > size; at -= size) {
@@ -82,7 +82,8 @@ std::string general(double value, std::int64_t precision, bool alternate) {
   auto end = std::to_chars(buffer, buffer + sizeof buffer, value,
                            std::chars_format::scientific,
                            static_cast<int>(precision - 1));
-  const std::string_view text(buffer, static_cast<std::size_t>(end.ptr - buffer));
+  const std::string_view text(buffer,
+                              static_cast<std::size_t>(end.ptr - buffer));
   int exponent = 0;
   const std::size_t e = text.find('e');
   const std::size_t digits = e + (text[e + 1] == '+' ? 2 : 1);
@@ -125,9 +126,9 @@ std::string format_number(const Heap& heap, const Spec& spec,
                           const Value& value) {
   std::string sign;
   std::string body;
-  const bool is_float = std::string_view("eEfFgG%").find(spec.type) !=
-                            std::string_view::npos &&
-                        spec.type != '\0';
+  const bool is_float =
+      std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos &&
+      spec.type != '\0';
   if (is_float || (spec.type == '\0' && value.floating())) {
     const double number = value.number();
     if (spec.type == '\0') {
@@ -181,8 +182,8 @@ class PercentFormat {
   std::string run() {
     std::string out;
     while (at_ < format_.size()) {
-      const std::size_t percent = std::min(format_.find('%', at_),
-                                           format_.size());
+      const std::size_t percent =
+          std::min(format_.find('%', at_), format_.size());
       heap_.append(out, format_.substr(at_, percent - at_));
       at_ = percent + 1;
       if (percent < format_.size()) heap_.append(out, conversion());
@@ -246,12 +247,18 @@ class PercentFormat {
     bool zero = false;
     for (;; ++at_) {
       const char flag = peek();
-      if (flag == '-') left = true;
-      else if (flag == '0') zero = true;
-      else if (flag == '#') spec.alternate = true;
-      else if (flag == '+') spec.sign = '+';
-      else if (flag == ' ' && spec.sign == '-') spec.sign = ' ';
-      else if (flag != ' ') break;
+      if (flag == '-')
+        left = true;
+      else if (flag == '0')
+        zero = true;
+      else if (flag == '#')
+        spec.alternate = true;
+      else if (flag == '+')
+        spec.sign = '+';
+      else if (flag == ' ' && spec.sign == '-')
+        spec.sign = ' ';
+      else if (flag != ' ')
+        break;
     }
     spec.width = number();
     if (spec.width < 0) {
@@ -279,10 +286,9 @@ class PercentFormat {
     if (spec.type == 's' || spec.type == 'r' || spec.type == 'a') {
       spec.fill = ' ';
       if (spec.align == '=') spec.align = '>';
-      return format_text(heap_, spec,
-                         spec.type == 's' ? heap_.str(value)
-                                          : heap_.repr(value),
-                         '>');
+      return format_text(
+          heap_, spec, spec.type == 's' ? heap_.str(value) : heap_.repr(value),
+          '>');
     }
     if (spec.type == 'c') {
       if (const auto* text = value.string()) {
@@ -359,6 +365,7 @@ Spec parse_spec(std::string_view text) {
 
 std::string format_value(Heap& heap, const Value& value,
                          std::string_view text) {
+  static constexpr std::string_view kIntegral = "bcoxX";
   if (text.empty()) return heap.str(value);
   Spec spec = parse_spec(text);
   if (value.is_number() && !(value.boolean() && spec.type == '\0')) {
@@ -367,6 +374,12 @@ std::string format_value(Heap& heap, const Value& value,
         throw Failure{"Unknown format code 'd' for object of type 'float'"};
       }
       spec.type = '\0';
+    }
+    const bool integral =
+        spec.type == '\0' ? !value.floating()
+                          : kIntegral.find(spec.type) != std::string_view::npos;
+    if (integral && spec.precision >= 0) {
+      throw Failure{"Precision not allowed in integer format specifier"};
     }
     if (spec.type == 's') {
       throw Failure{"Unknown format code 's' for object of type '" +

@@ -134,17 +134,17 @@ Value make_range(Interpreter& interpreter, const Args& args) {
   const Int stride = step > 0 ? step : -step;
   const Int count = span > 0 ? (span - 1) / stride + 1 : 0;
   if (count > kMaxRange) {
-    throw Failure{"Range too big. The sandbox blocks ranges larger than "
-                  "MAX_RANGE (100000)."};
+    throw Failure{
+        "Range too big. The sandbox blocks ranges larger than "
+        "MAX_RANGE (100000)."};
   }
   std::vector<Value> items;
   items.reserve(static_cast<std::size_t>(count));
   for (Int i = 0; i < count; ++i) items.emplace_back(start + i * step);
   Value range =
       interpreter.heap().sequence(std::move(items), SequenceKind::kRange);
-  range.sequence()->text =
-      "range(" + repr_int(start) + ", " + repr_int(stop) +
-      (step == 1 ? "" : ", " + repr_int(step)) + ")";
+  range.sequence()->text = "range(" + repr_int(start) + ", " + repr_int(stop) +
+                           (step == 1 ? "" : ", " + repr_int(step)) + ")";
   return range;
 }
 
@@ -157,8 +157,8 @@ Value strftime_now(Interpreter& interpreter, const Args& args) {
   const auto bound = bind(args, "strftime_now", {"format"}, 1);
   const std::string& format = text_of(*bound[0], "strftime_now");
   const auto& fixed = interpreter.heap().limits().now;
-  const std::time_t now = fixed ? static_cast<std::time_t>(*fixed)
-                                : std::time(nullptr);
+  const std::time_t now =
+      fixed ? static_cast<std::time_t>(*fixed) : std::time(nullptr);
   std::tm parts{};
   if (fixed) {
     gmtime_r(&now, &parts);

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "text/jinja_eval.h"
+#include "text/jinja_sort.h"
 
 namespace skua::jinja {
 namespace {
@@ -53,8 +54,8 @@ class JsonWriter {
       const char32_t c = next_char(text, pos);
       static constexpr std::string_view kFrom = "\"\\\n\r\t\f\b";
       static constexpr std::string_view kTo = "\"\\nrtfb";
-      const auto at = c < 0x80 ? kFrom.find(static_cast<char>(c))
-                               : std::string_view::npos;
+      const auto at =
+          c < 0x80 ? kFrom.find(static_cast<char>(c)) : std::string_view::npos;
       if (at != std::string_view::npos) {
         quoted += '\\';
         quoted += kTo[at];
@@ -137,7 +138,7 @@ class JsonWriter {
       for (const auto& item : dict.items) {
         heap_.compare(dict.items[0].first, item.first);
       }
-      std::stable_sort(items.begin(), items.end(), [&](auto* a, auto* b) {
+      merge_sort(items, [&](auto* a, auto* b) {
         return heap_.compare(a->first, b->first) < 0;
       });
     }
@@ -156,8 +157,7 @@ class JsonWriter {
 
 }  // namespace
 
-Value to_json(Interpreter& interpreter, const Value& value,
-              const Args& args) {
+Value to_json(Interpreter& interpreter, const Value& value, const Args& args) {
   Heap& heap = interpreter.heap();
   const auto bound = bind(
       args, "tojson", {"ensure_ascii", "indent", "separators", "sort_keys"});

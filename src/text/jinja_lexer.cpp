@@ -7,7 +7,9 @@
 namespace skua::jinja {
 namespace {
 
-bool is_ascii_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_ascii_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -265,7 +267,10 @@ class Lexer {
         text += source_[pos_++];
       }
     }
-    if (pos_ >= source_.size()) fail("unexpected char '" + std::string(1, quote) + "', the string has no end", begin);
+    if (pos_ >= source_.size())
+      fail("unexpected char '" + std::string(1, quote) +
+               "', the string has no end",
+           begin);
     ++pos_;
     add(TokenKind::kString, begin, std::move(text));
   }
@@ -280,8 +285,8 @@ class Lexer {
       return;
     } else if (c >= '0' && c <= '7') {
       char32_t value = static_cast<char32_t>(c - '0');
-      for (int i = 0; i < 2 && pos_ < source_.size() &&
-                      digit_value(source_[pos_]) < 8;
+      for (int i = 0;
+           i < 2 && pos_ < source_.size() && digit_value(source_[pos_]) < 8;
            ++i) {
         value = value * 8 + static_cast<char32_t>(digit_value(source_[pos_++]));
       }
@@ -289,8 +294,10 @@ class Lexer {
     } else if (c == 'x' || c == 'u' || c == 'U') {
       char32_t value = 0;
       for (int i = 0, n = c == 'x' ? 2 : c == 'u' ? 4 : 8; i < n; ++i) {
-        const int digit = pos_ < source_.size() ? digit_value(source_[pos_]) : 99;
-        if (digit > 15) fail("truncated \\" + std::string(1, c) + " escape", begin);
+        const int digit =
+            pos_ < source_.size() ? digit_value(source_[pos_]) : 99;
+        if (digit > 15)
+          fail("truncated \\" + std::string(1, c) + " escape", begin);
         value = value * 16 + static_cast<char32_t>(digit);
         ++pos_;
       }

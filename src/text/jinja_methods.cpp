@@ -9,9 +9,13 @@ namespace {
 
 using Method = Value (*)(Interpreter&, const Value&, const Args&);
 
-const std::string& text(const Value& self) { return self.string()->text; }
+const std::string& text(const Value& self) {
+  return self.string()->text;
+}
 
-bool given(const Value* value) { return value && !value->is_none(); }
+bool given(const Value* value) {
+  return value && !value->is_none();
+}
 
 template <std::string (*kChange)(std::string_view)>
 Value changed(Interpreter& interpreter, const Value& self, const Args& args) {
@@ -44,14 +48,13 @@ std::string title_case(std::string_view source) {
 }
 
 template <bool kLeft, bool kRight>
-Value stripped(Interpreter& interpreter, const Value& self,
-               const Args& args) {
+Value stripped(Interpreter& interpreter, const Value& self, const Args& args) {
   const auto bound = bind(args, "strip", {""});
   std::string_view chars;
   if (given(bound[0])) chars = text_of(*bound[0], "strip");
   return interpreter.heap().string(
-      std::string(strip(text(self), given(bound[0]) ? &chars : nullptr, kLeft,
-                        kRight)),
+      std::string(
+          strip(text(self), given(bound[0]) ? &chars : nullptr, kLeft, kRight)),
       self.string()->markup);
 }
 
@@ -150,8 +153,7 @@ Value count(Interpreter& interpreter, const Value& self, const Args& args) {
   if (!part.valid) return Int{0};
   if (needle.empty()) return static_cast<Int>(char_count(part.text)) + 1;
   Int times = 0;
-  for (std::size_t at = find_text(part.text, needle);
-       at != std::string::npos;
+  for (std::size_t at = find_text(part.text, needle); at != std::string::npos;
        at = find_text(part.text, needle, at + needle.size())) {
     ++times;
   }
@@ -162,10 +164,10 @@ Value replace(Interpreter& interpreter, const Value& self, const Args& args) {
   const auto bound = bind(args, "replace", {"", "", ""}, 2);
   Heap& heap = interpreter.heap();
   heap.work(text(self).size());
-  return heap.string(replace_text(
-      heap, text(self), text_of(*bound[0], "replace"),
-      text_of(*bound[1], "replace"),
-      bound[2] ? index_of(*bound[2], "replace") : -1));
+  return heap.string(
+      replace_text(heap, text(self), text_of(*bound[0], "replace"),
+                   text_of(*bound[1], "replace"),
+                   bound[2] ? index_of(*bound[2], "replace") : -1));
 }
 
 Value join(Interpreter& interpreter, const Value& self, const Args& args) {
@@ -319,8 +321,7 @@ Value all_are(Interpreter& interpreter, const Value& self, const Args& args) {
 }
 
 template <bool (*kIs)(char32_t), bool (*kIsNot)(char32_t)>
-Value is_cased(Interpreter& interpreter, const Value& self,
-               const Args& args) {
+Value is_cased(Interpreter& interpreter, const Value& self, const Args& args) {
   bind(args, "str", {});
   interpreter.heap().work(text(self).size());
   bool any = false;
@@ -332,10 +333,11 @@ Value is_cased(Interpreter& interpreter, const Value& self,
   return any;
 }
 
-bool is_alnum(char32_t c) { return is_alpha(c) || is_numeric(c); }
+bool is_alnum(char32_t c) {
+  return is_alpha(c) || is_numeric(c);
+}
 
-Value is_title(Interpreter& interpreter, const Value& self,
-               const Args& args) {
+Value is_title(Interpreter& interpreter, const Value& self, const Args& args) {
   bind(args, "istitle", {});
   return std::any_of(text(self).begin(), text(self).end(),
                      [](char c) { return c != ' '; }) &&

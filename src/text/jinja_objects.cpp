@@ -2,8 +2,7 @@
 
 namespace skua::jinja {
 
-std::optional<Value> Namespace::attribute(Interpreter&,
-                                          std::string_view name) {
+std::optional<Value> Namespace::attribute(Interpreter&, std::string_view name) {
   const auto found = attributes.find(name);
   if (found == attributes.end()) return std::nullopt;
   return found->second;
@@ -41,8 +40,8 @@ std::optional<Value> Loop::attribute(Interpreter& interpreter,
   if (name == "last") return index + 1 >= size;
   if (name == "length") return number(size);
   if (name == "revindex") return number(size - index);
-  if (name == "revindex0") return Value(static_cast<Int>(size) -
-                                        static_cast<Int>(index) - 1);
+  if (name == "revindex0")
+    return Value(static_cast<Int>(size) - static_cast<Int>(index) - 1);
   if (name == "depth") return number(level + 1);
   if (name == "depth0") return number(level);
   if (name == "previtem") {
@@ -58,8 +57,9 @@ std::optional<Value> Loop::attribute(Interpreter& interpreter,
 
 Value Loop::call(Interpreter& interpreter, const Args& args) {
   if (!statement) {
-    throw Failure{"The loop must have the 'recursive' marker to be called "
-                  "recursively."};
+    throw Failure{
+        "The loop must have the 'recursive' marker to be called "
+        "recursively."};
   }
   const auto bound = bind(args, "loop", {"iterable"}, 1);
   return interpreter.call_loop(*statement, scope, *bound[0], level + 1);
@@ -95,8 +95,7 @@ Value Method::call(Interpreter& interpreter, const Args& args) {
                       : name == "values" ? value
                                          : heap.tuple({key, value}));
     }
-    return heap.sequence(std::move(items), name == "keys"
-                                               ? SequenceKind::kKeys
+    return heap.sequence(std::move(items), name == "keys" ? SequenceKind::kKeys
                                            : name == "values"
                                                ? SequenceKind::kValues
                                                : SequenceKind::kItems);
@@ -147,8 +146,8 @@ std::optional<Value> find_method(Heap& heap, const Value& self,
     changes = is_any({"clear", "pop", "popitem", "setdefault", "update"});
   } else if (self.is(SequenceKind::kList)) {
     found = is_any({"index", "count", "copy", "pop", "clear"});
-    changes = is_any(
-        {"append", "extend", "insert", "remove", "reverse", "sort"});
+    changes =
+        is_any({"append", "extend", "insert", "remove", "reverse", "sort"});
   } else if (self.is(SequenceKind::kTuple)) {
     found = is_any({"index", "count"});
   }

@@ -13,8 +13,7 @@ struct Namespace : Object {
   std::string type_name() const override { return "Namespace"; }
   std::string repr() const override { return "<Namespace>"; }
   bool callable() const override { return false; }
-  std::optional<Value> attribute(Interpreter&,
-                                 std::string_view name) override;
+  std::optional<Value> attribute(Interpreter&, std::string_view name) override;
   void clear() override { attributes.clear(); }
   std::map<std::string, Value, std::less<>> attributes;
 };
@@ -22,8 +21,7 @@ struct Namespace : Object {
 struct Macro : Object {
   std::string type_name() const override { return "Macro"; }
   std::string repr() const override { return "<Macro '" + name + "'>"; }
-  std::optional<Value> attribute(Interpreter&,
-                                 std::string_view name) override;
+  std::optional<Value> attribute(Interpreter&, std::string_view name) override;
   Value call(Interpreter& interpreter, const Args& args) override {
     return interpreter.call_macro(*statement, name, scope, args);
   }

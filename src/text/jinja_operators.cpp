@@ -36,8 +36,8 @@ Value power(const Value& a, const Value& b) {
       throw Failure{"the integer is too large"};
     }
     Int result = 1;
-    const int count = static_cast<int>(*exponent > 200 ? *exponent % 2 + 2
-                                                       : *exponent);
+    const int count =
+        static_cast<int>(*exponent > 200 ? *exponent % 2 + 2 : *exponent);
     for (int i = 0; i < count; ++i) result = multiply(result, *base);
     return result;
   }
@@ -151,8 +151,7 @@ std::string operand_error(std::string_view op, const Value& a, const Value& b) {
 
 }  // namespace
 
-Value Interpreter::binary(std::string_view op, const Value& a,
-                          const Value& b) {
+Value Interpreter::binary(std::string_view op, const Value& a, const Value& b) {
   if (a.is_number() && b.is_number()) return arithmetic(op, a, b);
   if (op == "%" && a.string()) {
     return heap_.string(format_percent(heap_, a.string()->text, b),

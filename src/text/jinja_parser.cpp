@@ -104,8 +104,8 @@ ExprPtr Parser::parse_condition() {
     auto test = parse_or();
     ExprPtr other;
     if (take_name("else")) other = parse_expression();
-    auto expr = make(ExprKind::kIfElse, offset, std::move(test),
-                     std::move(value));
+    auto expr =
+        make(ExprKind::kIfElse, offset, std::move(test), std::move(value));
     add(*expr, std::move(other));
     value = std::move(expr);
   }
@@ -189,8 +189,8 @@ ExprPtr Parser::parse_power() {
   auto left = parse_unary(true);
   while (is_op("**")) {
     const Token& op = next();
-    auto expr = make(ExprKind::kBinary, op.offset, std::move(left),
-                     parse_unary(true));
+    auto expr =
+        make(ExprKind::kBinary, op.offset, std::move(left), parse_unary(true));
     expr->name = op.text;
     left = std::move(expr);
   }
@@ -199,8 +199,8 @@ ExprPtr Parser::parse_power() {
 
 ExprPtr Parser::binary(ExprPtr left, ExprPtr (Parser::*operand)()) {
   const Token& op = next();
-  auto expr = make(ExprKind::kBinary, op.offset, std::move(left),
-                   (this->*operand)());
+  auto expr =
+      make(ExprKind::kBinary, op.offset, std::move(left), (this->*operand)());
   expr->name = op.text;
   return expr;
 }
@@ -264,8 +264,7 @@ ExprPtr Parser::parse_subscript(ExprPtr expr) {
   }
   expect_op("]");
   if (tuple->children.size() == 1) tuple = std::move(tuple->children[0]);
-  return make(ExprKind::kItem, token.offset, std::move(expr),
-              std::move(tuple));
+  return make(ExprKind::kItem, token.offset, std::move(expr), std::move(tuple));
 }
 
 ExprPtr Parser::parse_subscribed() {
@@ -354,15 +353,13 @@ ExprPtr Parser::parse_test(ExprPtr expr) {
   auto test = make(ExprKind::kTest, offset, std::move(expr));
   test->name = dotted_name();
   const Token& token = current();
-  const bool literal = token.kind == TokenKind::kName ||
-                       token.kind == TokenKind::kString ||
-                       token.kind == TokenKind::kInteger ||
-                       token.kind == TokenKind::kFloat || is_op("[") ||
-                       is_op("{");
+  const bool literal =
+      token.kind == TokenKind::kName || token.kind == TokenKind::kString ||
+      token.kind == TokenKind::kInteger || token.kind == TokenKind::kFloat ||
+      is_op("[") || is_op("{");
   if (is_op("(")) {
     parse_arguments(*test);
-  } else if (literal && !is_name("else") && !is_name("or") &&
-             !is_name("and")) {
+  } else if (literal && !is_name("else") && !is_name("or") && !is_name("and")) {
     if (is_name("is")) fail("You cannot chain multiple tests with is");
     auto argument = parse_postfix(parse_primary());
     deepen(*test, *argument);

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "text/jinja_filters.h"
+#include "text/jinja_sort.h"
 
 namespace skua::jinja {
 namespace {
@@ -41,11 +42,10 @@ using Keyed = std::vector<std::pair<Value, Value>>;
 /** Stable order by key; reversed as Python does it, ties in their order. */
 void sort_by_key(Heap& heap, Keyed& items, bool reversed) {
   heap.step(items.size());
-  std::stable_sort(items.begin(), items.end(),
-                   [&](const auto& a, const auto& b) {
-                     return reversed ? heap.compare(b.first, a.first) < 0
-                                     : heap.compare(a.first, b.first) < 0;
-                   });
+  merge_sort(items, [&](const auto& a, const auto& b) {
+    return reversed ? heap.compare(b.first, a.first) < 0
+                    : heap.compare(a.first, b.first) < 0;
+  });
 }
 
 Value sort(Interpreter& interpreter, const Value& value, const Args& args) {
@@ -65,7 +65,8 @@ Value sort(Interpreter& interpreter, const Value& value, const Args& args) {
 
 Value dict_sort(Interpreter& interpreter, const Value& value,
                 const Args& args) {
-  const auto bound = bind(args, "dictsort", {"case_sensitive", "by", "reverse"});
+  const auto bound =
+      bind(args, "dictsort", {"case_sensitive", "by", "reverse"});
   Heap& heap = interpreter.heap();
   if (!value.dict()) {
     if (value.is_undefined()) throw Failure{value.undefined_message()};
@@ -78,9 +79,8 @@ Value dict_sort(Interpreter& interpreter, const Value& value,
   Keyed keyed;
   for (const auto& [key, item] : value.dict()->items) {
     const Value& each = by == "key" ? key : item;
-    keyed.emplace_back(
-        flag(heap, bound[0]) ? each : ignore_case(heap, each),
-        heap.tuple({key, item}));
+    keyed.emplace_back(flag(heap, bound[0]) ? each : ignore_case(heap, each),
+                       heap.tuple({key, item}));
   }
   sort_by_key(heap, keyed, flag(heap, bound[2]));
   std::vector<Value> pairs;
@@ -106,8 +106,7 @@ Value unique(Interpreter& interpreter, const Value& value, const Args& args) {
 }
 
 template <int kSign>
-Value extreme(Interpreter& interpreter, const Value& value,
-              const Args& args) {
+Value extreme(Interpreter& interpreter, const Value& value, const Args& args) {
   const auto bound = bind(args, "min/max", {"case_sensitive", "attribute"});
   Heap& heap = interpreter.heap();
   std::optional<Value> best;
@@ -124,8 +123,7 @@ Value extreme(Interpreter& interpreter, const Value& value,
 }
 
 /** A pair of groupby, with its two names. */
-Value group_by(Interpreter& interpreter, const Value& value,
-               const Args& args) {
+Value group_by(Interpreter& interpreter, const Value& value, const Args& args) {
   const auto bound =
       bind(args, "groupby", {"attribute", "default", "case_sensitive"}, 1);
   Heap& heap = interpreter.heap();

@@ -10,8 +10,7 @@ Value length(Interpreter& interpreter, const Value& value, const Args& args) {
   return static_cast<Int>(interpreter.heap().length(value));
 }
 
-Value to_list(Interpreter& interpreter, const Value& value,
-              const Args& args) {
+Value to_list(Interpreter& interpreter, const Value& value, const Args& args) {
   bind(args, "list", {});
   return interpreter.heap().list(interpreter.heap().iterate(value));
 }
@@ -29,8 +28,7 @@ Value first(Interpreter& interpreter, const Value& value, const Args& args) {
     const auto items = interpreter.heap().iterate(value);
     if (!items.empty()) return items.front();
   }
-  return interpreter.heap().undefined(
-      "No first item, sequence was empty.");
+  return interpreter.heap().undefined("No first item, sequence was empty.");
 }
 
 Value last(Interpreter& interpreter, const Value& value, const Args& args) {
@@ -52,15 +50,14 @@ Value join(Interpreter& interpreter, const Value& value, const Args& args) {
   for (const auto& item : heap.iterate(value)) {
     if (!is_first) heap.append(out, separator);
     const bool direct = !bound[1] || bound[1]->is_none();
-    heap.append(out, heap.str(direct ? item
-                                     : get_path(interpreter, item, *bound[1])));
+    heap.append(
+        out, heap.str(direct ? item : get_path(interpreter, item, *bound[1])));
     is_first = false;
   }
   return heap.string(std::move(out));
 }
 
-Value reverse(Interpreter& interpreter, const Value& value,
-              const Args& args) {
+Value reverse(Interpreter& interpreter, const Value& value, const Args& args) {
   bind(args, "reverse", {});
   Heap& heap = interpreter.heap();
   auto items = heap.iterate(value);

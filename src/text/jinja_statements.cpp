@@ -2,7 +2,9 @@
 
 namespace skua::jinja {
 
-Body Parser::parse() { return parse_until({}); }
+Body Parser::parse() {
+  return parse_until({});
+}
 
 std::unique_ptr<Statement> Parser::make(StatementKind kind) const {
   auto statement = std::make_unique<Statement>();
@@ -185,8 +187,8 @@ std::unique_ptr<Statement> Parser::parse_for() {
 }
 
 std::unique_ptr<Statement> Parser::parse_loop_control() {
-  auto statement = make(is_name("break") ? StatementKind::kBreak
-                                         : StatementKind::kContinue);
+  auto statement =
+      make(is_name("break") ? StatementKind::kBreak : StatementKind::kContinue);
   if (loops_ == 0) fail("'" + describe() + "' outside a loop");
   ++at_;
   return statement;

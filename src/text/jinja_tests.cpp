@@ -20,8 +20,7 @@ bool equal(Interpreter& interpreter, const Value& value, const Args& args) {
   return interpreter.heap().equal(value, *bind(args, "eq", {""}, 1)[0]);
 }
 
-bool not_equal(Interpreter& interpreter, const Value& value,
-               const Args& args) {
+bool not_equal(Interpreter& interpreter, const Value& value, const Args& args) {
   return !equal(interpreter, value, args);
 }
 
@@ -91,8 +90,8 @@ const std::map<std::string_view, Test>& tests() {
       {"sequence", SKUA_IS(is_sequence(value))},
       {"odd",
        [](Interpreter& interpreter, const Value& value, const Args&) {
-         return interpreter.heap().equal(
-             interpreter.binary("%", value, Int{2}), Int{1});
+         return interpreter.heap().equal(interpreter.binary("%", value, Int{2}),
+                                         Int{1});
        }},
       {"even",
        [](Interpreter& interpreter, const Value& value, const Args&) {

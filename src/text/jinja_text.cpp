@@ -38,7 +38,8 @@ char32_t next_char(std::string_view text, std::size_t& pos) {
   utf8proc_int32_t c = -1;
   const auto size = utf8proc_iterate(
       reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + pos,
-      static_cast<utf8proc_ssize_t>(std::min<std::size_t>(text.size() - pos, 4)),
+      static_cast<utf8proc_ssize_t>(
+          std::min<std::size_t>(text.size() - pos, 4)),
       &c);
   if (size <= 0 || c < 0) {
     ++pos;
@@ -112,7 +113,9 @@ bool is_alpha(char32_t c) {
   return kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_LO;
 }
 
-bool is_decimal(char32_t c) { return category(c) == UTF8PROC_CATEGORY_ND; }
+bool is_decimal(char32_t c) {
+  return category(c) == UTF8PROC_CATEGORY_ND;
+}
 
 bool is_digit(char32_t c) {
   return is_decimal(c) || c == 0xB2 || c == 0xB3 || c == 0xB9 || c == 0x2070 ||
@@ -125,9 +128,13 @@ bool is_numeric(char32_t c) {
          kind == UTF8PROC_CATEGORY_NO;
 }
 
-bool is_upper(char32_t c) { return category(c) == UTF8PROC_CATEGORY_LU; }
+bool is_upper(char32_t c) {
+  return category(c) == UTF8PROC_CATEGORY_LU;
+}
 
-bool is_lower(char32_t c) { return category(c) == UTF8PROC_CATEGORY_LL; }
+bool is_lower(char32_t c) {
+  return category(c) == UTF8PROC_CATEGORY_LL;
+}
 
 std::string to_upper(std::string_view text) {
   std::string out;
@@ -252,8 +259,8 @@ std::string repr_float(double value) {
     if (c >= '0' && c <= '9') digits += c;
   }
   if (exponent < 0) {
-    return sign + "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') +
-           digits;
+    return sign + "0." +
+           std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
   }
   const auto whole = static_cast<std::size_t>(exponent) + 1;
   if (digits.size() <= whole) {
@@ -279,12 +286,23 @@ std::string escape_html(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '\'': out += "&#39;"; break;
-      case '"': out += "&#34;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;

@@ -29,8 +29,8 @@ std::string title(std::string_view text) {
   for (std::size_t pos = 0; pos < text.size();) {
     const std::size_t begin = pos;
     const char32_t c = next_char(text, pos);
-    starts = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' ||
-             c == '<';
+    starts =
+        is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
     if (starts) {
       flush();
       out += text.substr(begin, pos - begin);
@@ -45,9 +45,9 @@ std::string title(std::string_view text) {
 Value to_string(Interpreter& interpreter, const Value& value,
                 const Args& args) {
   bind(args, "string", {});
-  return value.string() ? value
-                        : interpreter.heap().string(
-                              interpreter.heap().str(value));
+  return value.string()
+             ? value
+             : interpreter.heap().string(interpreter.heap().str(value));
 }
 
 Value safe(Interpreter& interpreter, const Value& value, const Args& args) {
@@ -58,15 +58,15 @@ Value safe(Interpreter& interpreter, const Value& value, const Args& args) {
 Value escape(Interpreter& interpreter, const Value& value, const Args& args) {
   bind(args, "escape", {});
   if (value.string() && value.string()->markup) return value;
-  return interpreter.heap().string(
-      escape_html(soft_text(interpreter, value)), true);
+  return interpreter.heap().string(escape_html(soft_text(interpreter, value)),
+                                   true);
 }
 
 Value force_escape(Interpreter& interpreter, const Value& value,
                    const Args& args) {
   bind(args, "forceescape", {});
-  return interpreter.heap().string(
-      escape_html(soft_text(interpreter, value)), true);
+  return interpreter.heap().string(escape_html(soft_text(interpreter, value)),
+                                   true);
 }
 
 Value trim(Interpreter& interpreter, const Value& value, const Args& args) {
@@ -82,13 +82,11 @@ Value trim(Interpreter& interpreter, const Value& value, const Args& args) {
                                    markup);
 }
 
-Value replace(Interpreter& interpreter, const Value& value,
-              const Args& args) {
+Value replace(Interpreter& interpreter, const Value& value, const Args& args) {
   const auto bound = bind(args, "replace", {"old", "new", "count"}, 2);
   Heap& heap = interpreter.heap();
-  const std::int64_t count = bound[2] && !bound[2]->is_none()
-                                 ? index_of(*bound[2], "replace")
-                                 : -1;
+  const std::int64_t count =
+      bound[2] && !bound[2]->is_none() ? index_of(*bound[2], "replace") : -1;
   const std::string text = soft_text(interpreter, value);
   return heap.string(replace_text(heap, text, heap.str(*bound[0]),
                                   heap.str(*bound[1]), count));
@@ -124,23 +122,19 @@ Value indent(Interpreter& interpreter, const Value& value, const Args& args) {
 
 Value center(Interpreter& interpreter, const Value& value, const Args& args) {
   const auto bound = bind(args, "center", {"width"});
-  const Value text =
-      interpreter.heap().string(soft_text(interpreter, value));
+  const Value text = interpreter.heap().string(soft_text(interpreter, value));
   return call_string_method(interpreter, text, "center",
                             {{bound[0] ? *bound[0] : Value(Int{80})}, {}});
 }
 
-Value truncate(Interpreter& interpreter, const Value& value,
-               const Args& args) {
+Value truncate(Interpreter& interpreter, const Value& value, const Args& args) {
   const auto bound =
       bind(args, "truncate", {"length", "killwords", "end", "leeway"});
   Heap& heap = interpreter.heap();
-  const std::int64_t length =
-      bound[0] ? index_of(*bound[0], "truncate") : 255;
+  const std::int64_t length = bound[0] ? index_of(*bound[0], "truncate") : 255;
   const std::string end = bound[2] ? text_of(*bound[2], "truncate") : "...";
-  const std::int64_t leeway = bound[3] && !bound[3]->is_none()
-                                  ? index_of(*bound[3], "truncate")
-                                  : 5;
+  const std::int64_t leeway =
+      bound[3] && !bound[3]->is_none() ? index_of(*bound[3], "truncate") : 5;
   const auto end_size = static_cast<std::int64_t>(char_count(end));
   if (length < end_size || leeway < 0) {
     throw Failure{"truncate: expected length >= " + std::to_string(end_size) +
@@ -185,9 +179,9 @@ Value url_encode(Interpreter& interpreter, const Value& value,
     std::string out;
     for (const char c : heap.str(part)) {
       const auto byte = static_cast<unsigned char>(c);
-      if (byte < 0x80 && (std::isalnum(byte) ||
-                          (kPlain.find(c) != std::string_view::npos &&
-                           !(query && c == '/')))) {
+      if (byte < 0x80 &&
+          (std::isalnum(byte) || (kPlain.find(c) != std::string_view::npos &&
+                                  !(query && c == '/')))) {
         out += c;
       } else if (query && c == ' ') {
         out += '+';
@@ -222,8 +216,9 @@ Value url_encode(Interpreter& interpreter, const Value& value,
 Value format(Interpreter& interpreter, const Value& value, const Args& args) {
   Heap& heap = interpreter.heap();
   if (!args.positional.empty() && !args.named.empty()) {
-    throw Failure{"can't handle positional and keyword arguments at the same "
-                  "time"};
+    throw Failure{
+        "can't handle positional and keyword arguments at the same "
+        "time"};
   }
   Value values = heap.tuple(args.positional);
   if (!args.named.empty()) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "text/jinja_sort.h"
+
 namespace skua::jinja {
 namespace {
 
@@ -37,7 +39,9 @@ int compare_numbers(const Value& a, const Value& b) {
 
 }  // namespace
 
-std::string Object::repr() const { return "<" + type_name() + " object>"; }
+std::string Object::repr() const {
+  return "<" + type_name() + " object>";
+}
 
 std::optional<Value> Object::attribute(Interpreter&, std::string_view) {
   return std::nullopt;
@@ -115,10 +119,10 @@ int compare_keys(const Value& a, const Value& b) {
 }
 
 const Value* DictData::find(const Value& key) const {
-  const auto at = std::lower_bound(
-      order.begin(), order.end(), key, [&](std::uint32_t i, const Value& k) {
-        return compare_keys(items[i].first, k) < 0;
-      });
+  const auto at = std::lower_bound(order.begin(), order.end(), key,
+                                   [&](std::uint32_t i, const Value& k) {
+                                     return compare_keys(items[i].first, k) < 0;
+                                   });
   if (at == order.end()) {
     compare_keys(key, key);
     return nullptr;
@@ -154,10 +158,10 @@ void Heap::step(std::size_t count) {
 void Heap::reserve(std::size_t bytes) const {
   if (bytes > limits_.max_memory_bytes ||
       live_ > limits_.max_memory_bytes - bytes) {
-    throw Failure{"the template's values take too much memory, expected at "
-                  "most " +
-                  std::to_string(limits_.max_memory_bytes) +
-                  " bytes (max_memory_bytes)"};
+    throw Failure{
+        "the template's values take too much memory, expected at "
+        "most " +
+        std::to_string(limits_.max_memory_bytes) + " bytes (max_memory_bytes)"};
   }
 }
 
@@ -217,7 +221,7 @@ Value Heap::dict(Pairs items) {
   std::vector<std::uint32_t> order(items.size());
   for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
   if (!items.empty()) compare_keys(items[0].first, items[0].first);
-  std::stable_sort(order.begin(), order.end(), [&](auto i, auto j) {
+  merge_sort(order, [&](auto i, auto j) {
     return compare_keys(items[i].first, items[j].first) < 0;
   });
   std::vector<bool> dropped(items.size());
@@ -357,8 +361,9 @@ int Heap::compare(const Value& a, const Value& b, const char* op) {
     }
     return three_way(x->items.size(), y->items.size());
   }
-  throw Failure{std::string("'") + op + "' not supported between instances of '" +
-                type_name(a) + "' and '" + type_name(b) + "'"};
+  throw Failure{std::string("'") + op +
+                "' not supported between instances of '" + type_name(a) +
+                "' and '" + type_name(b) + "'"};
 }
 
 std::vector<Value> Heap::iterate(const Value& value) {

@@ -84,6 +84,12 @@ using ObjectPtr = std::shared_ptr<Object>;
 using UndefinedPtr = std::shared_ptr<const UndefinedData>;
 
 class Value {
+  template <typename Pointer>
+  auto get() const {
+    const Pointer* pointer = std::get_if<Pointer>(&data_);
+    return pointer ? pointer->get() : nullptr;
+  }
+
  public:
   Value() : data_(None{}) {}
   Value(bool value) : data_(value) {}
@@ -123,12 +129,6 @@ class Value {
   std::uint32_t depth() const;
 
  private:
-  template <typename Pointer>
-  auto get() const {
-    const Pointer* pointer = std::get_if<Pointer>(&data_);
-    return pointer ? pointer->get() : nullptr;
-  }
-
   std::variant<None, bool, Int, double, StringPtr, SequencePtr, DictPtr,
                ObjectPtr, UndefinedPtr>
       data_;
