@@ -146,18 +146,20 @@ Interpreter::Flow Interpreter::exec_for(const Statement& statement,
   }
   const Value loop_value = heap_.object(loop);
   const Loop::Finally finally(*loop);
-  if (loop->items.empty() && statement.bodies.size() > 1) {
-    const InScope scope(*this, scope_);
-    return exec_body(statement.bodies[1]);
-  }
+  bool completed = false;
   for (; loop->index < loop->items.size(); ++loop->index) {
     heap_.step();
     const InScope scope(*this, scope_);
     scope_->variables.emplace("loop", loop_value);
     assign(statement.targets[0], loop->items[loop->index]);
-    if (exec_body(statement.bodies[0]) == Flow::kBreak) break;
+    const Flow flow = exec_body(statement.bodies[0]);
+    if (flow == Flow::kBreak) break;
+    completed |= flow == Flow::kNormal;
   }
-  return Flow::kNormal;
+  // As in Jinja2, `else` runs unless a pass came to its end.
+  if (completed || statement.bodies.size() < 2) return Flow::kNormal;
+  const InScope scope(*this, scope_);
+  return exec_body(statement.bodies[1]);
 }
 
 Value Interpreter::call_loop(const Statement& loop, const ScopePtr& scope,

@@ -130,7 +130,13 @@ class Lexer {
 
   void comment(std::size_t tag, std::size_t inside) {
     const std::size_t mark = source_.find("#}", inside);
-    if (mark == std::string_view::npos) fail("Missing end of comment tag", tag);
+    if (inside == source_.size()) {
+      pos_ = inside;  // Jinja2 accepts a comment tag that ends the template
+      return;
+    }
+    if (mark == std::string_view::npos) {
+      fail("Missing end of comment tag", tag);
+    }
     const char sign = mark > inside ? source_[mark - 1] : '\0';
     const std::size_t at = sign == '-' || sign == '+' ? mark - 1 : mark;
     consume_end(at, end_length("#}", at, true, true));

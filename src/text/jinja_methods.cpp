@@ -212,8 +212,7 @@ std::vector<std::string_view> split_space(std::string_view all,
     all = strip(all, nullptr, !right, right);
     if (all.empty()) break;
     if (limit >= 0 && static_cast<std::int64_t>(parts.size()) == limit) {
-      parts.push_back(strip(all, nullptr, true, right));
-      if (!right) parts.back() = all;
+      parts.push_back(all);
       break;
     }
     std::size_t cut = right ? all.size() : 0;

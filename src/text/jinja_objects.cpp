@@ -22,6 +22,22 @@ std::optional<Value> Macro::attribute(Interpreter& interpreter,
   return heap.tuple(std::move(names));
 }
 
+namespace {
+
+/** loop.cycle and loop.changed. */
+struct LoopMethod : Object {
+  std::string type_name() const override { return "method"; }
+  std::uint32_t depth() const override { return loop->depth() + 1; }
+  Value call(Interpreter& interpreter, const Args& args) override {
+    return changed ? loop->changed(interpreter.heap(), args)
+                   : loop->cycle(args);
+  }
+  std::shared_ptr<Loop> loop;
+  bool changed = false;
+};
+
+}  // namespace
+
 std::string Loop::repr() const {
   return "<LoopContext " + std::to_string(index + 1) + "/" +
          std::to_string(items.size()) + ">";
@@ -44,6 +60,12 @@ std::optional<Value> Loop::attribute(Interpreter& interpreter,
     return Value(static_cast<Int>(size) - static_cast<Int>(index) - 1);
   if (name == "depth") return number(level + 1);
   if (name == "depth0") return number(level);
+  if (name == "cycle" || name == "changed") {
+    auto method = std::make_shared<LoopMethod>();
+    method->loop = shared_from_this();
+    method->changed = name == "changed";
+    return heap.object(std::move(method));
+  }
   if (name == "previtem") {
     return index > 0 ? items[index - 1]
                      : heap.undefined("there is no previous item");

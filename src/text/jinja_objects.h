@@ -31,7 +31,7 @@ struct Macro : Object {
 };
 
 /** The `loop` variable. */
-struct Loop : Object {
+struct Loop : Object, std::enable_shared_from_this<Loop> {
   /** Ends what `changed` keeps, which may be the loop itself. */
   struct Finally {
     explicit Finally(Loop& loop) : loop(loop) {}

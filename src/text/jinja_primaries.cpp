@@ -1,4 +1,5 @@
 #include <charconv>
+#include <cmath>
 
 #include "text/jinja_parser_state.h"
 
@@ -37,7 +38,10 @@ ExprPtr Parser::parse_number() {
   const char* begin = token.text.data();
   const char* end = begin + token.text.size();
   if (std::from_chars(begin, end, value).ec != std::errc()) {
-    fail("the number is out of range", token.offset);
+    const bool tiny = token.text.starts_with("0.") ||
+                      token.text.find("e-") != std::string::npos ||
+                      token.text.find("E-") != std::string::npos;
+    value = tiny ? 0.0 : HUGE_VAL;
   }
   node->constant = value;
   return node;
