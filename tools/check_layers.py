@@ -16,9 +16,10 @@ BELOW = {
     "nn": {"kernels", "base"},
     "models": {"nn", "kernels", "text", "media", "base"},
     "generate": {"models", "nn", "kernels", "text", "media", "base"},
+    "api": {"generate", "models", "nn", "kernels", "text", "media", "base"},
     "engine": {"generate", "models", "nn", "kernels", "text", "media", "base"},
     "server": {"engine", "generate", "models", "text", "media", "base"},
-    "cli": {"server", "engine", "generate", "models", "text", "media", "base"},
+    "cli": {"api", "server", "engine", "generate", "models", "text", "media", "base"},
 }
 MLX_FOLDERS = {"kernels", "nn", "models", "generate", "engine"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')

@@ -4,7 +4,15 @@
 
 namespace skua::cli {
 
+/** Each adds one subcommand, whose callback does its work. */
+void add_run(CLI::App& app);
+void add_chat(CLI::App& app);
 void add_pull(CLI::App& app);
 void add_list(CLI::App& app);
+void add_show(CLI::App& app);
+void add_tokenize(CLI::App& app);
+void add_template(CLI::App& app);
+void add_probe(CLI::App& app);
+void add_completion(CLI::App& app);
 
 }  // namespace skua::cli

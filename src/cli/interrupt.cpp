@@ -21,6 +21,13 @@ void catch_interrupts() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
+void rearm_interrupts() {
+  flag = 0;
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  sigaction(SIGINT, &action, nullptr);
+}
+
 bool interrupted() {
   return flag != 0;
 }

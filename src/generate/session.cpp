@@ -61,13 +61,17 @@ mx::array Session::prefill(std::span<const std::int32_t> ids,
   return mx::reshape(*logits, {model_->vocab_size()});
 }
 
+std::size_t Session::n_common(std::span<const std::int32_t> ids) const {
+  const auto [mine, theirs] = std::ranges::mismatch(tokens_, ids);
+  const auto n = static_cast<std::size_t>(mine - tokens_.begin());
+  return n == ids.size() && n > 0 ? n - 1 : n;
+}
+
 mx::array Session::extend_to(std::span<const std::int32_t> ids,
                              const std::function<bool(int n_done)>& progress) {
-  const auto [mine, theirs] = std::ranges::mismatch(tokens_, ids);
-  auto common = static_cast<std::size_t>(mine - tokens_.begin());
-  if (common == ids.size() && common > 0) --common;
-  rewind(static_cast<int>(common));
-  return prefill(ids.subspan(common), progress);
+  const std::size_t n_kept = n_common(ids);
+  rewind(static_cast<int>(n_kept));
+  return prefill(ids.subspan(n_kept), progress);
 }
 
 void Session::rewind(int n_tokens) {

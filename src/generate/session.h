@@ -35,6 +35,9 @@ class Session {
   /** prefill of one token. */
   mx::array decode(std::int32_t id) { return prefill({&id, 1}); }
 
+  /** How many of `ids` extend_to would not have to feed. */
+  std::size_t n_common(std::span<const std::int32_t> ids) const;
+
   /** Makes the sequence `ids`, keeping what it has in common with them (at
    *  least the last token is fed again). Returns the logits, as prefill. */
   mx::array extend_to(std::span<const std::int32_t> ids,

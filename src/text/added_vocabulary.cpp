@@ -73,12 +73,12 @@ std::int32_t AddedVocabulary::max_id() const {
   return by_id_.empty() ? -1 : by_id_.rbegin()->first;
 }
 
-std::vector<Piece> AddedVocabulary::split(std::string_view text,
-                                          const Normalizer& normalizer,
-                                          bool parse_special) const {
-  std::vector<Piece> raw, pieces;
+std::vector<TextPiece> AddedVocabulary::split(std::string_view text,
+                                              const Normalizer& normalizer,
+                                              bool parse_special) const {
+  std::vector<TextPiece> raw, pieces;
   cut({std::string(text), -1, true}, raw_, parse_special, raw);
-  for (Piece& piece : raw) {
+  for (TextPiece& piece : raw) {
     if (piece.id >= 0) {
       pieces.push_back(std::move(piece));
       continue;
@@ -89,8 +89,8 @@ std::vector<Piece> AddedVocabulary::split(std::string_view text,
   return pieces;
 }
 
-void AddedVocabulary::cut(Piece piece, const Trie& trie, bool parse_special,
-                          std::vector<Piece>& out) const {
+void AddedVocabulary::cut(TextPiece piece, const Trie& trie, bool parse_special,
+                          std::vector<TextPiece>& out) const {
   const std::string_view text = piece.text;
   if (text.empty()) return;
   if (trie.empty()) {

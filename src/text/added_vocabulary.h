@@ -42,8 +42,9 @@ class AddedVocabulary {
 
   /** Cuts `text` at added tokens and normalizes what lies between them.
    *  Special tokens stay text unless `parse_special`. */
-  std::vector<Piece> split(std::string_view text, const Normalizer& normalizer,
-                           bool parse_special) const;
+  std::vector<TextPiece> split(std::string_view text,
+                               const Normalizer& normalizer,
+                               bool parse_special) const;
 
  private:
   /** Finds the leftmost longest of a set of texts. */
@@ -60,8 +61,8 @@ class AddedVocabulary {
     std::vector<std::int32_t> ids_ = {-1};
   };
 
-  void cut(Piece piece, const Trie& trie, bool parse_special,
-           std::vector<Piece>& out) const;
+  void cut(TextPiece piece, const Trie& trie, bool parse_special,
+           std::vector<TextPiece>& out) const;
 
   std::vector<AddedToken> tokens_;
   std::vector<std::string> decoded_;

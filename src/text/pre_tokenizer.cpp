@@ -86,8 +86,8 @@ std::vector<Part> merge(std::vector<Part> parts, SplitBehavior behavior) {
   return merged;
 }
 
-void emit(const Piece& piece, const std::vector<Part>& parts,
-          std::vector<Piece>& out) {
+void emit(const TextPiece& piece, const std::vector<Part>& parts,
+          std::vector<TextPiece>& out) {
   for (const Part& part : parts) {
     const auto [begin, end] = part.range;
     if (part.match || begin == end) continue;
@@ -123,7 +123,8 @@ std::vector<TextRange> find_words(std::string_view text) {
   return ranges;
 }
 
-void run(const SplitByRegex& step, Piece& piece, std::vector<Piece>& out) {
+void run(const SplitByRegex& step, TextPiece& piece,
+         std::vector<TextPiece>& out) {
   emit(piece,
        merge(cover(step.pattern->find_all(piece.text), piece.text.size(),
                    step.invert),
@@ -131,7 +132,8 @@ void run(const SplitByRegex& step, Piece& piece, std::vector<Piece>& out) {
        out);
 }
 
-void run(const SplitByChar& step, Piece& piece, std::vector<Piece>& out) {
+void run(const SplitByChar& step, TextPiece& piece,
+         std::vector<TextPiece>& out) {
   emit(piece,
        merge(cover(find_chars(piece.text, step.matches), piece.text.size(),
                    false),
@@ -139,24 +141,24 @@ void run(const SplitByChar& step, Piece& piece, std::vector<Piece>& out) {
        out);
 }
 
-void run(const SplitWords&, Piece& piece, std::vector<Piece>& out) {
+void run(const SplitWords&, TextPiece& piece, std::vector<TextPiece>& out) {
   emit(piece,
        merge(cover(find_words(piece.text), piece.text.size(), true),
              SplitBehavior::kRemoved),
        out);
 }
 
-void run(const ByteLevel& step, Piece& piece, std::vector<Piece>& out) {
+void run(const ByteLevel& step, TextPiece& piece, std::vector<TextPiece>& out) {
   static const auto pattern =
       std::make_shared<const Regex>(kGpt2Pattern, "GPT-2 split pattern");
   if (step.add_prefix_space && !piece.text.starts_with(' '))
     piece.text.insert(piece.text.begin(), ' ');
-  std::vector<Piece> parts;
+  std::vector<TextPiece> parts;
   if (step.use_regex)
     run(SplitByRegex{pattern}, piece, parts);
   else
     parts.push_back(std::move(piece));
-  for (Piece& part : parts) {
+  for (TextPiece& part : parts) {
     std::string mapped;
     mapped.reserve(part.text.size() * 2);
     for (const char c : part.text)
@@ -166,7 +168,7 @@ void run(const ByteLevel& step, Piece& piece, std::vector<Piece>& out) {
   }
 }
 
-void run(const Metaspace& step, Piece& piece, std::vector<Piece>& out) {
+void run(const Metaspace& step, TextPiece& piece, std::vector<TextPiece>& out) {
   std::string text;
   text.reserve(piece.text.size());
   for (const char c : piece.text) {
@@ -216,11 +218,11 @@ void PreTokenizer::add(Step step) {
   steps_.push_back(std::move(step));
 }
 
-void PreTokenizer::apply(std::vector<Piece>& pieces) const {
+void PreTokenizer::apply(std::vector<TextPiece>& pieces) const {
   for (const Step& step : steps_) {
-    std::vector<Piece> next;
+    std::vector<TextPiece> next;
     next.reserve(pieces.size());
-    for (Piece& piece : pieces) {
+    for (TextPiece& piece : pieces) {
       if (piece.id >= 0)
         next.push_back(std::move(piece));
       else

@@ -11,7 +11,7 @@
 namespace skua {
 
 /** A part of the text on its way to the model. */
-struct Piece {
+struct TextPiece {
   std::string text;
   std::int32_t id = -1;      // of an added token, which is final
   bool starts_text = false;  // begins where the whole input begins
@@ -59,7 +59,7 @@ class PreTokenizer {
 
   void add(Step step);
   bool is_byte_level() const { return byte_level_; }
-  void apply(std::vector<Piece>& pieces) const;
+  void apply(std::vector<TextPiece>& pieces) const;
 
  private:
   std::vector<Step> steps_;

@@ -29,12 +29,12 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text,
   if (invalid != std::string_view::npos)
     throw InvalidInput("tokenizer",
                        "text is not UTF-8 at byte " + std::to_string(invalid));
-  std::vector<Piece> pieces =
+  std::vector<TextPiece> pieces =
       parts_.added.split(text, parts_.normalizer, options.parse_special);
   parts_.pre_tokenizer.apply(pieces);
   std::vector<std::int32_t> ids;
   if (options.add_special) ids = parts_.before;
-  for (const Piece& piece : pieces) {
+  for (const TextPiece& piece : pieces) {
     if (piece.id >= 0)
       ids.push_back(piece.id);
     else if (!piece.text.empty())

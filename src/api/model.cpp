@@ -1,0 +1,135 @@
+#include "base/model_path.h"
+#include "generate/generation.h"
+#include "models/load.h"
+#include "skua/skua.h"
+
+namespace skua {
+
+struct Model::State {
+  std::shared_ptr<const LoadedModel> loaded;
+  int context = 0;
+};
+
+// What the model has read of a chat. A stream takes it and gives it back.
+struct Chat::Memory {
+  std::optional<Session> session;
+};
+
+struct Stream::State {
+  State(std::shared_ptr<const LoadedModel> loaded, Session session,
+        std::vector<std::int32_t> prompt, const GenerationOptions& options,
+        std::shared_ptr<Chat::Memory> memory)
+      : generation(std::move(loaded), std::move(session), std::move(prompt),
+                   options),
+        memory(std::move(memory)) {}
+  ~State() {
+    if (memory) memory->session.emplace(generation.take_session());
+  }
+
+  Generation generation;
+  std::shared_ptr<Chat::Memory> memory;
+};
+
+Model::Model(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+
+Model Model::load(const std::string& name, const ModelOptions& options) {
+  PullOptions pull_options;
+  LoadOptions load_options;
+  pull_options.cancelled = options.cancelled;
+  if (options.progress) {
+    pull_options.progress = [&](const PullProgress& p) {
+      options.progress(p.file, p.done_bytes, p.total_bytes);
+    };
+    load_options.progress = [&](std::uint64_t done, std::uint64_t total) {
+      options.progress("weights", done, total);
+    };
+  }
+  auto state = std::make_shared<State>();
+  state->loaded = load_model(resolve_model(name, pull_options), load_options);
+  const int most = state->loaded->context;
+  if (options.context < 0 || (most != 0 && options.context > most)) {
+    throw InvalidInput("options", "context is " +
+                                      std::to_string(options.context) +
+                                      ", expected at most the model's " +
+                                      std::to_string(most));
+  }
+  state->context = options.context != 0 ? options.context : most;
+  return Model(std::move(state));
+}
+
+int Model::context() const {
+  return state_->context;
+}
+
+Stream Model::stream(const Chat& chat, const GenerationOptions& options) const {
+  const LoadedModel& loaded = *state_->loaded;
+  const bool bos_in_text = loaded.chat_template.has_value();
+  std::vector<std::int32_t> prompt = loaded.need_tokenizer().encode(
+      chat.prompt(), {.add_special = !bos_in_text});
+  std::optional<Session> session = std::move(chat.memory_->session);
+  chat.memory_->session.reset();
+  if (!session) session.emplace(*loaded.model, state_->context);
+  return Stream(std::make_unique<Stream::State>(
+      state_->loaded, std::move(*session), std::move(prompt), options,
+      chat.memory_));
+}
+
+Stream Model::complete(std::string_view text,
+                       const GenerationOptions& options) const {
+  const LoadedModel& loaded = *state_->loaded;
+  return Stream(std::make_unique<Stream::State>(
+      state_->loaded, Session(*loaded.model, state_->context),
+      loaded.need_tokenizer().encode(text), options, nullptr));
+}
+
+std::string Model::generate(const Chat& chat,
+                            const GenerationOptions& options) const {
+  std::string text;
+  for (const Piece& piece : stream(chat, options)) text += piece.text;
+  return text;
+}
+
+std::vector<std::int32_t> Model::tokenize(std::string_view text) const {
+  return state_->loaded->need_tokenizer().encode(text);
+}
+
+std::string Model::detokenize(const std::vector<std::int32_t>& ids) const {
+  return state_->loaded->need_tokenizer().decode(ids);
+}
+
+Chat::Chat(const Model& model)
+    : model_(model), memory_(std::make_shared<Memory>()) {}
+
+Chat& Chat::add(std::string role, std::string text) {
+  messages_.push_back({std::move(role), std::move(text)});
+  return *this;
+}
+
+std::string Chat::prompt() const {
+  Json messages = Json::array();
+  for (const Message& m : messages_)
+    messages.push_back({{"role", m.role}, {"content", m.content}});
+  return model_.state_->loaded->render_chat(messages);
+}
+
+Stream::Stream(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Stream::Stream(Stream&&) noexcept = default;
+Stream& Stream::operator=(Stream&&) noexcept = default;
+Stream::~Stream() = default;
+
+std::optional<Piece> Stream::next() {
+  return state_->generation.next();
+}
+void Stream::cancel() {
+  state_->generation.cancel();
+}
+
+FinishReason Stream::finish_reason() const {
+  return state_->generation.finish_reason();
+}
+
+GenerationStats Stream::stats() const {
+  return state_->generation.stats();
+}
+
+}  // namespace skua

@@ -1,0 +1,156 @@
+#include "cli/answer.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+
+namespace skua::cli {
+namespace {
+
+double rate(int n, double seconds) {
+  return seconds > 0 ? n / seconds : 0;
+}
+
+std::uint64_t peak_memory() {
+  struct rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+#ifdef __APPLE__
+  return static_cast<std::uint64_t>(usage.ru_maxrss);
+#else
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+#endif
+}
+
+}  // namespace
+
+void add_model_option(CLI::App& command, std::string& model) {
+  command.add_option("-m,--model", model,
+                     "Folder, .gguf file or org/name[:file] "
+                     "(default: $SKUA_MODEL, else SmolLM2 135M)");
+}
+
+void add_answer_options(CLI::App& command, AnswerOptions& options) {
+  GenerationOptions& g = options.generation;
+  add_model_option(command, options.model);
+  command
+      .add_option("-n,--max-tokens", g.max_tokens, "Most tokens to generate")
+      ->capture_default_str();
+  command
+      .add_option("--temp", g.temperature,
+                  "Temperature; 0 takes the likeliest token")
+      ->capture_default_str();
+  command
+      .add_option("--top-p", g.top_p,
+                  "Sum of probabilities to choose among; 1: off")
+      ->capture_default_str();
+  command
+      .add_option("--top-k", g.top_k,
+                  "Number of tokens to choose among; 0: off")
+      ->capture_default_str();
+  command
+      .add_option("--min-p", g.min_p,
+                  "Least probability relative to the best; 0: off")
+      ->capture_default_str();
+  command.add_option("--seed", g.seed, "Seed of the random numbers")
+      ->capture_default_str();
+  command.add_option("--system", options.system, "System message");
+  command.add_option("--ctx", options.context,
+                     "Most tokens of prompt and answer (default: the model's)");
+  command.add_flag("-q,--quiet", options.quiet,
+                   "No progress and no statistics");
+}
+
+Model load_with_progress(const AnswerOptions& options) {
+  auto bar = std::make_shared<std::unique_ptr<Progress>>();
+  ModelOptions model_options;
+  model_options.context = options.context;
+  model_options.cancelled = interrupted;
+  model_options.progress = [bar, quiet = options.quiet](std::string_view what,
+                                                        std::uint64_t done,
+                                                        std::uint64_t total) {
+    if (!*bar || (*bar)->label() != what) {
+      const double show_after_s = what == "weights" ? 1 : 0;
+      *bar = std::make_unique<Progress>(
+          std::string(what),
+          ProgressOptions{quiet || (what == "weights" && isatty(2) == 0),
+                          show_after_s});
+    }
+    (*bar)->update(done, total);
+    if (done == total) (*bar)->finish();
+  };
+  return Model::load(options.model, model_options);
+}
+
+std::string print_stream(Stream& stream) {
+  std::string text;
+  while (true) {
+    if (interrupted()) stream.cancel();
+    const std::optional<Piece> piece = stream.next();
+    if (!piece) return text;
+    text += piece->text;
+    if (std::fwrite(piece->text.data(), 1, piece->text.size(), stdout) !=
+            piece->text.size() ||
+        std::fflush(stdout) != 0) {
+      throw Error("stdout",
+                  std::string("cannot be written: ") + std::strerror(errno));
+    }
+  }
+}
+
+void print_stats(const GenerationStats& s) {
+  // The first token comes with the prompt; the others have a time each.
+  const int n_timed = s.n_generated_tokens > 0 ? s.n_generated_tokens - 1 : 0;
+  fmt::print(stderr,
+             "prompt {} tokens, {:.1f} tokens/s | generated {} tokens, {:.1f} "
+             "tokens/s | first token after {:.2f} s | peak memory {}\n",
+             s.n_prompt_tokens,
+             rate(s.n_prompt_tokens - s.n_cached_tokens, s.prompt_s),
+             s.n_generated_tokens, rate(n_timed, s.generate_s), s.first_token_s,
+             format_bytes(peak_memory()));
+}
+
+std::string finish_reason_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
+    case FinishReason::kNone:
+      break;
+  }
+  return "none";
+}
+
+std::string read_stdin() {
+  constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
+  std::string text;
+  char buffer[1 << 16];
+  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, stdin)) {
+    text.append(buffer, n);
+    if (text.size() > kMaxBytes)
+      throw InvalidInput("stdin", "holds more than 64 MiB");
+  }
+  return text;
+}
+
+std::string argument_or_stdin(const std::string& argument,
+                              const std::string& what) {
+  if (!argument.empty() && argument != "-") return argument;
+  if (argument.empty() && isatty(0) != 0) {
+    throw InvalidInput("usage", "there is no " + what +
+                                    ", expected an argument or text on stdin");
+  }
+  return read_stdin();
+}
+
+}  // namespace skua::cli

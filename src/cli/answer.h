@@ -1,0 +1,44 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "skua/skua.h"
+
+namespace skua::cli {
+
+/** The options that every command that generates has. */
+struct AnswerOptions {
+  std::string model;
+  std::string system;
+  int context = 0;
+  bool quiet = false;
+  GenerationOptions generation;
+};
+
+/** Adds --model; every command that takes a model spells it alike. */
+void add_model_option(CLI::App& command, std::string& model);
+
+void add_answer_options(CLI::App& command, AnswerOptions& options);
+
+/** Loads the model; progress shows on stderr once loading takes a second. */
+Model load_with_progress(const AnswerOptions& options);
+
+/** Prints the stream's text as it comes, until it ends or Ctrl-C.
+ *  Returns the text. Throws Error if stdout cannot be written. */
+std::string print_stream(Stream& stream);
+
+/** One line on stderr: what was read and generated, how fast, memory. */
+void print_stats(const GenerationStats& stats);
+
+std::string finish_reason_name(FinishReason reason);
+
+/** All of stdin, at most 64 MiB. Throws InvalidInput. */
+std::string read_stdin();
+
+/** The argument, or stdin where it is "-", or empty and stdin no terminal.
+ *  Throws InvalidInput where there is neither; `what` names it. */
+std::string argument_or_stdin(const std::string& argument,
+                              const std::string& what);
+
+}  // namespace skua::cli

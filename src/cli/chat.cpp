@@ -1,0 +1,232 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <memory>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/line_editor.h"
+#include "generate/sampler.h"
+
+namespace skua::cli {
+namespace {
+
+constexpr const char* kHelp =
+    "/clear           forget the conversation, keep the system message\n"
+    "/system [TEXT]   show or set the system message\n"
+    "/save FILE       write the conversation as JSON\n"
+    "/load FILE       read a conversation back\n"
+    "/set [NAME N]    show or set max-tokens, temp, top-p, top-k, min-p, seed\n"
+    "/help            this list\n"
+    "/exit, Ctrl-D    leave;  Ctrl-C stops an answer\n"
+    "A line that ends with \\ goes on in the next.\n";
+
+template <class Number>
+Number parse_number(const std::string& name, const std::string& text) {
+  Number value{};
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  if (result.ec != std::errc() || result.ptr != end) {
+    throw InvalidInput("/set", name + " is '" + text + "', expected a number");
+  }
+  return value;
+}
+
+void set_option(GenerationOptions& options, const std::string& name,
+                const std::string& value) {
+  if (name == "temp") {
+    options.temperature = parse_number<double>(name, value);
+  } else if (name == "top-p") {
+    options.top_p = parse_number<double>(name, value);
+  } else if (name == "min-p") {
+    options.min_p = parse_number<double>(name, value);
+  } else if (name == "top-k") {
+    options.top_k = parse_number<int>(name, value);
+  } else if (name == "max-tokens") {
+    options.max_tokens = parse_number<int>(name, value);
+  } else if (name == "seed") {
+    options.seed = parse_number<std::uint64_t>(name, value);
+  } else {
+    throw InvalidInput("/set", "there is no '" + name +
+                                   "', expected max-tokens, temp, top-p, "
+                                   "top-k, min-p or seed");
+  }
+}
+
+class ChatLoop {
+ public:
+  explicit ChatLoop(AnswerOptions options)
+      : options_(std::move(options)),
+        model_(load_with_progress(options_)),
+        chat_(model_) {
+    start_over({});
+  }
+
+  void run() {
+    const bool terminal = isatty(0) != 0;
+    if (terminal && !options_.quiet)
+      fmt::print(stderr, "Type a message, or /help. Ctrl-D leaves.\n");
+    LineEditor editor(terminal ? ">>> " : "");
+    while (auto line = editor.read()) {
+      while (line->ends_with('\\')) {
+        line->back() = '\n';
+        const auto more = editor.read();
+        if (!more) break;
+        *line += *more;
+      }
+      rearm_interrupts();
+      if (line->find_first_not_of(" \t\n") == std::string::npos) continue;
+      if (!handle(*line)) return;
+    }
+    if (terminal) fmt::print("\n");
+  }
+
+ private:
+  // False where the line asks to leave. A line that fails leaves the
+  // conversation as it was.
+  bool handle(const std::string& line) {
+    try {
+      if (!line.starts_with('/')) {
+        answer(line);
+        return true;
+      }
+      const auto space = line.find(' ');
+      const std::string command = line.substr(0, space);
+      const auto begin = line.find_first_not_of(' ', space);
+      const std::string rest =
+          space == line.npos || begin == line.npos ? "" : line.substr(begin);
+      return obey(command, rest);
+    } catch (const Error& error) {
+      std::fflush(stdout);
+      fmt::print(stderr, "skua: {}\n", error.what());
+      return true;
+    }
+  }
+
+  bool obey(const std::string& command, const std::string& rest) {
+    if (command == "/exit" || command == "/quit") return false;
+    if (command == "/help") {
+      fmt::print(stderr, "{}", kHelp);
+    } else if (command == "/clear") {
+      start_over({});
+    } else if (command == "/system") {
+      set_system(rest);
+    } else if (command == "/save") {
+      save(rest);
+    } else if (command == "/load") {
+      load(rest);
+    } else if (command == "/set") {
+      set(rest);
+    } else {
+      throw InvalidInput(command, "is no command; /help lists them");
+    }
+    return true;
+  }
+
+  void answer(const std::string& text) {
+    Chat next = chat_;
+    next.user(text);
+    Stream stream = model_.stream(next, options_.generation);
+    const std::string answer = print_stream(stream);
+    fmt::print("\n");
+    std::fflush(stdout);
+    if (!options_.quiet) print_stats(stream.stats());
+    chat_ = next.assistant(answer);
+  }
+
+  void start_over(const std::vector<Message>& messages) {
+    chat_ = Chat(model_);
+    if (!options_.system.empty()) chat_.system(options_.system);
+    for (const Message& m : messages) chat_.add(m.role, m.content);
+  }
+
+  void set_system(const std::string& text) {
+    if (text.empty()) {
+      fmt::print(stderr, "{}\n", options_.system);
+      return;
+    }
+    std::vector<Message> rest;
+    for (const Message& m : chat_.messages())
+      if (m.role != "system") rest.push_back(m);
+    options_.system = text;
+    start_over(rest);
+  }
+
+  void save(const std::string& path) const {
+    if (path.empty()) throw InvalidInput("/save", "a file name is missing");
+    Json messages = Json::array();
+    for (const Message& m : chat_.messages())
+      messages.push_back({{"role", m.role}, {"content", m.content}});
+    write_file_atomic(path, dump_json(Json{{"messages", messages}}, 2) + "\n");
+    fmt::print(stderr, "saved {} messages\n", messages.size());
+  }
+
+  void load(const std::string& path) {
+    if (path.empty()) throw InvalidInput("/load", "a file name is missing");
+    const Json json = read_json(path);
+    std::vector<Message> messages;
+    std::string system;
+    try {
+      for (const Json& m : json.at("messages")) {
+        const auto role = m.at("role").get<std::string>();
+        const auto content = m.at("content").get<std::string>();
+        if (role == "system") {
+          system = content;
+        } else {
+          messages.push_back({role, content});
+        }
+      }
+    } catch (const nlohmann::json::exception&) {
+      throw InvalidInput(path,
+                         "holds no conversation, expected "
+                         "{\"messages\": [{\"role\": ..., \"content\": "
+                         "...}]}");
+    }
+    options_.system = system;
+    start_over(messages);
+    fmt::print(stderr, "loaded {} messages\n", chat_.messages().size());
+  }
+
+  void set(const std::string& rest) {
+    GenerationOptions& g = options_.generation;
+    const auto space = rest.find(' ');
+    if (rest.empty()) {
+      fmt::print(stderr,
+                 "max-tokens {}, temp {}, top-p {}, top-k {}, min-p {}, seed "
+                 "{}\n",
+                 g.max_tokens, g.temperature, g.top_p, g.top_k, g.min_p,
+                 g.seed);
+    } else if (space == rest.npos) {
+      throw InvalidInput("/set", "a value is missing");
+    } else {
+      GenerationOptions changed = g;
+      set_option(changed, rest.substr(0, space), rest.substr(space + 1));
+      check(changed);
+      g = changed;
+    }
+  }
+
+  AnswerOptions options_;
+  Model model_;
+  Chat chat_;
+};
+
+}  // namespace
+
+void add_chat(CLI::App& app) {
+  auto options = std::make_shared<AnswerOptions>();
+  auto* command = app.add_subcommand("chat", "Talk with a model");
+  add_answer_options(*command, *options);
+  command->footer(std::string("Example:\n"
+                              "  skua chat --temp 0.7 --system \"Be brief.\"\n"
+                              "In the chat:\n") +
+                  kHelp);
+  command->callback([options] { ChatLoop(*options).run(); });
+}
+
+}  // namespace skua::cli

@@ -1,0 +1,78 @@
+#include "generate/probe.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <memory>
+
+#include "base/json.h"
+#include "base/model_path.h"
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/pull.h"
+#include "models/load.h"
+
+namespace skua::cli {
+namespace {
+
+struct Arguments {
+  std::string model, tokens;
+  std::vector<int> at;
+  int n_greedy = 0, chunk = 0;
+};
+
+void run(const Arguments& arguments) {
+  std::vector<std::int32_t> ids;
+  try {
+    ids = parse_json(arguments.tokens, "--tokens")
+              .get<std::vector<std::int32_t>>();
+  } catch (const nlohmann::json::exception&) {
+    throw InvalidInput("--tokens", "is expected as a JSON list of integers");
+  }
+  const auto path = resolve_model(arguments.model, pull_options(false));
+  const auto loaded = load_model(path, {.float32 = true});
+  const Probe probe = probe_logits(*loaded->model, ids, arguments.at,
+                                   arguments.n_greedy, arguments.chunk);
+  Json json = {{"logits_last", probe.logits_last},
+               {"logits_at", Json::object()},
+               {"greedy", probe.greedy},
+               {"greedy_top", Json::array()}};
+  for (const auto& [position, logits] : probe.logits_at)
+    json["logits_at"][std::to_string(position)] = logits;
+  for (const Probe::Top& top : probe.greedy_top) {
+    json["greedy_top"].push_back(
+        {top.id, top.logit, top.second_id, top.second_logit});
+  }
+  fmt::print("{}\n", dump_json(json));
+}
+
+}  // namespace
+
+void add_probe(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* probe = app.add_subcommand(
+      "probe", "Print a model's numbers, for comparison and bug reports");
+  probe->require_subcommand(1);
+  auto* command = probe->add_subcommand(
+      "logits", "Logits and greedy tokens after given token ids");
+  add_model_option(*command, arguments->model);
+  command
+      ->add_option("--tokens", arguments->tokens,
+                   "Token ids as JSON, e.g. [1, 2, 3]")
+      ->required();
+  command
+      ->add_option("--at", arguments->at,
+                   "Positions whose logits to print, e.g. 0,7")
+      ->delimiter(',');
+  command->add_option("--greedy", arguments->n_greedy,
+                      "How many tokens to continue greedily");
+  command->add_option("--chunk", arguments->chunk,
+                      "Tokens fed in one step; 0: all");
+  command->footer(
+      "Example:\n"
+      "  skua probe logits --tokens \"[1, 2, 3]\" --at 0,1 --greedy 5\n"
+      "Computes in float32. Works without a tokenizer.");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace skua::cli

@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "base/json.h"
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+
+namespace skua::cli {
+namespace {
+
+struct Arguments {
+  std::string prompt;
+  bool raw = false, json = false;
+  AnswerOptions answer;
+};
+
+void print_json(Stream& stream) {
+  std::string text;
+  while (const auto piece = stream.next()) {
+    text += piece->text;
+    if (interrupted()) stream.cancel();
+  }
+  const GenerationStats stats = stream.stats();
+  const Json json = {
+      {"text", text},
+      {"finish_reason", finish_reason_name(stream.finish_reason())},
+      {"prompt_tokens", stats.n_prompt_tokens},
+      {"generated_tokens", stats.n_generated_tokens},
+      {"first_token_s", stats.first_token_s},
+      {"prompt_s", stats.prompt_s},
+      {"generate_s", stats.generate_s}};
+  fmt::print("{}\n", dump_json(json));
+}
+
+void run(const Arguments& arguments) {
+  const AnswerOptions& options = arguments.answer;
+  std::string prompt = argument_or_stdin(arguments.prompt, "prompt");
+  if (!arguments.raw) prompt.erase(prompt.find_last_not_of("\r\n") + 1);
+  if (prompt.empty()) throw InvalidInput("prompt", "is empty");
+  const Model model = load_with_progress(options);
+  Chat chat(model);
+  if (!options.system.empty()) chat.system(options.system);
+  Stream stream = arguments.raw
+                      ? model.complete(prompt, options.generation)
+                      : model.stream(chat.user(prompt), options.generation);
+  if (arguments.json) {
+    print_json(stream);
+  } else {
+    print_stream(stream);
+    fmt::print("\n");
+  }
+  if (!options.quiet) print_stats(stream.stats());
+  if (interrupted()) throw Error("run", "interrupted");
+}
+
+}  // namespace
+
+void add_run(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = app.add_subcommand("run", "Answer one prompt");
+  command->add_option("prompt", arguments->prompt,
+                      "The prompt; '-' or nothing reads stdin");
+  add_answer_options(*command, arguments->answer);
+  command
+      ->add_flag("--raw", arguments->raw,
+                 "Continue the text itself, without the chat template")
+      ->excludes("--system");
+  command->add_flag("--json", arguments->json,
+                    "Print text and statistics as JSON at the end");
+  command->footer(
+      "Examples:\n"
+      "  skua run \"Why is the sky blue?\"\n"
+      "  skua run --temp 0.7 --top-p 0.9 --seed 1 \"Write a haiku.\"\n"
+      "  cat notes.txt | skua run --system \"Summarise.\" -\n"
+      "  skua run --raw \"Once upon a time\" --max-tokens 100\n"
+      "The answer goes to stdout, statistics to stderr.");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace skua::cli

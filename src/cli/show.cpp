@@ -1,0 +1,110 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/json.h"
+#include "base/model_path.h"
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/pull.h"
+#include "models/load.h"
+
+namespace skua::cli {
+namespace {
+
+struct Arguments {
+  std::string model;
+  bool json = false, chat_template = false;
+};
+
+std::string format_count(std::uint64_t n) {
+  const double value = static_cast<double>(n);
+  if (n >= 1'000'000'000) return fmt::format("{:.2f} billion", value / 1e9);
+  if (n >= 1'000'000) return fmt::format("{:.1f} million", value / 1e6);
+  return fmt::format("{}", n);
+}
+
+Json describe(const LoadedModel& m) {
+  Json json = {{"path", m.path.string()},
+               {"architecture", m.config.text("model_type")},
+               {"format", m.info.format},
+               {"parameters", m.info.n_parameters},
+               {"weight_bytes", m.info.n_bytes},
+               {"weight_bytes_by_type", m.info.n_bytes_by_type},
+               {"layers", m.model->n_layers()},
+               {"vocabulary", m.model->vocab_size()},
+               {"context", m.context},
+               {"end_ids", m.eos_ids},
+               {"tokenizer", nullptr},
+               {"chat_template", m.chat_template.has_value()}};
+  if (m.tokenizer) json["tokenizer"] = m.tokenizer->kind();
+  return json;
+}
+
+std::string end_tokens(const LoadedModel& m) {
+  std::string text;
+  for (const std::int32_t id : m.eos_ids) {
+    const std::string piece =
+        m.tokenizer && id < m.tokenizer->size() ? m.tokenizer->piece(id) : "";
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", id, piece);
+  }
+  return text.empty() ? "none" : text;
+}
+
+void print_text(const LoadedModel& m) {
+  const auto line = [](const char* name, const std::string& value) {
+    fmt::print("{:<14} {}\n", name, value);
+  };
+  line("path", m.path.string());
+  line("architecture", m.config.text("model_type"));
+  line("format", m.info.format);
+  line("parameters", format_count(m.info.n_parameters));
+  std::string types;
+  for (const auto& [type, n_bytes] : m.info.n_bytes_by_type)
+    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", type,
+                         format_bytes(n_bytes));
+  line("weights", format_bytes(m.info.n_bytes) + " (" + types + ")");
+  line("layers", std::to_string(m.model->n_layers()));
+  line("context",
+       m.context == 0 ? "not stated" : std::to_string(m.context) + " tokens");
+  line("vocabulary", std::to_string(m.model->vocab_size()));
+  line("tokenizer", m.tokenizer ? m.tokenizer->kind() : "none");
+  line("end tokens", end_tokens(m));
+  line("chat template",
+       m.chat_template ? "yes (--template prints it)" : "none");
+}
+
+void run(const Arguments& arguments) {
+  const auto path = resolve_model(arguments.model, pull_options(false));
+  const auto loaded = load_model(path);
+  if (arguments.chat_template) {
+    if (!loaded->chat_template)
+      throw Unsupported(path.string(), "has no chat template");
+    fmt::print("{}\n", loaded->chat_template->source());
+  } else if (arguments.json) {
+    fmt::print("{}\n", dump_json(describe(*loaded)));
+  } else {
+    print_text(*loaded);
+  }
+}
+
+}  // namespace
+
+void add_show(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = app.add_subcommand("show", "Describe a model");
+  command->add_option("model", arguments->model,
+                      "Folder, .gguf file or org/name[:file]; nothing is the "
+                      "default model");
+  command->add_flag("--template", arguments->chat_template,
+                    "Print the chat template's source");
+  command->add_flag("--json", arguments->json, "Print as JSON");
+  command->footer(
+      "Examples:\n"
+      "  skua show\n"
+      "  skua show model.gguf --json");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace skua::cli

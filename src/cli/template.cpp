@@ -1,0 +1,103 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/model_path.h"
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/pull.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace skua::cli {
+namespace {
+
+struct Arguments {
+  std::string model, messages, tools, file, context;
+  bool json = false, no_generation_prompt = false;
+};
+
+std::optional<std::string> spelling(const Tokenizer& tokenizer,
+                                    const std::optional<std::int32_t>& id) {
+  return id ? std::optional(tokenizer.piece(*id)) : std::nullopt;
+}
+
+// Source of the template and the options that its tokenizer gives.
+template <class Source>
+std::string render_for(const Source& source, const Arguments& arguments,
+                       const std::string& where) {
+  const auto text = find_chat_template(source, !arguments.tools.empty());
+  if (!text) {
+    throw Unsupported(where, "has no chat template; give one by --template");
+  }
+  const auto tokenizer = load_tokenizer(source);
+  ChatTemplateOptions options;
+  options.add_generation_prompt = !arguments.no_generation_prompt;
+  options.bos_token = spelling(*tokenizer, tokenizer->special().bos);
+  options.eos_token = spelling(*tokenizer, tokenizer->special().eos);
+  if (!arguments.tools.empty()) options.tools = read_json(arguments.tools);
+  if (!arguments.context.empty()) options.extra = read_json(arguments.context);
+  return apply_chat_template(ChatTemplate(*text, where + " chat template"),
+                             read_json(arguments.messages), options);
+}
+
+std::string render(const Arguments& arguments) {
+  if (!arguments.file.empty()) {
+    const Json context = arguments.context.empty()
+                             ? Json::object()
+                             : read_json(arguments.context);
+    return ChatTemplate(read_file(arguments.file), arguments.file)
+        .render(context);
+  }
+  if (arguments.messages.empty())
+    throw InvalidInput("usage", "--messages is missing");
+  const auto path = resolve_model(arguments.model, pull_options(false));
+  if (std::filesystem::is_directory(path))
+    return render_for(path, arguments, path.string());
+  return render_for(GgufFile(path), arguments, path.string());
+}
+
+void run(const Arguments& arguments) {
+  if (!arguments.json) {
+    fmt::print("{}", render(arguments));
+    return;
+  }
+  try {
+    fmt::print("{}\n", dump_json(Json{{"text", render(arguments)}}));
+  } catch (const Error& error) {
+    fmt::print("{}\n", dump_json(Json{{"error", error.what()}}));
+    throw;
+  }
+}
+
+}  // namespace
+
+void add_template(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = app.add_subcommand("template", "Render a chat template");
+  add_model_option(*command, arguments->model);
+  command->add_option("--messages", arguments->messages,
+                      "JSON file with the list of messages");
+  command->add_option("--tools", arguments->tools,
+                      "JSON file with the list of tools");
+  command
+      ->add_option("--template", arguments->file,
+                   "Template file instead of the model's own")
+      ->excludes("--messages")
+      ->excludes("--tools");
+  command->add_option("--context", arguments->context,
+                      "JSON file with further variables");
+  command->add_flag("--no-generation-prompt", arguments->no_generation_prompt,
+                    "End after the last message");
+  command->add_flag("--json", arguments->json,
+                    "Print {\"text\": ...} or {\"error\": ...}");
+  command->footer(
+      "Examples:\n"
+      "  skua template --messages chat.json\n"
+      "  skua template --template my.jinja --context variables.json --json");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace skua::cli

@@ -1,0 +1,75 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/json.h"
+#include "base/model_path.h"
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/pull.h"
+#include "text/tokenizer.h"
+
+namespace skua::cli {
+namespace {
+
+struct Arguments {
+  std::string text, model;
+  bool json = false, no_special = false, decode = false;
+};
+
+std::shared_ptr<const Tokenizer> tokenizer_of(const std::string& model) {
+  const auto path = resolve_model(model, pull_options(false));
+  return std::filesystem::is_directory(path) ? load_tokenizer(path)
+                                             : load_tokenizer(GgufFile(path));
+}
+
+void run(const Arguments& arguments) {
+  const std::string text = argument_or_stdin(arguments.text, "text");
+  const auto tokenizer = tokenizer_of(arguments.model);
+  if (arguments.decode) {
+    std::vector<std::int32_t> ids;
+    try {
+      ids = parse_json(text, "ids").get<std::vector<std::int32_t>>();
+    } catch (const nlohmann::json::exception&) {
+      throw InvalidInput("ids", "are expected as a JSON list of integers");
+    }
+    const std::string decoded = tokenizer->decode(ids);
+    fmt::print("{}\n",
+               arguments.json ? dump_json(Json{{"text", decoded}}) : decoded);
+    return;
+  }
+  const auto ids =
+      tokenizer->encode(text, {.add_special = !arguments.no_special});
+  if (!arguments.json) {
+    for (const std::int32_t id : ids)
+      fmt::print("{:>7}  {}\n", id, dump_json(tokenizer->piece(id)));
+    return;
+  }
+  Json pieces = Json::array();
+  for (const std::int32_t id : ids) pieces.push_back(tokenizer->piece(id));
+  fmt::print("{}\n", dump_json(Json{{"ids", ids}, {"pieces", pieces}}));
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = app.add_subcommand("tokenize", "Show the tokens of a text");
+  command->add_option("text", arguments->text,
+                      "The text; '-' or nothing reads stdin");
+  add_model_option(*command, arguments->model);
+  command->add_flag("--no-special", arguments->no_special,
+                    "Do not add tokens such as BOS around the text");
+  command->add_flag("--decode", arguments->decode,
+                    "The text is a JSON list of ids; print what they say");
+  command->add_flag("--json", arguments->json,
+                    "Print {\"ids\": [...], \"pieces\": [...]}");
+  command->footer(
+      "Examples:\n"
+      "  skua tokenize \"Hello world\"\n"
+      "  skua tokenize --json - < file.txt\n"
+      "  skua tokenize --decode \"[19556, 905]\"");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace skua::cli

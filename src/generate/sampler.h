@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "skua/generation.h"
+
+namespace skua {
+
+/** Throws InvalidInput that names the option and its range. */
+void check(const GenerationOptions& options);
+
+/** log_softmax of the logits with -inf for the tokens that top_p, min_p and
+ *  top_k leave out, applied in this order, before temperature.
+ *  Source: mlx-lm sample_utils. */
+std::vector<float> filtered_log_probabilities(std::span<const float> logits,
+                                              const GenerationOptions& options);
+
+/** Picks tokens. Its random numbers depend on the seed and the step alone. */
+class Sampler {
+ public:
+  /** Throws InvalidInput for options out of range. */
+  explicit Sampler(const GenerationOptions& options);
+
+  /** The token for step `step`, given logits [V].
+   *  Throws Error if no logit is a number. */
+  std::int32_t sample(std::span<const float> logits, std::uint64_t step) const;
+
+ private:
+  GenerationOptions options_;
+};
+
+}  // namespace skua

@@ -1,0 +1,126 @@
+#include "models/load.h"
+
+#include <mlx/mlx.h>
+
+#include "kernels/primitive.h"
+#include "skua/error.h"
+
+namespace skua {
+namespace {
+
+namespace fs = std::filesystem;
+
+mx::Dtype compute_type(const LoadOptions& options) {
+  return options.float32 || runs_on_cpu() ? mx::float32 : mx::bfloat16;
+}
+
+// eos_token_id, one id or a list, of a config.json or generation_config.json.
+void add_eos_ids(const Config& config, int vocab_size,
+                 std::set<std::int32_t>& ids) {
+  const Json* value = config.find("eos_token_id");
+  if (value == nullptr) return;
+  const auto add = [&](const Json& id) {
+    if (!id.is_number_integer() || id.get<std::int64_t>() < 0 ||
+        id.get<std::int64_t>() >= vocab_size) {
+      throw InvalidInput(config.where(), "eos_token_id is " + dump_json(id) +
+                                             ", expected 0 to " +
+                                             std::to_string(vocab_size - 1));
+    }
+    ids.insert(id.get<std::int32_t>());
+  };
+  if (!value->is_array()) return add(*value);
+  for (const Json& id : *value) add(id);
+}
+
+void read_generation_config(const fs::path& folder, LoadedModel& loaded) {
+  const fs::path path = folder / "generation_config.json";
+  if (!fs::exists(path)) return;
+  add_eos_ids(Config(read_json(path), path.string()),
+              loaded.model->vocab_size(), loaded.eos_ids);
+}
+
+std::shared_ptr<const Tokenizer> find_tokenizer(const fs::path& folder) {
+  if (!fs::exists(folder / "tokenizer.json")) return nullptr;
+  return load_tokenizer(folder);
+}
+
+void build(Checkpoint checkpoint, LoadedModel& loaded) {
+  const Config& config = checkpoint.config;
+  loaded.model = find_architecture(config.text("model_type"), config.where())
+                     .build(config, checkpoint.weights);
+  checkpoint.weights.check_all_taken();
+  const Config text =
+      config.has("text_config") ? config.section("text_config") : config;
+  loaded.context = text.size_or("max_position_embeddings", 0);
+  loaded.info = std::move(checkpoint.info);
+}
+
+}  // namespace
+
+const Tokenizer& LoadedModel::need_tokenizer() const {
+  if (!tokenizer) {
+    throw Unsupported(path.string(),
+                      "has no tokenizer.json, expected one beside the "
+                      "weights to turn text into tokens");
+  }
+  return *tokenizer;
+}
+
+std::string LoadedModel::render_chat(const Json& messages) const {
+  const Tokenizer& tokens = need_tokenizer();
+  if (!chat_template) {
+    std::string text;
+    for (const Json& message : messages) {
+      if (!text.empty()) text += '\n';
+      text += message.at("content").get<std::string>();
+    }
+    return text;
+  }
+  const auto spelling = [&](const std::optional<std::int32_t>& id) {
+    return id ? std::optional(tokens.piece(*id)) : std::nullopt;
+  };
+  ChatTemplateOptions options;
+  options.bos_token = spelling(tokens.special().bos);
+  options.eos_token = spelling(tokens.special().eos);
+  return apply_chat_template(*chat_template, messages, options);
+}
+
+std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
+                                              const LoadOptions& options) {
+  if (runs_on_cpu()) mx::set_compile_mode(mx::CompileMode::disabled);
+  if (!fs::exists(path))
+    throw NotFound(path.string(), "is neither a folder nor a file");
+  const mx::Dtype compute = compute_type(options);
+  auto loaded = std::make_shared<LoadedModel>(LoadedModel{
+      path, Config(Json::object(), ""), {}, nullptr, nullptr, {}, {}, 0});
+  const auto read_text_side = [&](const auto& source) {
+    if (const auto text = find_chat_template(source))
+      loaded->chat_template.emplace(*text, path.string() + " chat template");
+  };
+  if (fs::is_directory(path)) {
+    if (!fs::exists(path / "config.json")) {
+      throw NotFound(path.string(),
+                     "has no config.json, expected a model's folder");
+    }
+    Checkpoint checkpoint = open_folder(path, compute);
+    loaded->config = checkpoint.config;
+    build(std::move(checkpoint), *loaded);
+    loaded->tokenizer = find_tokenizer(path);
+    add_eos_ids(loaded->config, loaded->model->vocab_size(), loaded->eos_ids);
+    read_generation_config(path, *loaded);
+    if (loaded->tokenizer) read_text_side(path);
+  } else {
+    const GgufFile file(path);
+    Checkpoint checkpoint = open_gguf(file, compute, options.progress);
+    loaded->config = checkpoint.config;
+    build(std::move(checkpoint), *loaded);
+    loaded->tokenizer = load_tokenizer(file);
+    read_text_side(file);
+  }
+  if (loaded->tokenizer)
+    loaded->eos_ids.merge(
+        std::set<std::int32_t>(loaded->tokenizer->special().eos_ids));
+  return loaded;
+}
+
+}  // namespace skua

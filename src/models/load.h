@@ -1,0 +1,47 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "models/checkpoint.h"
+#include "models/model.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace skua {
+
+struct LoadOptions {
+  /** Compute in float32 also where a GPU would use bfloat16. */
+  bool float32 = false;
+  /** Called while weights are read. */
+  LoadProgress progress = {};
+};
+
+/** A model with all that its files bring; const once loaded. */
+struct LoadedModel {
+  std::filesystem::path path;
+  Config config;
+  CheckpointInfo info;
+  std::unique_ptr<CausalLM> model;
+  /** Absent where a folder has none: token ids go in and out. */
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  std::set<std::int32_t> eos_ids;  // any of them ends an answer
+  int context = 0;                 // most tokens of a sequence; 0: not known
+
+  /** The tokenizer. Throws Unsupported that names the folder without one. */
+  const Tokenizer& need_tokenizer() const;
+  /** The prompt text for chat messages. Without a template the contents are
+   *  joined by line breaks. Throws InvalidInput. */
+  std::string render_chat(const Json& messages) const;
+};
+
+/** Loads a folder (config.json, safetensors) or a .gguf file.
+ *  Throws NotFound, InvalidInput, Unsupported; each names file and field. */
+std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& path,
+                                              const LoadOptions& options = {});
+
+}  // namespace skua
