@@ -242,6 +242,8 @@ z)j"},
 'a':
 1} }})j",
      R"j({'a': 1})j"},
+    {R"j({% macro m() %}[{{ i }}{{ s }}]{% endmacro %}{% for i in [1] %}{% set s = 2 %}{{ m() }}{% endfor %})j",
+     R"j([Hello World])j"},
 };
 
 TEST(JinjaLanguage, RendersAsJinja2) {
