@@ -144,7 +144,8 @@ Interpreter::Flow Interpreter::exec_for(const Statement& statement,
   for (const auto& each : loop->items) {
     loop->nesting = std::max(loop->nesting, each.depth() + 1);
   }
-  const Value loop_value = heap_.object(loop);
+  const Value loop_value =
+      heap_.object(loop, loop->items.size() * sizeof(Value));
   const Loop::Finally finally(*loop);
   bool completed = false;
   for (; loop->index < loop->items.size(); ++loop->index) {

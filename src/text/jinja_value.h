@@ -153,7 +153,10 @@ struct Args {
 
 /** Order of dict keys: <0, 0, >0. Throws Failure for an unhashable key. */
 int compare_keys(const Value& a, const Value& b);
-/** How many values a key holds; 0 for an unhashable one. */
+constexpr std::uint32_t kMaxKeyWeight = 1000;
+
+/** How many values a key holds, counted up to kMaxKeyWeight + 1; 0 for an
+ *  unhashable one. */
 std::uint32_t key_weight(const Value& value);
 
 /** Makes values and holds a rendering to its limits. Every function that
@@ -186,7 +189,8 @@ class Heap {
   }
   Value dict(Pairs items);
   Value undefined(std::string message);
-  Value object(ObjectPtr object);
+  /** `bytes`: the size of what it holds by itself. */
+  Value object(ObjectPtr object, std::size_t bytes = 0);
   Value json(const Json& value, int depth = 0);
   /** Keeps `object` until the end of the rendering, then clears it. */
   void keep(ObjectPtr object) { kept_.push_back(std::move(object)); }

@@ -149,7 +149,8 @@ TEST(ChatTemplate, DeepNestingIsAnErrorOfSyntax) {
   };
   constexpr int kDeep = 100'000;
   for (const std::string& source :
-       {"{{ " + repeat("(", kDeep), "{{ " + repeat("[", kDeep),
+       {"{{ " + repeat("(", kDeep) + "1" + repeat(")", kDeep) + " }}",
+        "{{ " + repeat("[", kDeep) + repeat("]", kDeep) + " }}",
         "{{ " + repeat("not ", kDeep) + "1 }}",
         "{{ " + repeat("-", kDeep) + "1 }}",
         "{{ 1" + repeat(" + 1", kDeep) + " }}",
