@@ -14,10 +14,10 @@ Texts run(PreTokenizer::Step first, PreTokenizer::Step second,
   PreTokenizer pre_tokenizer;
   pre_tokenizer.add(std::move(first));
   pre_tokenizer.add(std::move(second));
-  std::vector<Piece> pieces = {{text, -1, true}};
+  std::vector<TextPiece> pieces = {{text, -1, true}};
   pre_tokenizer.apply(pieces);
   Texts texts;
-  for (const Piece& piece : pieces) texts.push_back(piece.text);
+  for (const TextPiece& piece : pieces) texts.push_back(piece.text);
   return texts;
 }
 
