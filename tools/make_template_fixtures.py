@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Renders templates with Jinja2 as Hugging Face's tokenizers do.
 
-usage: make_template_fixtures.py ASSETS/templates OUT_FOLDER
+usage: make_template_fixtures.py OUT [ASSETS]
 
-Writes OUT_FOLDER/template_fixtures.json: every template x conversation and a
+Writes OUT/template_fixtures.json: every template x conversation and a
 set of snippets of the language, each with Jinja2's text or error. The tests
 read the folder from SKUA_TEMPLATE_FIXTURES. Needs python3-jinja2.
 """
@@ -133,7 +133,8 @@ def render(env, source, context):
 
 
 def main():
-    assets, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    out = pathlib.Path(sys.argv[1])
+    assets = pathlib.Path(sys.argv[2]) / "templates" if sys.argv[2:] else None
     env = environment()
     cases = []
 
@@ -143,8 +144,10 @@ def main():
         cases.append({"name": name, "source": source, "context": context,
                       **render(env, source, fresh)})
 
-    sources = {p.name: p.read_text() for p in sorted(assets.glob("*.jinja"))}
-    e2e = json.loads((assets / "e2e_cases.json").read_text())
+    sources, e2e = {}, []
+    if assets:
+        sources = {p.name: p.read_text() for p in sorted(assets.glob("*.jinja"))}
+        e2e = json.loads((assets / "e2e_cases.json").read_text())
     for case in e2e:
         sources[case["name"]] = case["chat_template"]
         add(case["name"] + " own", case["chat_template"], case["data"])

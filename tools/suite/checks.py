@@ -69,7 +69,8 @@ def clang_arguments(compiler_words):
             kept.append(word)
             if word == "-isystem":
                 kept.append(next(words))
-    return kept
+    # libstdc++ 12 uses names that it calls deprecated itself.
+    return [*kept, "-Wno-deprecated-declarations"]
 
 
 def headers_read():
