@@ -89,6 +89,7 @@ class SKUA_API Chat {
   Chat& assistant(std::string text) {
     return add("assistant", std::move(text));
   }
+  /** Throws InvalidInput where the text is no UTF-8. */
   Chat& add(std::string role, std::string text);
 
   const std::vector<Message>& messages() const { return messages_; }

@@ -4,13 +4,17 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <memory>
 
+#include "base/json.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "generate/sampler.h"
 
 namespace skua::cli {
 namespace {
@@ -60,6 +64,7 @@ void add_answer_options(CLI::App& command, AnswerOptions& options) {
                   "Least probability relative to the best; 0: off")
       ->capture_default_str();
   command.add_option("--seed", g.seed, "Seed of the random numbers")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--system", options.system, "System message");
   command.add_option("--ctx", options.context,
@@ -69,6 +74,7 @@ void add_answer_options(CLI::App& command, AnswerOptions& options) {
 }
 
 Model load_with_progress(const AnswerOptions& options) {
+  check(options.generation);
   auto bar = std::make_shared<std::unique_ptr<Progress>>();
   ModelOptions model_options;
   model_options.context = options.context;
@@ -76,6 +82,7 @@ Model load_with_progress(const AnswerOptions& options) {
   model_options.progress = [bar, quiet = options.quiet](std::string_view what,
                                                         std::uint64_t done,
                                                         std::uint64_t total) {
+    if (interrupted()) throw Error("load", "interrupted");
     if (!*bar || (*bar)->label() != what) {
       const double show_after_s = what == "weights" ? 1 : 0;
       *bar = std::make_unique<Progress>(
@@ -141,6 +148,20 @@ std::string read_stdin() {
       throw InvalidInput("stdin", "holds more than 64 MiB");
   }
   return text;
+}
+
+std::vector<std::int32_t> parse_ids(const std::string& text,
+                                    const std::string& where) {
+  const Json json = parse_json(text, where);
+  const auto is_id = [](const Json& value) {
+    return value.is_number_integer() && value >= 0 &&
+           value <= std::numeric_limits<std::int32_t>::max();
+  };
+  if (!json.is_array() || !std::ranges::all_of(json, is_id)) {
+    throw InvalidInput(where,
+                       "expected a JSON list of token ids, such as [1, 2, 3]");
+  }
+  return json.get<std::vector<std::int32_t>>();
 }
 
 std::string argument_or_stdin(const std::string& argument,

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "skua/skua.h"
 
@@ -21,7 +23,8 @@ void add_model_option(CLI::App& command, std::string& model);
 
 void add_answer_options(CLI::App& command, AnswerOptions& options);
 
-/** Loads the model; progress shows on stderr once loading takes a second. */
+/** Loads the model, once the options are seen to hold; progress shows on
+ *  stderr when loading takes longer than a second. */
 Model load_with_progress(const AnswerOptions& options);
 
 /** Prints the stream's text as it comes, until it ends or Ctrl-C.
@@ -35,6 +38,10 @@ std::string finish_reason_name(FinishReason reason);
 
 /** All of stdin, at most 64 MiB. Throws InvalidInput. */
 std::string read_stdin();
+
+/** Token ids from a JSON list. Throws InvalidInput naming `where`. */
+std::vector<std::int32_t> parse_ids(const std::string& text,
+                                    const std::string& where);
 
 /** The argument, or stdin where it is "-", or empty and stdin no terminal.
  *  Throws InvalidInput where there is neither; `what` names it. */

@@ -72,6 +72,7 @@ class ChatLoop {
     if (terminal && !options_.quiet)
       fmt::print(stderr, "Type a message, or /help. Ctrl-D leaves.\n");
     LineEditor editor(terminal ? ">>> " : "");
+    rearm_interrupts();
     while (auto line = editor.read()) {
       while (line->ends_with('\\')) {
         line->back() = '\n';
@@ -79,11 +80,13 @@ class ChatLoop {
         if (!more) break;
         *line += *more;
       }
+      const bool empty = line->find_first_not_of(" \t\n") == line->npos;
+      if (!empty && !handle(*line)) return;
+      if (terminated()) break;
       rearm_interrupts();
-      if (line->find_first_not_of(" \t\n") == std::string::npos) continue;
-      if (!handle(*line)) return;
     }
     if (terminal) fmt::print("\n");
+    if (interrupted()) throw Error("chat", "interrupted");
   }
 
  private:

@@ -5,10 +5,10 @@
 namespace skua::cli {
 namespace {
 
-volatile sig_atomic_t flag = 0;
+volatile sig_atomic_t stopped = 0, ended = 0;
 
-void on_signal(int) {
-  flag = 1;
+void on_signal(int signal) {
+  (signal == SIGTERM ? ended : stopped) = 1;
 }
 
 }  // namespace
@@ -22,14 +22,18 @@ void catch_interrupts() {
 }
 
 void rearm_interrupts() {
-  flag = 0;
+  stopped = 0;
   struct sigaction action{};
   action.sa_handler = on_signal;
   sigaction(SIGINT, &action, nullptr);
 }
 
 bool interrupted() {
-  return flag != 0;
+  return stopped != 0 || ended != 0;
+}
+
+bool terminated() {
+  return ended != 0;
 }
 
 }  // namespace skua::cli

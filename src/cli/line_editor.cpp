@@ -1,6 +1,7 @@
 #include "cli/line_editor.h"
 
 #include <histedit.h>
+#include <langinfo.h>
 #include <unistd.h>
 
 #include <clocale>
@@ -24,6 +25,8 @@ LineEditor::LineEditor(std::string prompt) : state_(std::make_unique<State>()) {
   state_->prompt = std::move(prompt);
   if (isatty(0) == 0 || isatty(1) == 0) return;
   std::setlocale(LC_CTYPE, "");
+  if (nl_langinfo(CODESET) != std::string("UTF-8"))
+    std::setlocale(LC_CTYPE, "C.UTF-8");
   state_->history = history_init();
   HistEvent event;
   history(state_->history, &event, H_SETSIZE, 1000);

@@ -22,13 +22,7 @@ struct Arguments {
 };
 
 void run(const Arguments& arguments) {
-  std::vector<std::int32_t> ids;
-  try {
-    ids = parse_json(arguments.tokens, "--tokens")
-              .get<std::vector<std::int32_t>>();
-  } catch (const nlohmann::json::exception&) {
-    throw InvalidInput("--tokens", "is expected as a JSON list of integers");
-  }
+  const auto ids = parse_ids(arguments.tokens, "--tokens");
   const auto path = resolve_model(arguments.model, pull_options(false));
   const auto loaded = load_model(path, {.float32 = true});
   const Probe probe = probe_logits(*loaded->model, ids, arguments.at,
@@ -71,7 +65,8 @@ void add_probe(CLI::App& app) {
   command->footer(
       "Example:\n"
       "  skua probe logits --tokens \"[1, 2, 3]\" --at 0,1 --greedy 5\n"
-      "Computes in float32. Works without a tokenizer.");
+      "Computes in float32. Works without a tokenizer. A number that is not\n"
+      "finite prints as null.");
   command->callback([arguments] { run(*arguments); });
 }
 
