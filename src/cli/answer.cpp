@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "cli/interrupt.h"
+#include "cli/number.h"
 #include "cli/progress.h"
 #include "generate/sampler.h"
 
@@ -44,31 +45,20 @@ void add_model_option(CLI::App& command, std::string& model) {
 void add_answer_options(CLI::App& command, AnswerOptions& options) {
   GenerationOptions& g = options.generation;
   add_model_option(command, options.model);
-  command
-      .add_option("-n,--max-tokens", g.max_tokens, "Most tokens to generate")
-      ->capture_default_str();
-  command
-      .add_option("--temp", g.temperature,
-                  "Temperature; 0 takes the likeliest token")
-      ->capture_default_str();
-  command
-      .add_option("--top-p", g.top_p,
-                  "Sum of probabilities to choose among; 1: off")
-      ->capture_default_str();
-  command
-      .add_option("--top-k", g.top_k,
-                  "Number of tokens to choose among; 0: off")
-      ->capture_default_str();
-  command
-      .add_option("--min-p", g.min_p,
-                  "Least probability relative to the best; 0: off")
-      ->capture_default_str();
-  command.add_option("--seed", g.seed, "Seed of the random numbers")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  add_number(command, "-n,--max-tokens", g.max_tokens,
+             "Most tokens to generate");
+  add_number(command, "--temp", g.temperature,
+             "Temperature; 0 takes the likeliest token");
+  add_number(command, "--top-p", g.top_p,
+             "Sum of probabilities to choose among; 1: off");
+  add_number(command, "--top-k", g.top_k,
+             "Number of tokens to choose among; 0: off");
+  add_number(command, "--min-p", g.min_p,
+             "Least probability relative to the best; 0: off");
+  add_number(command, "--seed", g.seed, "Seed of the random numbers");
   command.add_option("--system", options.system, "System message");
-  command.add_option("--ctx", options.context,
-                     "Most tokens of prompt and answer (default: the model's)");
+  add_number(command, "--ctx", options.context,
+             "Most tokens of prompt and answer; 0: what the model allows");
   command.add_flag("-q,--quiet", options.quiet,
                    "No progress and no statistics");
 }

@@ -54,6 +54,8 @@ std::optional<std::string> LineEditor::read() {
     if (!std::getline(std::cin, line)) return std::nullopt;
     return line;
   }
+  // el_gets itself shows the prompt before it takes the keys.
+  el_set(state_->editor, EL_PREP_TERM, 1);
   int n = 0;
   const char* text = el_gets(state_->editor, &n);
   if (text == nullptr || n <= 0) return std::nullopt;

@@ -9,6 +9,7 @@
 #include "base/model_path.h"
 #include "cli/answer.h"
 #include "cli/commands.h"
+#include "cli/number.h"
 #include "cli/pull.h"
 #include "models/load.h"
 
@@ -47,6 +48,9 @@ void add_probe(CLI::App& app) {
   auto* probe = app.add_subcommand(
       "probe", "Print a model's numbers, for comparison and bug reports");
   probe->require_subcommand(1);
+  probe->footer(
+      "Example:\n"
+      "  skua probe logits --tokens \"[1, 2, 3]\"");
   auto* command = probe->add_subcommand(
       "logits", "Logits and greedy tokens after given token ids");
   add_model_option(*command, arguments->model);
@@ -58,10 +62,10 @@ void add_probe(CLI::App& app) {
       ->add_option("--at", arguments->at,
                    "Positions whose logits to print, e.g. 0,7")
       ->delimiter(',');
-  command->add_option("--greedy", arguments->n_greedy,
-                      "How many tokens to continue greedily");
-  command->add_option("--chunk", arguments->chunk,
-                      "Tokens fed in one step; 0: all");
+  add_number(*command, "--greedy", arguments->n_greedy,
+             "How many tokens to continue greedily");
+  add_number(*command, "--chunk", arguments->chunk,
+             "Tokens fed in one step; 0: all");
   command->footer(
       "Example:\n"
       "  skua probe logits --tokens \"[1, 2, 3]\" --at 0,1 --greedy 5\n"

@@ -382,9 +382,18 @@ class GgufTest(BadInputTest):
     def test_weights_that_are_not_numbers(self):
         path = self.altered(lambda file: 0)
         data = bytearray(path.read_bytes())
-        # The last tensor is the float32 norm.
         data[-256:] = b"\xff" * 256
         path.write_bytes(data)
+        self.probe_refused(path, BAD_INPUT, str(path), "get it again")
+
+    def test_answer_that_is_not_a_number(self):
+        self.source = support.asset("lm/stories260K/stories260K-v3-f32.gguf")
+        file = checkpoints.Gguf(self.source)
+        data = bytearray(file.data)
+        (at,) = (row[3] for row in file.tensors if row[0] == "output_norm.weight")
+        data[at : at + 256] = b"\xff" * 256
+        file.data = bytes(data)
+        path = file.write(self.fresh(".gguf"))
         done = support.skua("run", "-m", path, "hi", "--max-tokens", 2)
         self.refused(done, FAILED, "not finite", "damaged")
 

@@ -227,9 +227,14 @@ class StreamTest(unittest.TestCase):
             stderr=subprocess.PIPE,
             **options,
         )
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(lambda: process.poll() is None and process.kill())
+
+        def end():
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
+
+        self.addCleanup(end)
         return process
 
     def test_text_comes_before_the_answer_is_whole(self):
