@@ -114,7 +114,8 @@ class SKUA_API Stream {
 
   /** The next piece; none once the answer has ended. */
   std::optional<Piece> next();
-  /** Ends the answer: next() gives what was held back, then nothing. */
+  /** Ends the answer: next() gives what was held back, then nothing. May be
+   *  called on any thread, also while next() reads the prompt. */
   void cancel();
 
   FinishReason finish_reason() const;

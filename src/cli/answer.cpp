@@ -6,10 +6,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <mutex>
 
 #include "base/json.h"
 #include "cli/interrupt.h"
@@ -86,10 +89,23 @@ Model load_with_progress(const AnswerOptions& options) {
   return Model::load(options.model, model_options);
 }
 
+std::jthread cancel_at_interrupt(Stream& stream) {
+  return std::jthread([&stream](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any end;
+    while (
+        !stop.stop_requested() &&
+        !end.wait_for(lock, stop, std::chrono::milliseconds(20), interrupted)) {
+    }
+    if (interrupted()) stream.cancel();
+  });
+}
+
 std::string print_stream(Stream& stream) {
+  const std::jthread watcher = cancel_at_interrupt(stream);
   std::string text;
   while (true) {
-    if (interrupted()) stream.cancel();
     const std::optional<Piece> piece = stream.next();
     if (!piece) return text;
     text += piece->text;

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "skua/skua.h"
@@ -26,6 +27,10 @@ void add_answer_options(CLI::App& command, AnswerOptions& options);
 /** Loads the model, once the options are seen to hold; progress shows on
  *  stderr when loading takes longer than a second. */
 Model load_with_progress(const AnswerOptions& options);
+
+/** Cancels the stream at Ctrl-C, also while it reads a long prompt, for as
+ *  long as the returned thread object lives. */
+std::jthread cancel_at_interrupt(Stream& stream);
 
 /** Prints the stream's text as it comes, until it ends or Ctrl-C.
  *  Returns the text. Throws Error if stdout cannot be written. */

@@ -58,8 +58,10 @@ std::string scaling_type(const RopeConfig& config) {
     throw InvalidInput(config.where, "is no object");
   for (const char* key : {"type", "rope_type"}) {
     const auto found = config.scaling.find(key);
-    if (found != config.scaling.end() && found->is_string())
-      return found->get<std::string>();
+    if (found == config.scaling.end() || found->is_null()) continue;
+    if (!found->is_string())
+      throw InvalidInput(config.where, std::string(key) + " is no string");
+    return found->get<std::string>();
   }
   return "default";
 }

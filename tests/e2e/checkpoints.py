@@ -6,9 +6,9 @@ import struct
 import support
 
 
-def llama(folder):
-    """A copy of the tiny Llama checkpoint, which has no tokenizer."""
-    source = support.asset("goldens/lm/llama")
+def tiny(folder, name="llama"):
+    """A copy of a tiny checkpoint, which has no tokenizer."""
+    source = support.asset("goldens/lm/" + name)
     folder.mkdir()
     for name in ("config.json", "model.safetensors"):
         shutil.copyfile(source / name, folder / name)

@@ -28,8 +28,8 @@ class BadInputTest(unittest.TestCase):
         self.n_made += 1
         return self.folder / f"model{self.n_made}{suffix}"
 
-    def llama(self, **changes):
-        folder = checkpoints.llama(self.fresh())
+    def llama(self, name="llama", **changes):
+        folder = checkpoints.tiny(self.fresh(), name)
         checkpoints.change_config(folder, **changes)
         return folder
 
@@ -149,6 +149,11 @@ class ConfigTest(BadInputTest):
             ("rope_theta", []),
             ("rope_theta", 0),
             ("rope_scaling", 3),
+            ("rope_scaling", {"rope_type": 5}),
+            ("rope_scaling", {"rope_type": "linear"}),
+            ("rope_scaling", {"rope_type": "linear", "factor": 0}),
+            ("rope_scaling", {"rope_type": "llama3", "factor": "x"}),
+            ("rope_scaling", {"rope_type": "longrope", "long_factor": [1]}),
             ("tie_word_embeddings", "no"),
             ("vocab_size", 1 << 70),
             ("max_position_embeddings", "many"),
@@ -159,6 +164,19 @@ class ConfigTest(BadInputTest):
         ):
             folder = self.llama(**{key: value})
             self.probe_refused(folder, BAD_INPUT, "config.json", key)
+
+    def test_gemma_fields(self):
+        for key, value in (
+            ("sliding_window_pattern", 0),
+            ("query_pre_attn_scalar", 0),
+            ("query_pre_attn_scalar", "x"),
+            ("rope_local_base_freq", 0),
+            ("num_key_value_heads", 4),
+        ):
+            folder = self.llama("gemma3_text", **{key: value})
+            self.probe_refused(folder, BAD_INPUT, "config.json", key)
+        folder = self.llama("gemma3", text_config=...)
+        self.probe_refused(folder, BAD_INPUT, "text_config is missing")
 
     def test_huge_size_allocates_nothing(self):
         for key in (

@@ -222,10 +222,12 @@ class StreamTest(unittest.TestCase):
     def start(self, *arguments, **options):
         process = subprocess.Popen(
             [support.PROGRAM, "run", "-q", *arguments, "-m", self.model],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **options,
+            **{
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                **options,
+            },
         )
 
         def end():
@@ -250,6 +252,18 @@ class StreamTest(unittest.TestCase):
             _, errors = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 130)
             self.assertEqual(errors, b"skua: [run] interrupted\n")
+
+    def test_interrupt_while_the_prompt_is_read_gives_no_answer(self):
+        with tempfile.TemporaryFile() as prompt:
+            prompt.write(b"one two three four " * 400)
+            prompt.seek(0)
+            process = self.start("-n", "3", stdin=prompt)
+            time.sleep(0.7)
+            process.send_signal(signal.SIGINT)
+            out, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(out.strip(), b"")
+        self.assertEqual(errors, b"skua: [run] interrupted\n")
 
     def test_reader_that_leaves_is_no_crash(self):
         process = self.start("Count from 1 to 100.", "-n", "2000")
