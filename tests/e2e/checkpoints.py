@@ -1,9 +1,16 @@
 """Reads, alters and writes small checkpoints, also ones that lie."""
 import json
+import pathlib
+import resource
 import shutil
 import struct
+import tempfile
+import unittest
 
 import support
+
+FAILED, BAD_INPUT, UNSUPPORTED = 1, 2, 3
+ONE_GIB = 1 << 30
 
 
 def tiny(folder, name="llama"):
@@ -125,3 +132,44 @@ class Gguf:
             head += struct.pack(layout, len(shape), *shape, kind, offset)
         path.write_bytes(head + bytes(-len(head) % 32) + self.data)
         return path
+
+
+class RefusalTest(unittest.TestCase):
+    """Makes broken checkpoints and sees how the program refuses them."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="skua-bad-")
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+        self.n_made = 0
+
+    def fresh(self, suffix=""):
+        self.n_made += 1
+        return self.folder / f"model{self.n_made}{suffix}"
+
+    def llama(self, name="llama", **changes):
+        folder = tiny(self.fresh(), name)
+        change_config(folder, **changes)
+        return folder
+
+    def refused(self, done, code, *texts):
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertRegex(done.stderr, r"\Askua: \[[^\n]+\] [^\n]+\n\Z")
+        for text in texts:
+            self.assertIn(text, done.stderr)
+
+    def probe(self, model, **options):
+        # A broken file must not make the program ask for memory.
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (ONE_GIB, ONE_GIB))
+
+        return support.skua(
+            *("probe", "logits", "--model", model, "--tokens", "[1, 2]"),
+            preexec_fn=limit,
+            **options,
+        )
+
+    def probe_refused(self, model, code, *texts):
+        with self.subTest(texts=texts):
+            self.refused(self.probe(model), code, *texts)
