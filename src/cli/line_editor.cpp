@@ -2,13 +2,47 @@
 
 #include <histedit.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <clocale>
 #include <cstdio>
+#include <cwchar>
 #include <iostream>
 
+#include "cli/interrupt.h"
+
 namespace skua::cli {
+namespace {
+
+// Looks for a signal now and then: one that comes just before a read that
+// blocks would not end it.
+bool wait_for_input() {
+  constexpr int kLookEveryMs = 200;
+  pollfd input{0, POLLIN, 0};
+  while (!terminated())
+    if (poll(&input, 1, kLookEveryMs) > 0) return true;
+  return false;
+}
+
+// The editor's source of keys: 1 and a character, or 0 at the end.
+int read_key(EditLine*, wchar_t* key) {
+  std::mbstate_t state{};
+  while (wait_for_input()) {
+    char byte = 0;
+    const ssize_t n = ::read(0, &byte, 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return 0;
+    const std::size_t result = std::mbrtowc(key, &byte, 1, &state);
+    if (result == static_cast<std::size_t>(-2)) continue;
+    if (result == static_cast<std::size_t>(-1)) *key = L'\xfffd';
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
 
 struct LineEditor::State {
   std::string prompt;
@@ -40,6 +74,7 @@ LineEditor::LineEditor(std::string prompt) : state_(std::make_unique<State>()) {
         return static_cast<State*>(data)->prompt.data();
       });
   el_set(editor, EL_EDITOR, "emacs");
+  el_set(editor, EL_GETCFN, read_key);
   el_set(editor, EL_HIST, history, state_->history);
   // While a line is edited, Ctrl-C is a key and not a signal.
   el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
