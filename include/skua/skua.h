@@ -89,6 +89,7 @@ class SKUA_API Chat {
   Chat& assistant(std::string text) {
     return add("assistant", std::move(text));
   }
+  /** Throws InvalidInput where the text is no UTF-8. */
   Chat& add(std::string role, std::string text);
 
   const std::vector<Message>& messages() const { return messages_; }
@@ -113,7 +114,8 @@ class SKUA_API Stream {
 
   /** The next piece; none once the answer has ended. */
   std::optional<Piece> next();
-  /** Ends the answer: next() gives what was held back, then nothing. */
+  /** Ends the answer: next() gives what was held back, then nothing. May be
+   *  called on any thread, also while next() reads the prompt. */
   void cancel();
 
   FinishReason finish_reason() const;

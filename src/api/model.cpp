@@ -2,6 +2,7 @@
 #include "generate/generation.h"
 #include "models/load.h"
 #include "skua/skua.h"
+#include "text/utf8.h"
 
 namespace skua {
 
@@ -30,6 +31,18 @@ struct Stream::State {
   std::shared_ptr<Chat::Memory> memory;
 };
 
+namespace {
+
+void check_utf8(std::string_view text, const std::string& what) {
+  const std::size_t at = find_invalid_utf8(text);
+  if (at != text.npos) {
+    throw InvalidInput(what, "is not UTF-8 at byte " + std::to_string(at + 1) +
+                                 "; convert it, for example with iconv");
+  }
+}
+
+}  // namespace
+
 Model::Model(std::shared_ptr<const State> state) : state_(std::move(state)) {}
 
 Model Model::load(const std::string& name, const ModelOptions& options) {
@@ -48,10 +61,11 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
   state->loaded = load_model(resolve_model(name, pull_options), load_options);
   const int most = state->loaded->context;
   if (options.context < 0 || (most != 0 && options.context > most)) {
-    throw InvalidInput("options", "context is " +
-                                      std::to_string(options.context) +
-                                      ", expected at most the model's " +
-                                      std::to_string(most));
+    throw InvalidInput(
+        "options",
+        "context is " + std::to_string(options.context) + ", expected " +
+            (most == 0 ? "0 or more"
+                       : "0 to the model's " + std::to_string(most)));
   }
   state->context = options.context != 0 ? options.context : most;
   return Model(std::move(state));
@@ -77,6 +91,7 @@ Stream Model::stream(const Chat& chat, const GenerationOptions& options) const {
 Stream Model::complete(std::string_view text,
                        const GenerationOptions& options) const {
   const LoadedModel& loaded = *state_->loaded;
+  check_utf8(text, "prompt");
   return Stream(std::make_unique<Stream::State>(
       state_->loaded, Session(*loaded.model, state_->context),
       loaded.need_tokenizer().encode(text), options, nullptr));
@@ -101,6 +116,7 @@ Chat::Chat(const Model& model)
     : model_(model), memory_(std::make_shared<Memory>()) {}
 
 Chat& Chat::add(std::string role, std::string text) {
+  check_utf8(text, role + " message");
   messages_.push_back({std::move(role), std::move(text)});
   return *this;
 }

@@ -33,7 +33,8 @@ std::string reason() {
 
 // Opens a regular file and reports its size.
 int open_regular(const std::filesystem::path& path, std::size_t& n_bytes) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK a FIFO would wait here for its writer.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
     throw NotFound(path.string(), "no such file");
   if (fd < 0) throw Error(path.string(), "cannot be opened: " + reason());

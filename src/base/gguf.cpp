@@ -62,7 +62,8 @@ class Cursor {
     return kind_ ? std::string(kind_) + " " + quote(name_) + ": " : "";
   }
   [[noreturn]] void fail(const std::string& what) const {
-    throw InvalidInput(path_, subject() + what);
+    throw InvalidInput(
+        path_, subject() + what + "; the file is damaged, get it again");
   }
   [[noreturn]] void unsupported(const std::string& what) const {
     throw Unsupported(path_, subject() + what);
@@ -186,8 +187,10 @@ struct Header {
 };
 
 Header read_header(Cursor& in) {
-  const auto magic = in.take(4, 1, "magic number");
-  if (std::memcmp(magic.data(), "GGUF", magic.size()) != 0)
+  constexpr std::uint64_t kMagicBytes = 4;
+  if (in.size() < kMagicBytes ||
+      std::memcmp(in.take(kMagicBytes, 1, "magic number").data(), "GGUF",
+                  kMagicBytes) != 0)
     in.fail("is not a GGUF file, expected it to begin with 'GGUF'");
   const auto version = in.read<std::uint32_t>("version");
   if (version != 2 && version != 3) {

@@ -23,6 +23,8 @@ Json parse_json(std::string_view text, const std::string& where) {
   } catch (const nlohmann::json::parse_error& error) {
     throw InvalidInput(
         where, "is not valid JSON at byte " + std::to_string(error.byte));
+  } catch (const nlohmann::json::exception&) {
+    throw InvalidInput(where, "holds a number beyond the range of a double");
   }
 }
 

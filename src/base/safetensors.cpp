@@ -45,7 +45,7 @@ class Place {
   void enter(std::string_view tensor) { tensor_ = tensor; }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw InvalidInput(path_, what);
+    throw InvalidInput(path_, what + "; the file is damaged, get it again");
   }
   [[noreturn]] void fail_tensor(const std::string& what) const {
     fail("tensor " + quote(tensor_) + " " + what);

@@ -4,13 +4,21 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <memory>
+#include <mutex>
 
+#include "base/json.h"
 #include "cli/interrupt.h"
+#include "cli/number.h"
 #include "cli/progress.h"
+#include "generate/sampler.h"
 
 namespace skua::cli {
 namespace {
@@ -40,35 +48,26 @@ void add_model_option(CLI::App& command, std::string& model) {
 void add_answer_options(CLI::App& command, AnswerOptions& options) {
   GenerationOptions& g = options.generation;
   add_model_option(command, options.model);
-  command
-      .add_option("-n,--max-tokens", g.max_tokens, "Most tokens to generate")
-      ->capture_default_str();
-  command
-      .add_option("--temp", g.temperature,
-                  "Temperature; 0 takes the likeliest token")
-      ->capture_default_str();
-  command
-      .add_option("--top-p", g.top_p,
-                  "Sum of probabilities to choose among; 1: off")
-      ->capture_default_str();
-  command
-      .add_option("--top-k", g.top_k,
-                  "Number of tokens to choose among; 0: off")
-      ->capture_default_str();
-  command
-      .add_option("--min-p", g.min_p,
-                  "Least probability relative to the best; 0: off")
-      ->capture_default_str();
-  command.add_option("--seed", g.seed, "Seed of the random numbers")
-      ->capture_default_str();
+  add_number(command, "-n,--max-tokens", g.max_tokens,
+             "Most tokens to generate");
+  add_number(command, "--temp", g.temperature,
+             "Temperature; 0 takes the likeliest token");
+  add_number(command, "--top-p", g.top_p,
+             "Sum of probabilities to choose among; 1: off");
+  add_number(command, "--top-k", g.top_k,
+             "Number of tokens to choose among; 0: off");
+  add_number(command, "--min-p", g.min_p,
+             "Least probability relative to the best; 0: off");
+  add_number(command, "--seed", g.seed, "Seed of the random numbers");
   command.add_option("--system", options.system, "System message");
-  command.add_option("--ctx", options.context,
-                     "Most tokens of prompt and answer (default: the model's)");
+  add_number(command, "--ctx", options.context,
+             "Most tokens of prompt and answer; 0: what the model allows");
   command.add_flag("-q,--quiet", options.quiet,
                    "No progress and no statistics");
 }
 
 Model load_with_progress(const AnswerOptions& options) {
+  check(options.generation);
   auto bar = std::make_shared<std::unique_ptr<Progress>>();
   ModelOptions model_options;
   model_options.context = options.context;
@@ -76,6 +75,7 @@ Model load_with_progress(const AnswerOptions& options) {
   model_options.progress = [bar, quiet = options.quiet](std::string_view what,
                                                         std::uint64_t done,
                                                         std::uint64_t total) {
+    if (interrupted()) throw Error("load", "interrupted");
     if (!*bar || (*bar)->label() != what) {
       const double show_after_s = what == "weights" ? 1 : 0;
       *bar = std::make_unique<Progress>(
@@ -89,10 +89,23 @@ Model load_with_progress(const AnswerOptions& options) {
   return Model::load(options.model, model_options);
 }
 
+std::jthread cancel_at_interrupt(Stream& stream) {
+  return std::jthread([&stream](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any end;
+    while (
+        !stop.stop_requested() &&
+        !end.wait_for(lock, stop, std::chrono::milliseconds(20), interrupted)) {
+    }
+    if (interrupted()) stream.cancel();
+  });
+}
+
 std::string print_stream(Stream& stream) {
+  const std::jthread watcher = cancel_at_interrupt(stream);
   std::string text;
   while (true) {
-    if (interrupted()) stream.cancel();
     const std::optional<Piece> piece = stream.next();
     if (!piece) return text;
     text += piece->text;
@@ -141,6 +154,20 @@ std::string read_stdin() {
       throw InvalidInput("stdin", "holds more than 64 MiB");
   }
   return text;
+}
+
+std::vector<std::int32_t> parse_ids(const std::string& text,
+                                    const std::string& where) {
+  const Json json = parse_json(text, where);
+  const auto is_id = [](const Json& value) {
+    return value.is_number_integer() && value >= 0 &&
+           value <= std::numeric_limits<std::int32_t>::max();
+  };
+  if (!json.is_array() || !std::ranges::all_of(json, is_id)) {
+    throw InvalidInput(where,
+                       "expected a JSON list of token ids, such as [1, 2, 3]");
+  }
+  return json.get<std::vector<std::int32_t>>();
 }
 
 std::string argument_or_stdin(const std::string& argument,

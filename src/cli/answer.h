@@ -1,7 +1,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "skua/skua.h"
 
@@ -21,8 +24,13 @@ void add_model_option(CLI::App& command, std::string& model);
 
 void add_answer_options(CLI::App& command, AnswerOptions& options);
 
-/** Loads the model; progress shows on stderr once loading takes a second. */
+/** Loads the model, once the options are seen to hold; progress shows on
+ *  stderr when loading takes longer than a second. */
 Model load_with_progress(const AnswerOptions& options);
+
+/** Cancels the stream at Ctrl-C, also while it reads a long prompt, for as
+ *  long as the returned thread object lives. */
+std::jthread cancel_at_interrupt(Stream& stream);
 
 /** Prints the stream's text as it comes, until it ends or Ctrl-C.
  *  Returns the text. Throws Error if stdout cannot be written. */
@@ -35,6 +43,10 @@ std::string finish_reason_name(FinishReason reason);
 
 /** All of stdin, at most 64 MiB. Throws InvalidInput. */
 std::string read_stdin();
+
+/** Token ids from a JSON list. Throws InvalidInput naming `where`. */
+std::vector<std::int32_t> parse_ids(const std::string& text,
+                                    const std::string& where);
 
 /** The argument, or stdin where it is "-", or empty and stdin no terminal.
  *  Throws InvalidInput where there is neither; `what` names it. */

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdio>
 #include <memory>
 
@@ -11,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
+#include "cli/number.h"
 #include "generate/sampler.h"
 
 namespace skua::cli {
@@ -26,31 +26,20 @@ constexpr const char* kHelp =
     "/exit, Ctrl-D    leave;  Ctrl-C stops an answer\n"
     "A line that ends with \\ goes on in the next.\n";
 
-template <class Number>
-Number parse_number(const std::string& name, const std::string& text) {
-  Number value{};
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, value);
-  if (result.ec != std::errc() || result.ptr != end) {
-    throw InvalidInput("/set", name + " is '" + text + "', expected a number");
-  }
-  return value;
-}
-
 void set_option(GenerationOptions& options, const std::string& name,
                 const std::string& value) {
   if (name == "temp") {
-    options.temperature = parse_number<double>(name, value);
+    options.temperature = parse_number<double>("/set " + name, value);
   } else if (name == "top-p") {
-    options.top_p = parse_number<double>(name, value);
+    options.top_p = parse_number<double>("/set " + name, value);
   } else if (name == "min-p") {
-    options.min_p = parse_number<double>(name, value);
+    options.min_p = parse_number<double>("/set " + name, value);
   } else if (name == "top-k") {
-    options.top_k = parse_number<int>(name, value);
+    options.top_k = parse_number<int>("/set " + name, value);
   } else if (name == "max-tokens") {
-    options.max_tokens = parse_number<int>(name, value);
+    options.max_tokens = parse_number<int>("/set " + name, value);
   } else if (name == "seed") {
-    options.seed = parse_number<std::uint64_t>(name, value);
+    options.seed = parse_number<std::uint64_t>("/set " + name, value);
   } else {
     throw InvalidInput("/set", "there is no '" + name +
                                    "', expected max-tokens, temp, top-p, "
@@ -72,6 +61,7 @@ class ChatLoop {
     if (terminal && !options_.quiet)
       fmt::print(stderr, "Type a message, or /help. Ctrl-D leaves.\n");
     LineEditor editor(terminal ? ">>> " : "");
+    rearm_interrupts();
     while (auto line = editor.read()) {
       while (line->ends_with('\\')) {
         line->back() = '\n';
@@ -79,11 +69,13 @@ class ChatLoop {
         if (!more) break;
         *line += *more;
       }
+      const bool empty = line->find_first_not_of(" \t\n") == line->npos;
+      if (!empty && !handle(*line)) return;
+      if (terminated()) break;
       rearm_interrupts();
-      if (line->find_first_not_of(" \t\n") == std::string::npos) continue;
-      if (!handle(*line)) return;
     }
     if (terminal) fmt::print("\n");
+    if (interrupted()) throw Error("chat", "interrupted");
   }
 
  private:

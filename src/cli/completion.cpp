@@ -10,13 +10,15 @@
 namespace skua::cli {
 namespace {
 
-// "--model -m ..." of a command.
+// "--model -m ..." of a command, with what its own commands have.
 std::string option_words(const CLI::App& command) {
   std::string words;
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) words += " --" + name;
     for (const std::string& name : option->get_snames()) words += " -" + name;
   }
+  for (const CLI::App* inner : command.get_subcommands({}))
+    words += " " + inner->get_name() + " " + option_words(*inner);
   return words.empty() ? words : words.substr(1);
 }
 

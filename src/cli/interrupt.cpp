@@ -2,13 +2,17 @@
 
 #include <signal.h>
 
+#include <atomic>
+
 namespace skua::cli {
 namespace {
 
-volatile sig_atomic_t flag = 0;
+// A watching thread reads what the handler writes.
+std::atomic<bool> stopped = false, ended = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
 
-void on_signal(int) {
-  flag = 1;
+void on_signal(int signal) {
+  (signal == SIGTERM ? ended : stopped) = true;
 }
 
 }  // namespace
@@ -22,14 +26,18 @@ void catch_interrupts() {
 }
 
 void rearm_interrupts() {
-  flag = 0;
+  stopped = false;
   struct sigaction action{};
   action.sa_handler = on_signal;
   sigaction(SIGINT, &action, nullptr);
 }
 
 bool interrupted() {
-  return flag != 0;
+  return stopped || ended;
+}
+
+bool terminated() {
+  return ended;
 }
 
 }  // namespace skua::cli

@@ -5,10 +5,13 @@ namespace skua::cli {
 /** Makes the first Ctrl-C or SIGTERM set a flag; the second one kills. */
 void catch_interrupts();
 
-/** Clears the flag and makes every Ctrl-C set it again. */
+/** Forgets a Ctrl-C and makes every later one set the flag again. */
 void rearm_interrupts();
 
-/** Whether the flag is set. */
+/** Whether either has come. */
 bool interrupted();
+
+/** Whether SIGTERM has come, which ends the program and not just an answer. */
+bool terminated();
 
 }  // namespace skua::cli

@@ -52,6 +52,9 @@ void add_list(CLI::App& app) {
   auto* command = app.add_subcommand("list", "List the models on this machine");
   command->add_flag("--json", *as_json, "Print as JSON");
   command->footer(
+      "Examples:\n"
+      "  skua list\n"
+      "  skua list --json\n"
       "Shows the Hugging Face cache ($HF_HOME) and Skua's own model folder\n"
       "($SKUA_HOME/models, else ~/.cache/skua/models); times are UTC.\n"
       "Every name can be given to --model.");

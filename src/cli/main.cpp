@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -6,6 +7,8 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
+#include <new>
 #include <string>
 
 #include "cli/commands.h"
@@ -29,6 +32,15 @@ void report(std::string text) {
       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
       ' ');
   std::fprintf(stderr, "skua: %s\n", text.c_str());
+}
+
+// A file opened in the place of a closed stream would receive its text. These
+// stand-ins refuse what the stream is for.
+void hold_standard_streams() {
+  for (const int fd : {0, 1, 2}) {
+    if (fcntl(fd, F_GETFD) < 0)
+      open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+  }
 }
 
 int run(int argc, char** argv) {
@@ -60,6 +72,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hold_standard_streams();
   catch_interrupts();
   signal(SIGXFSZ, SIG_IGN);  // writes past a limit report EFBIG instead
   int code = kFailed;
@@ -74,6 +87,10 @@ int main(int argc, char** argv) {
   } catch (const skua::Unsupported& error) {
     report(error.what());
     code = kUnsupported;
+  } catch (const std::filesystem::filesystem_error& error) {
+    report("[" + error.path1().string() + "] " + error.code().message());
+  } catch (const std::bad_alloc&) {
+    report("[memory] there is not enough for this model, prompt and context");
   } catch (const std::exception& error) {
     report(error.what());
   }

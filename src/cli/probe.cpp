@@ -9,6 +9,7 @@
 #include "base/model_path.h"
 #include "cli/answer.h"
 #include "cli/commands.h"
+#include "cli/number.h"
 #include "cli/pull.h"
 #include "models/load.h"
 
@@ -22,13 +23,7 @@ struct Arguments {
 };
 
 void run(const Arguments& arguments) {
-  std::vector<std::int32_t> ids;
-  try {
-    ids = parse_json(arguments.tokens, "--tokens")
-              .get<std::vector<std::int32_t>>();
-  } catch (const nlohmann::json::exception&) {
-    throw InvalidInput("--tokens", "is expected as a JSON list of integers");
-  }
+  const auto ids = parse_ids(arguments.tokens, "--tokens");
   const auto path = resolve_model(arguments.model, pull_options(false));
   const auto loaded = load_model(path, {.float32 = true});
   const Probe probe = probe_logits(*loaded->model, ids, arguments.at,
@@ -53,6 +48,9 @@ void add_probe(CLI::App& app) {
   auto* probe = app.add_subcommand(
       "probe", "Print a model's numbers, for comparison and bug reports");
   probe->require_subcommand(1);
+  probe->footer(
+      "Example:\n"
+      "  skua probe logits --tokens \"[1, 2, 3]\"");
   auto* command = probe->add_subcommand(
       "logits", "Logits and greedy tokens after given token ids");
   add_model_option(*command, arguments->model);
@@ -64,14 +62,15 @@ void add_probe(CLI::App& app) {
       ->add_option("--at", arguments->at,
                    "Positions whose logits to print, e.g. 0,7")
       ->delimiter(',');
-  command->add_option("--greedy", arguments->n_greedy,
-                      "How many tokens to continue greedily");
-  command->add_option("--chunk", arguments->chunk,
-                      "Tokens fed in one step; 0: all");
+  add_number(*command, "--greedy", arguments->n_greedy,
+             "How many tokens to continue greedily");
+  add_number(*command, "--chunk", arguments->chunk,
+             "Tokens fed in one step; 0: all");
   command->footer(
       "Example:\n"
       "  skua probe logits --tokens \"[1, 2, 3]\" --at 0,1 --greedy 5\n"
-      "Computes in float32. Works without a tokenizer.");
+      "Computes in float32. Works without a tokenizer. A number that is not\n"
+      "finite prints as null.");
   command->callback([arguments] { run(*arguments); });
 }
 

@@ -19,9 +19,9 @@ struct Arguments {
 
 void print_json(Stream& stream) {
   std::string text;
-  while (const auto piece = stream.next()) {
-    text += piece->text;
-    if (interrupted()) stream.cancel();
+  {
+    const std::jthread watcher = cancel_at_interrupt(stream);
+    while (const auto piece = stream.next()) text += piece->text;
   }
   const GenerationStats stats = stream.stats();
   const Json json = {

@@ -27,11 +27,13 @@ void run(const Arguments& arguments) {
   const std::string text = argument_or_stdin(arguments.text, "text");
   const auto tokenizer = tokenizer_of(arguments.model);
   if (arguments.decode) {
-    std::vector<std::int32_t> ids;
-    try {
-      ids = parse_json(text, "ids").get<std::vector<std::int32_t>>();
-    } catch (const nlohmann::json::exception&) {
-      throw InvalidInput("ids", "are expected as a JSON list of integers");
+    const auto ids = parse_ids(text, "ids");
+    for (const std::int32_t id : ids) {
+      if (id >= tokenizer->size()) {
+        throw InvalidInput("ids", "one is " + std::to_string(id) +
+                                      ", expected 0 to " +
+                                      std::to_string(tokenizer->size() - 1));
+      }
     }
     const std::string decoded = tokenizer->decode(ids);
     fmt::print("{}\n",

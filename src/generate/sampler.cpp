@@ -102,7 +102,9 @@ std::int32_t Sampler::sample(std::span<const float> logits,
   const auto best = std::ranges::max_element(logits);
   if (!std::isfinite(*best) ||
       std::ranges::any_of(logits, [](float l) { return std::isnan(l); }))
-    throw Error("sampler", "the model's logits are not finite");
+    throw Error(
+        "sampler",
+        "the model's logits are not finite; its weights may be damaged");
   if (options_.temperature == 0)
     return static_cast<std::int32_t>(best - logits.begin());
 

@@ -1,5 +1,7 @@
 #include "models/config.h"
 
+#include <cmath>
+
 #include "skua/error.h"
 
 namespace skua {
@@ -37,7 +39,7 @@ int Config::size_or(const std::string& key, int fallback) const {
 double Config::number(const std::string& key) const {
   const Json* value = find(key);
   if (value == nullptr) throw InvalidInput(where_, key + " is missing");
-  if (!value->is_number()) {
+  if (!value->is_number() || !std::isfinite(value->get<double>())) {
     throw InvalidInput(
         where_, key + " is " + dump_json(*value) + ", expected a number");
   }

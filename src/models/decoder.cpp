@@ -8,34 +8,50 @@
 
 namespace skua {
 
+void check_sizes(const std::string& where, int n_layers,
+                 const AttentionConfig& a) {
+  constexpr int kMaxLayers = 10000, kMaxHeadDim = 1 << 16;
+  constexpr std::int64_t kMaxWidth = 1 << 30;
+  const auto expect = [&](bool holds, const std::string& name, int value,
+                          const std::string& expected) {
+    if (!holds) {
+      throw InvalidInput(where, name + " is " + std::to_string(value) +
+                                    ", expected " + expected);
+    }
+  };
+  expect(n_layers <= kMaxLayers, "num_hidden_layers", n_layers,
+         "at most " + std::to_string(kMaxLayers));
+  expect(a.n_heads % a.n_kv_heads == 0, "num_attention_heads", a.n_heads,
+         "a multiple of num_key_value_heads " + std::to_string(a.n_kv_heads));
+  expect(a.head_dim <= kMaxHeadDim, "head_dim", a.head_dim,
+         "at most " + std::to_string(kMaxHeadDim));
+  expect(std::int64_t{a.n_heads} * a.head_dim <= kMaxWidth,
+         "num_attention_heads", a.n_heads, "heads of 2^30 values together");
+  if (!(a.norm_eps >= 0)) throw InvalidInput(where, "rms_norm_eps is below 0");
+}
+
 DecoderConfig decoder_config(const Config& config, double default_rope_base) {
   DecoderConfig c;
   c.vocab_size = config.size("vocab_size");
   c.dim = config.size("hidden_size");
   c.hidden_dim = config.size("intermediate_size");
   c.norm_eps = static_cast<float>(config.number("rms_norm_eps"));
+  const std::string gate = config.text_or("hidden_act", "silu");
+  if (gate != "silu" && gate != "swish") {
+    throw Unsupported(config.where(),
+                      "hidden_act is " + gate + ", expected silu");
+  }
   c.tied = config.flag_or("tie_word_embeddings", true);
   const int n_layers = config.size("num_hidden_layers");
-  if (n_layers > 10000) {
-    throw InvalidInput(config.where(), "num_hidden_layers is " +
-                                           std::to_string(n_layers) +
-                                           ", expected at most 10000");
-  }
-  c.sliding.assign(static_cast<std::size_t>(n_layers), false);
-
   AttentionConfig& a = c.attention;
   a.dim = c.dim;
   a.n_heads = config.size("num_attention_heads");
   a.n_kv_heads = config.size_or("num_key_value_heads", a.n_heads);
-  if (a.n_heads % a.n_kv_heads != 0) {
-    throw InvalidInput(config.where(),
-                       "num_attention_heads " + std::to_string(a.n_heads) +
-                           " is no multiple of num_key_value_heads " +
-                           std::to_string(a.n_kv_heads));
-  }
   a.head_dim = head_dim(config);
-  a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
   a.norm_eps = c.norm_eps;
+  check_sizes(config.where(), n_layers, a);
+  c.sliding.assign(static_cast<std::size_t>(n_layers), false);
+  a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
   c.rope = rope_config(config, a.head_dim, default_rope_base);
   return c;
 }

@@ -23,6 +23,12 @@ struct DecoderConfig {
   RopeConfig rope;
 };
 
+/** Refuses sizes that no model has, before anything is built from them: too
+ *  many layers, heads that do not share evenly or are too wide, an epsilon
+ *  below 0. Throws InvalidInput naming `where` and the field. */
+void check_sizes(const std::string& where, int n_layers,
+                 const AttentionConfig& attention);
+
 /** The fields that all of them spell alike.
  *  Throws InvalidInput where one is missing or they contradict each other. */
 DecoderConfig decoder_config(const Config& config, double default_rope_base);

@@ -32,19 +32,20 @@ GemmaConfig gemma_config(const Config& config) {
   a.dim = c.dim;
   a.n_heads = config.size_or("num_attention_heads", 4);
   a.n_kv_heads = config.size_or("num_key_value_heads", 1);
-  if (a.n_heads % a.n_kv_heads != 0 || c.n_layers > 10000) {
-    throw InvalidInput(config.where(),
-                       "num_attention_heads is no multiple of "
-                       "num_key_value_heads, or there are too many layers");
-  }
   a.head_dim = config.size_or("head_dim", 256);
-  a.scale = static_cast<float>(
-      1 / std::sqrt(config.number_or("query_pre_attn_scalar", 256)));
+  const double scalar = config.number_or("query_pre_attn_scalar", 256);
+  if (!(scalar > 0)) {
+    throw InvalidInput(config.where(),
+                       "query_pre_attn_scalar is expected more than 0");
+  }
+  a.scale = static_cast<float>(1 / std::sqrt(scalar));
   a.norm_eps = c.norm_eps;
+  check_sizes(config.where(), c.n_layers, a);
   a.norm_stored = kMinusOne;
   c.local = a;
   c.local.window = config.size_or("sliding_window", 512);
   c.global_rope = rope_config(config, a.head_dim, 1000000);
+  c.local_rope.where = config.where() + " rope_local_base_freq";
   c.local_rope.dims = a.head_dim;
   c.local_rope.base = config.number_or("rope_local_base_freq", 10000);
   return c;

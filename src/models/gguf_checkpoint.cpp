@@ -187,7 +187,12 @@ class TensorLoader {
       order = half_split_order(tensor.shape[0], head_dim_, where);
     const bool blocks = ggml_affine_format(tensor.type).has_value();
     if (blocks && tensor.shape.size() == 2) {
-      add_affine(tensor, name, order);
+      try {
+        add_affine(tensor, name, order);
+      } catch (const InvalidInput& error) {
+        throw InvalidInput(where, std::string(error.what()) +
+                                      "; the file is damaged, get it again");
+      }
     } else {
       add_dense(tensor, name, order);
     }

@@ -58,8 +58,10 @@ std::string scaling_type(const RopeConfig& config) {
     throw InvalidInput(config.where, "is no object");
   for (const char* key : {"type", "rope_type"}) {
     const auto found = config.scaling.find(key);
-    if (found != config.scaling.end() && found->is_string())
-      return found->get<std::string>();
+    if (found == config.scaling.end() || found->is_null()) continue;
+    if (!found->is_string())
+      throw InvalidInput(config.where, std::string(key) + " is no string");
+    return found->get<std::string>();
   }
   return "default";
 }
@@ -133,12 +135,16 @@ double scale_longrope(const RopeConfig& config,
 
 Rope::Rope(RopeConfig config)
     : config_(std::move(config)), type_(scaling_type(config_)) {
-  if (config_.dims < 2 || config_.dims % 2 != 0 || !(config_.base > 0)) {
-    throw InvalidInput(config_.where,
-                       "rotates " + std::to_string(config_.dims) +
-                           " dimensions with base " +
-                           std::to_string(config_.base) +
-                           ", expected an even number and a positive base");
+  if (config_.dims < 2 || config_.dims % 2 != 0) {
+    throw InvalidInput(config_.where, "head_dim " +
+                                          std::to_string(config_.dims) +
+                                          " cannot be rotated, expected an "
+                                          "even number");
+  }
+  if (!(config_.base > 0)) {
+    throw InvalidInput(config_.where, "rope_theta is " +
+                                          std::to_string(config_.base) +
+                                          ", expected more than 0");
   }
   frequencies_ = plain_frequencies(config_.dims, config_.base);
   if (type_ == "linear") {

@@ -32,8 +32,11 @@ const Quantization& Weights::quantization(const std::string& path) const {
 
 mx::array Weights::take(const std::string& name) {
   const auto found = tensors_.find(name);
-  if (found == tensors_.end())
-    throw InvalidInput(source_, "tensor " + name + " is missing");
+  if (found == tensors_.end()) {
+    throw InvalidInput(source_, "tensor " + name +
+                                    " is missing; the checkpoint is not whole "
+                                    "or its configuration is another's");
+  }
   mx::array tensor = std::move(found->second);
   tensors_.erase(found);
   return tensor;
@@ -56,7 +59,8 @@ void Weights::check_all_taken() const {
     names += (n_named++ != 0 ? ", " : "") + name;
   }
   throw InvalidInput(source_,
-                     "holds tensors that the model does not use: " + names);
+                     "holds tensors that the model does not use: " + names +
+                         "; its configuration is another's or not supported");
 }
 
 Scope Weights::root() {

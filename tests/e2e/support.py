@@ -1,11 +1,12 @@
 """What the end-to-end tests share: paths, and models or a reason to skip."""
 import os
 import pathlib
+import subprocess
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("SKUA_BUILD", ROOT / "build/release"))
-PROGRAM = BUILD / "bin/skua"
+PROGRAM = os.environ.get("SKUA_BIN", BUILD / "bin/skua")
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GEMMA3 = "gemma-3-270m-q4_k_m.gguf"
 
@@ -29,3 +30,17 @@ def asset(relative):
     if not path.exists():
         raise unittest.SkipTest(f"no test asset {relative}")
     return path
+
+
+def skua(*arguments, stdin="", environment=None, **options):
+    """Runs the program to its end; text is UTF-8, other bytes escaped."""
+    return subprocess.run(
+        [PROGRAM, *map(str, arguments)],
+        input=stdin,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=120,
+        **options,
+    )

@@ -1,0 +1,352 @@
+"""show, list, tokenize, template, probe, completion and help."""
+import json
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import support
+
+COMMANDS = (
+    *("run", "chat", "pull", "list", "show", "tokenize", "template", "probe"),
+    "completion",
+)
+
+
+class ToolTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="skua-tools-")
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+
+    def out(self, *arguments, **options):
+        done = support.skua(*arguments, **options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr, "")
+        return done.stdout
+
+    def json(self, *arguments, **options):
+        return json.loads(self.out(*arguments, **options))
+
+    def refused(self, code, text, *arguments, **options):
+        done = support.skua(*arguments, **options)
+        with self.subTest(arguments):
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertRegex(done.stderr, r"\Askua: \[[^\n]+\n\Z")
+            self.assertIn(text, done.stderr)
+        return done
+
+    def write(self, name, value):
+        path = self.folder / name
+        path.write_text(
+            value if isinstance(value, str) else json.dumps(value),
+            encoding="utf-8",
+        )
+        return path
+
+
+class ShowTest(ToolTest):
+    def test_real_model(self):
+        path = support.model(support.SMOLLM2)
+        golden = json.loads(
+            support.asset("goldens/real/smollm2_135m.json").read_text()
+        )
+        config = golden["config"]
+        shown = self.json("show", path, "--json")
+        for key, name in (
+            ("architecture", "model_type"),
+            ("layers", "num_hidden_layers"),
+            ("vocabulary", "vocab_size"),
+            ("context", "max_position_embeddings"),
+        ):
+            self.assertEqual(shown[key], config[name])
+        self.assertEqual(shown["format"], "GGUF")
+        self.assertEqual(shown["parameters"], 134_515_008)
+        self.assertEqual(shown["end_ids"], [golden["eos_token_id"]])
+        self.assertLess(shown["weight_bytes"], path.stat().st_size)
+        by_type = shown["weight_bytes_by_type"]
+        self.assertEqual(sum(by_type.values()), shown["weight_bytes"])
+        self.assertIn("Q4_1", by_type)
+        self.assertTrue(shown["chat_template"])
+        self.assertIn("BPE", shown["tokenizer"])
+        self.assertEqual(
+            self.out("show", path, "--template").strip(),
+            golden["chat_template"].strip(),
+        )
+
+    def test_text_says_the_same(self):
+        text = self.out("show", support.model(support.SMOLLM2))
+        rows = dict(line.split(maxsplit=1) for line in text.splitlines())
+        self.assertEqual(rows["architecture"], "llama")
+        self.assertEqual(rows["context"], "8192 tokens")
+        self.assertIn("Q4_1", rows["weights"])
+        self.assertIn("<|im_end|>", text)
+
+    def test_quantised_folder_without_tokenizer(self):
+        folder = support.asset("goldens/lm/llama_q4g64")
+        shown = self.json("show", folder, "--json")
+        self.assertEqual(shown["format"], "safetensors")
+        self.assertIsNone(shown["tokenizer"])
+        self.assertFalse(shown["chat_template"])
+        self.refused(3, "chat template", "show", folder, "--template")
+
+
+class ListTest(ToolTest):
+    def test_own_folder(self):
+        models = self.folder / "models"
+        models.mkdir()
+        environment = {
+            "SKUA_HOME": str(self.folder),
+            "HF_HOME": str(self.folder / "hf"),
+        }
+        empty = self.out("list", environment=environment)
+        self.assertIn("skua pull", empty)
+        (models / "one.gguf").write_bytes(bytes(1500))
+        listed = self.json("list", "--json", environment=environment)
+        self.assertEqual(len(listed["models"]), 1)
+        self.assertEqual(listed["models"][0]["name"], "one.gguf")
+        self.assertEqual(listed["models"][0]["size_bytes"], 1500)
+        table = self.out("list", environment=environment).splitlines()
+        self.assertEqual(table[0].split()[:2], ["NAME", "SIZE"])
+        self.assertEqual(table[1].split()[:3], ["one.gguf", "1.50", "kB"])
+
+
+class TokenizeTest(ToolTest):
+    def setUp(self):
+        super().setUp()
+        self.model = support.model(support.SMOLLM2)
+        path = support.asset("goldens/real/tokenizer_smollm2.json")
+        self.cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
+
+    def test_ids_equal_the_reference_and_decode_to_the_text(self):
+        for case in self.cases[7:120:16] + [self.cases[-1]]:
+            with self.subTest(case["text"]):
+                tokens = self.json(
+                    *("tokenize", "-m", self.model, "--json", "-"),
+                    stdin=case["text"],
+                )
+                self.assertEqual(tokens["ids"], case["ids"])
+                self.assertEqual(len(tokens["pieces"]), len(case["ids"]))
+                decoded = self.json(
+                    *("tokenize", "-m", self.model, "--decode", "--json"),
+                    json.dumps(case["ids"]),
+                )
+                self.assertEqual(decoded["text"], case["decoded"])
+
+    def test_table_has_a_line_for_each_token(self):
+        lines = self.out("tokenize", "-m", self.model, "Hello").splitlines()
+        self.assertEqual(len(lines), 1)
+        self.assertEqual(lines[0].split(), ["19556", '"Hello"'])
+
+    def test_special_tokens_are_added_or_not(self):
+        model = support.asset("lm/stories260K/hf")
+        small = ("tokenize", "-m", model, "--json", "Once")
+        ids = self.json(*small)["ids"]
+        self.assertEqual(ids[0], 1)
+        self.assertEqual(self.json(*small, "--no-special")["ids"], ids[1:])
+
+    def test_bad_ids(self):
+        for ids in ('[1,"a"]', "[1.5]", "[-1]", "[49152]", "3", "{", "[[1]]"):
+            self.refused(
+                *(2, "[ids]", "tokenize", "-m", self.model, "--decode", ids)
+            )
+
+    def test_text_that_is_not_utf8(self):
+        self.refused(
+            *(2, "UTF-8", "tokenize", "-m", self.model), stdin="a\udcff"
+        )
+
+
+class TemplateTest(ToolTest):
+    def test_messages_render_to_the_reference_prompt(self):
+        model = support.model(support.SMOLLM2)
+        path = support.asset("goldens/real/smollm2_135m.json")
+        cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        for case in cases[:5]:
+            if "messages" in case:
+                with self.subTest(case["id"]):
+                    messages = self.write("messages.json", case["messages"])
+                    command = ("template", "-m", model, "--messages", messages)
+                    self.assertEqual(self.out(*command), case["text"])
+                    self.assertEqual(
+                        self.json(*command, "--json"), {"text": case["text"]}
+                    )
+        self.assertTrue(
+            case["text"].startswith(
+                self.out(*command, "--no-generation-prompt")
+            )
+        )
+
+    def test_tools_reach_the_template(self):
+        source = support.asset("goldens/lm/llama/config.json").parent
+        folder = self.folder / "model"
+        folder.mkdir()
+        (folder / "config.json").write_bytes(
+            (source / "config.json").read_bytes()
+        )
+        tokenizer = support.asset("lm/stories260K/hf/tokenizer.json")
+        (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
+        (folder / "chat_template.jinja").write_text(
+            "{% for t in tools or [] %}{{ t.function.name }};{% endfor %}"
+            "{{ messages[0].content }}{{ colour }}"
+        )
+        tools = self.write(
+            "tools.json",
+            [{"type": "function", "function": {"name": "weather"}}],
+        )
+        messages = self.write("m.json", [{"role": "user", "content": "hi"}])
+        colour = self.write("colour.json", {"colour": " red"})
+        command = ("template", "-m", folder, "--messages", messages)
+        self.assertEqual(self.out(*command), "hi")
+        self.assertEqual(
+            self.out(*command, "--tools", tools, "--context", colour),
+            "weather;hi red",
+        )
+
+    def test_template_of_a_file_with_variables(self):
+        template = self.write("t.jinja", "{{ name | upper }}: {{ n + 1 }}\n!")
+        context = self.write("c.json", {"name": "où", "n": 41})
+        self.assertEqual(
+            self.json(
+                *("template", "--template", template, "--context", context),
+                "--json",
+            ),
+            {"text": "OÙ: 42\n!"},
+        )
+
+    def test_json_error(self):
+        template = self.write("t.jinja", "one\n{{ raise_exception('no') }}")
+        command = ("template", "--template", template)
+        done = self.refused(2, "t.jinja:2:", *command, "--json")
+        self.assertIn("t.jinja:2:", json.loads(done.stdout)["error"])
+        self.assertEqual(self.refused(2, "no", *command).stdout, "")
+
+    def test_bad_arguments(self):
+        model = support.model(support.SMOLLM2)
+        command = ("template", "-m", model)
+        self.refused(2, "--messages", *command)
+        missing = self.folder / "none.json"
+        self.refused(2, "none.json", *command, "--messages", missing)
+        for text in ("{", "{}", "[5]", '[{"content": "x"}]'):
+            messages = self.write("bad.json", text)
+            self.refused(2, "", *command, "--messages", messages)
+
+
+class ProbeTest(ToolTest):
+    def test_logits_and_greedy_ids_equal_the_reference(self):
+        for name in ("llama", "qwen3", "gemma3_text", "llama_q4g64"):
+            folder = support.asset("goldens/lm/" + name)
+            expected = json.loads((folder / "expected.json").read_text())
+            for chunk in (0, 5):
+                with self.subTest(name, chunk=chunk):
+                    self.check(folder, expected, chunk)
+
+    def check(self, folder, expected, chunk):
+        n = len(expected["greedy"])
+        probe = self.json(
+            *("probe", "logits", "--model", folder, "--at", "0,7"),
+            *("--tokens", json.dumps(expected["prompt"])),
+            *("--greedy", n, "--chunk", chunk),
+        )
+        self.assertEqual(
+            list(probe), ["logits_last", "logits_at", "greedy", "greedy_top"]
+        )
+        delta = expected["tolerance"]
+        self.near(probe["logits_last"], expected["logits_last"], delta)
+        self.assertEqual(list(probe["logits_at"]), ["0", "7"])
+        for at, logits in probe["logits_at"].items():
+            self.near(logits, expected["logits_at"][at], delta)
+        self.assertEqual(probe["greedy"], expected["greedy"])
+        for mine, theirs in zip(
+            probe["greedy_top"], expected["greedy_logits_top"], strict=True
+        ):
+            self.assertEqual(mine[0], theirs[0])
+            self.near(mine[1::2], theirs[1::2], delta)
+
+    def near(self, mine, theirs, delta):
+        self.assertEqual(len(mine), len(theirs))
+        worst = max(abs(a - b) for a, b in zip(mine, theirs))
+        self.assertLessEqual(worst, delta)
+
+    def test_without_greedy_and_positions(self):
+        folder = support.asset("goldens/lm/llama")
+        probe = self.json(
+            "probe", "logits", "-m", folder, "--tokens", "[1]"
+        )
+        self.assertEqual(len(probe["logits_last"]), 101)
+        self.assertEqual(probe["logits_at"], {})
+        self.assertEqual(probe["greedy"], [])
+        self.assertEqual(probe["greedy_top"], [])
+
+    def test_bad_arguments(self):
+        command = ("probe", "logits", "-m", support.asset("goldens/lm/llama"))
+        for tokens in ('[1,"a"]', "[1.5]", "[-1]", "[99999999999]", "{", "3"):
+            self.refused(2, "[--tokens]", *command, "--tokens", tokens)
+        for tokens in ("[]", "[101]"):
+            self.refused(2, "[tokens]", *command, "--tokens", tokens)
+        for more in (
+            *(("--at", "2"), ("--at", "-1"), ("--at", "x")),
+            *(("--greedy", "-1"), ("--greedy", "x"), ("--chunk", "-1")),
+        ):
+            self.refused(2, "", *command, "--tokens", "[1,2]", *more)
+        self.refused(2, "--tokens", *command)
+
+
+class CompletionTest(ToolTest):
+    def complete(self, *words):
+        script = self.write("skua.bash", self.out("completion", "bash"))
+        quoted = " ".join(f"'{word}'" for word in words)
+        done = subprocess.run(
+            ["bash", "-c", f"source {script}; COMP_WORDS=({quoted}); "
+             f"COMP_CWORD={len(words) - 1}; _skua; echo ${{COMPREPLY[@]}}"],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+        )
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    def test_script_is_valid_shell(self):
+        for shell in ("bash", "zsh"):
+            script = self.write(shell, self.out("completion", shell))
+            done = subprocess.run(["bash", "-n", script], capture_output=True)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+    def test_commands_and_options(self):
+        self.assertEqual(self.complete("skua", "ru"), ["run"])
+        self.assertEqual(set(COMMANDS) - set(self.complete("skua", "")), set())
+        for words, option in (
+            (("run", "--max"), "--max-tokens"),
+            (("template", "--to"), "--tools"),
+            (("probe", "logits", "--to"), "--tokens"),
+        ):
+            self.assertEqual(self.complete("skua", *words), [option])
+
+    def test_file_names(self):
+        self.write("my.gguf", "")
+        self.assertEqual(self.complete("skua", "show", "my"), ["my.gguf"])
+
+    def test_unknown_shell(self):
+        self.refused(2, "bash", "completion", "fish")
+
+
+class HelpTest(ToolTest):
+    def test_every_command_has_help_with_an_example(self):
+        for command in COMMANDS:
+            with self.subTest(command):
+                text = self.out(command, "--help")
+                self.assertRegex(text, rf"\nExamples?:\n(.*\n)*  .*skua {command}")
+
+    def test_top_help_lists_commands_and_exit_codes(self):
+        text = self.out("--help")
+        for command in COMMANDS:
+            self.assertIn(f"\n  {command} ", text)
+        for code in ("0 done", "1 failed", "2 bad", "3 unsup", "130 inter"):
+            self.assertIn(code, text)
+
+    def test_version(self):
+        self.assertRegex(self.out("--version"), r"\Askua \d+\.\d+\.\d+\n\Z")
+
+
+if __name__ == "__main__":
+    unittest.main()
