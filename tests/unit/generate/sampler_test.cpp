@@ -52,7 +52,8 @@ TEST(SamplerFilters, EqualMlxLm) {
         EXPECT_EQ(got[i], want[i]) << c["name"] << " id " << i;
       else
         // Seven digits are stored.
-        EXPECT_NEAR(got[i], want[i], tolerance + 5e-7 * std::abs(want[i])) << c["name"] << " id " << i;
+        EXPECT_NEAR(got[i], want[i], tolerance + 5e-7 * std::abs(want[i]))
+            << c["name"] << " id " << i;
     }
   }
   EXPECT_EQ(n_used, 87);
