@@ -53,6 +53,10 @@ def commands():
     return found
 
 
+# Options of g++ that clang-tidy does not know or need.
+GCC_ONLY = {"-Winvalid-pch", "-Wno-restrict", "-fpch-preprocess"}
+
+
 def clang_arguments(compiler_words):
     """Without compiler, output and precompiled header: every file must
     compile with just what it includes."""
@@ -61,7 +65,7 @@ def clang_arguments(compiler_words):
     for word in words:
         if word in ("-o", "-include", "-c"):
             next(words)
-        elif word.startswith("-") and word != "-Winvalid-pch":
+        elif word.startswith("-") and word not in GCC_ONLY:
             kept.append(word)
             if word == "-isystem":
                 kept.append(next(words))
