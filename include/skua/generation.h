@@ -11,7 +11,8 @@ struct GenerationOptions {
   int max_tokens = 1024;
   /** 0 takes the likeliest token each time; higher is more varied. */
   double temperature = 0.0;
-  /** Only the likeliest tokens whose probabilities reach this sum; 1: off. */
+  /** Only the likeliest tokens whose probabilities reach this sum; 0 or
+   *  1: off. */
   double top_p = 1.0;
   /** Only tokens at least this likely relative to the likeliest; 0: off. */
   double min_p = 0.0;

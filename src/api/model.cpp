@@ -80,6 +80,7 @@ Stream Model::stream(const Chat& chat, const GenerationOptions& options) const {
   const bool bos_in_text = loaded.chat_template.has_value();
   std::vector<std::int32_t> prompt = loaded.need_tokenizer().encode(
       chat.prompt(), {.add_special = !bos_in_text});
+  check(options);  // before the chat gives its session away
   std::optional<Session> session = std::move(chat.memory_->session);
   chat.memory_->session.reset();
   if (!session) session.emplace(*loaded.model, state_->context);

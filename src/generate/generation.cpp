@@ -75,7 +75,7 @@ std::optional<Piece> Generation::next() {
 
   Piece piece{detokenizer_.push(token), token};
   const auto held = static_cast<int>(session_.tokens().size());
-  const bool full = session_.context() != 0 && held >= session_.context();
+  const bool full = session_.context() != 0 && held + 1 >= session_.context();
   if (full || stats_.n_generated_tokens == options_.max_tokens) {
     finish_ = FinishReason::kLength;
     piece.text += detokenizer_.finish();

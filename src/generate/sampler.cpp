@@ -37,14 +37,14 @@ std::vector<float> log_softmax(std::span<const float> logits) {
   return out;
 }
 
-// Token ids, likeliest first; of equals the last id comes first.
+// Token ids, likeliest first; of equals the lower id comes first.
 std::vector<std::int32_t> by_likelihood(const std::vector<float>& log_p) {
   std::vector<std::int32_t> order(log_p.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::sort(order, [&](std::int32_t a, std::int32_t b) {
     const float pa = log_p[static_cast<std::size_t>(a)];
     const float pb = log_p[static_cast<std::size_t>(b)];
-    return pa != pb ? pa > pb : a > b;
+    return pa != pb ? pa > pb : a < b;
   });
   return order;
 }
@@ -78,8 +78,7 @@ void check(const GenerationOptions& o) {
   expect(o.max_tokens >= 0, "max_tokens", o.max_tokens, "0 or more");
   expect(o.temperature >= 0 && std::isfinite(o.temperature), "temperature",
          o.temperature, "0 or more");
-  expect(o.top_p > 0 && o.top_p <= 1, "top_p", o.top_p,
-         "more than 0 and at most 1");
+  expect(o.top_p >= 0 && o.top_p <= 1, "top_p", o.top_p, "0 to 1");
   expect(o.min_p >= 0 && o.min_p <= 1, "min_p", o.min_p, "0 to 1");
   expect(o.top_k >= 0, "top_k", o.top_k, "0 or more");
 }
@@ -87,7 +86,7 @@ void check(const GenerationOptions& o) {
 std::vector<float> filtered_log_probabilities(
     std::span<const float> logits, const GenerationOptions& options) {
   std::vector<float> log_p = log_softmax(logits);
-  if (options.top_p < 1) keep_top_p(options.top_p, log_p);
+  if (options.top_p > 0 && options.top_p < 1) keep_top_p(options.top_p, log_p);
   if (options.min_p > 0) keep_min_p(options.min_p, log_p);
   if (options.top_k > 0) keep_top_k(options.top_k, log_p);
   return log_p;

@@ -19,7 +19,8 @@ Session::Session(const CausalLM& model, int context, int chunk)
     throw InvalidInput("session", "chunk and context are expected positive");
 }
 
-void Session::check(std::span<const std::int32_t> ids) const {
+void Session::check(std::span<const std::int32_t> ids,
+                    std::size_t n_before) const {
   if (ids.empty()) throw InvalidInput("prompt", "there are no tokens to feed");
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= model_->vocab_size()) {
@@ -29,9 +30,9 @@ void Session::check(std::span<const std::int32_t> ids) const {
     }
   }
   if (context_ != 0 &&
-      ids.size() > static_cast<std::size_t>(context_) - tokens_.size()) {
+      ids.size() > static_cast<std::size_t>(context_) - n_before) {
     throw InvalidInput("prompt",
-                       "has " + std::to_string(tokens_.size() + ids.size()) +
+                       "has " + std::to_string(n_before + ids.size()) +
                            " tokens, expected at most the context of " +
                            std::to_string(context_));
   }
@@ -39,7 +40,7 @@ void Session::check(std::span<const std::int32_t> ids) const {
 
 mx::array Session::prefill(std::span<const std::int32_t> ids,
                            const std::function<bool(int n_done)>& progress) {
-  check(ids);
+  check(ids, tokens_.size());
   std::optional<mx::array> logits;
   std::size_t n_done = 0;
   while (n_done < ids.size()) {
@@ -69,6 +70,7 @@ std::size_t Session::n_common(std::span<const std::int32_t> ids) const {
 
 mx::array Session::extend_to(std::span<const std::int32_t> ids,
                              const std::function<bool(int n_done)>& progress) {
+  check(ids, 0);
   const std::size_t n_kept = n_common(ids);
   rewind(static_cast<int>(n_kept));
   return prefill(ids.subspan(n_kept), progress);

@@ -39,7 +39,7 @@ class Session {
   std::size_t n_common(std::span<const std::int32_t> ids) const;
 
   /** Makes the sequence `ids`, keeping what it has in common with them (at
-   *  least the last token is fed again). Returns the logits, as prefill. */
+   *  least the last token is fed again). Returns and throws as prefill. */
   mx::array extend_to(std::span<const std::int32_t> ids,
                       const std::function<bool(int n_done)>& progress = {});
 
@@ -56,7 +56,8 @@ class Session {
 
  private:
   Session(const Session&) = default;  // shares the cache: fork() parts it
-  void check(std::span<const std::int32_t> ids) const;
+  // For ids that are to follow n_before others.
+  void check(std::span<const std::int32_t> ids, std::size_t n_before) const;
 
   const CausalLM* model_;
   int context_;

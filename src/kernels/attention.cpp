@@ -24,7 +24,8 @@ void check(const mx::array& q, const mx::array& k, const mx::array& v,
              k.shape(2) == q.shape(2) && k.shape(1) > 0 &&
              q.shape(1) % k.shape(1) == 0,
          "k is expected to be [T, K, d] with K a divisor of H", k);
-  expect(v.shape() == k.shape(), "v is expected to have k's shape", v);
+  expect(v.shape() == k.shape() && v.dtype() == k.dtype(),
+         "v is expected to have k's shape and type", v);
   if (segments.size() != caches.size()) {
     throw InvalidInput("attention",
                        std::to_string(segments.size()) + " segments, got " +

@@ -17,10 +17,12 @@ bool takes_cpu_kernel(const mx::array& x) {
 void check_angles(const mx::array& x, const RotaryAngles& angles) {
   const mx::array& cos = angles.cos;
   if (x.ndim() != 3 || cos.ndim() != 2 || cos.shape(0) != x.shape(0) ||
-      2 * cos.shape(1) > x.shape(2) || angles.sin.shape() != cos.shape()) {
+      2 * cos.shape(1) > x.shape(2) || angles.sin.shape() != cos.shape() ||
+      cos.dtype() != mx::float32 || angles.sin.dtype() != mx::float32) {
     throw InvalidInput("rope", "x is " + shape_text(x.shape()) +
                                    " and cos is " + shape_text(cos.shape()) +
-                                   ", expected [T, H, d] and [T, <= d / 2]");
+                                   ", expected [T, H, d] and [T, <= d / 2] of "
+                                   "type float32");
   }
 }
 

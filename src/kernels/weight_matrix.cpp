@@ -103,8 +103,13 @@ void WeightMatrix::check(const std::string& where, int rows, int cols) const {
                                   " columns are no multiple of the group of " +
                                   std::to_string(group));
   }
-  const int words =
-      static_cast<int>(std::int64_t{cols} * quantization.bits / 32);
+  const std::int64_t n_bits = std::int64_t{cols} * quantization.bits;
+  if (n_bits % 32 != 0) {
+    throw InvalidInput(where, std::to_string(cols) + " columns of " +
+                                  std::to_string(quantization.bits) +
+                                  " bits do not fill whole words");
+  }
+  const int words = static_cast<int>(n_bits / 32);
   expect(".weight", weight, {rows, words});
   expect(".scales", *scales, {rows, cols / group});
   const bool affine = quantization.mode == "affine";

@@ -1,7 +1,6 @@
 #include <mlx/mlx.h>
 
 #include <array>
-#include <cstring>
 #include <optional>
 
 #include "base/aligned_buffer.h"
@@ -137,9 +136,10 @@ std::vector<float> decode(const GgufTensor& tensor) {
 // to (0, 1, ..., d/2, d/2 + 1, ...).
 std::vector<std::int64_t> half_split_order(std::int64_t rows, int head_dim,
                                            const std::string& where) {
-  if (rows % head_dim != 0) {
+  if (rows % head_dim != 0 || head_dim % 2 != 0) {
     throw InvalidInput(where, std::to_string(rows) +
-                                  " rows, expected a multiple of head_dim " +
+                                  " rows, expected a multiple of an even "
+                                  "head_dim, which is " +
                                   std::to_string(head_dim));
   }
   std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
@@ -225,36 +225,19 @@ class TensorLoader {
     mx::Shape shape;
     for (const std::int64_t n : tensor.shape)
       shape.push_back(static_cast<int>(n));
-    const std::string full = name.path + "." + name.leaf;
-    if (ggml_affine_format(tensor.type)) {
-      const std::vector<float> values = decode(tensor);
-      weights_.add(full, mx::array(values.begin(), shape));
-      return;
-    }
-    const auto dtype = dense_dtype(tensor.type);
-    if (!order.empty()) {
-      weights_.add(full, reordered(tensor, shape, dtype, order));
-      return;
-    }
     mx::array array =
-        share_array(tensor.data.data(), shape, dtype, file_.file().owner());
+        ggml_affine_format(tensor.type)
+            ? mx::array(decode(tensor).begin(), shape)
+            : share_array(tensor.data.data(), shape, dense_dtype(tensor.type),
+                          file_.file().owner());
+    if (!order.empty()) {
+      const auto n = static_cast<int>(order.size());
+      array = mx::take(array, mx::array(order.begin(), {n}, mx::int64), 0);
+      array.eval();
+    }
     if (name.transform == Transform::kMinusOne)
       array = mx::subtract(mx::astype(array, mx::float32), mx::array(1.0f));
-    weights_.add(full, std::move(array));
-  }
-
-  static mx::array reordered(const GgufTensor& tensor, const mx::Shape& shape,
-                             mx::Dtype dtype,
-                             std::span<const std::int64_t> order) {
-    AlignedBuffer buffer(tensor.data.size());
-    const std::size_t row_bytes = tensor.data.size() / order.size();
-    for (std::size_t row = 0; row < order.size(); ++row) {
-      std::memcpy(
-          buffer.data() + row * row_bytes,
-          tensor.data.data() + static_cast<std::size_t>(order[row]) * row_bytes,
-          row_bytes);
-    }
-    return adopt(std::move(buffer), shape, dtype);
+    weights_.add(name.path + "." + name.leaf, std::move(array));
   }
 
   const GgufFile& file_;
@@ -277,9 +260,9 @@ Json rope_scaling(const GgufFile& file, const std::string& arch) {
   }
   Json scaling = {{"rope_type", type},
                   {"factor", file.number(arch + ".rope.scaling.factor")}};
-  const std::string original = arch + ".rope.scaling.original_context_length";
-  if (file.has(original))
-    scaling["original_max_position_embeddings"] = file.integer(original);
+  scaling["original_max_position_embeddings"] =
+      file.integer_or(arch + ".rope.scaling.original_context_length",
+                      file.integer(arch + ".context_length"));
   return scaling;
 }
 

@@ -14,6 +14,13 @@ mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
                        "ids are " + shape_text(ids.shape()) + ", expected [" +
                            std::to_string(batch.n_rows()) + "] of type int32");
   }
+  for (const int row : batch.output_rows) {
+    if (row < 0 || row >= batch.n_rows()) {
+      throw InvalidInput("forward", "output row is " + std::to_string(row) +
+                                        ", expected 0 to " +
+                                        std::to_string(batch.n_rows() - 1));
+    }
+  }
   cache.check(batch);
   const mx::array out = mx::astype(logits(ids, batch, cache), mx::float32);
   cache.advance(batch);
@@ -22,7 +29,6 @@ mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
 
 mx::array output_rows(const mx::array& x, const Batch& batch) {
   const auto n = static_cast<int>(batch.output_rows.size());
-  if (n == x.shape(0)) return x;
   if (n == 1) {
     const int row = batch.output_rows[0];
     return mx::slice(x, {row, 0}, {row + 1, x.shape(1)});

@@ -51,8 +51,12 @@ mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
 void LayerCache::fork(int from, int to) {
   const auto found = sequences_.find(from);
   if (found == sequences_.end()) return;
-  // Copied now: later steps write into the original's memory.
-  KeyValue copy{mx::copy(found->second.keys), mx::copy(found->second.values)};
+  // Computed now, as later steps write into the original's memory; mx::copy
+  // would share it.
+  const auto copied = [](const mx::array& a) {
+    return mx::multiply(a, mx::array(1.0f, a.dtype()));
+  };
+  KeyValue copy{copied(found->second.keys), copied(found->second.values)};
   mx::eval({copy.keys, copy.values});
   sequences_.emplace(to, std::move(copy));
 }

@@ -44,7 +44,9 @@ void rms_norm_row(const float* x, const float* weight, std::size_t n, float eps,
 Vector silu(Vector x) {
   const Floats df;
   const auto one = hn::Set(df, 1.0f);
-  return hn::Div(x, hn::Add(one, hn::Exp(df, hn::Neg(x))));
+  // Infinite at 104 already; past it Exp is not defined.
+  const auto power = hn::Min(hn::Neg(x), hn::Set(df, 104.0f));
+  return hn::Div(x, hn::Add(one, hn::Exp(df, power)));
 }
 
 Vector gelu_tanh(Vector x) {

@@ -1,0 +1,57 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "base/thread_pool.h"
+#include "kernels/attention.h"
+#include "kernels/elementwise.h"
+#include "kernels/linear.h"
+#include "tests/unit/kernels/matrices.h"
+
+namespace skua {
+namespace {
+
+// FNV-1a over the bits of every kernel's results.
+std::string bits_of_results() {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto add = [&](const mx::array& a) {
+    for (const float x : test::numbers(a)) {
+      std::uint32_t bits = 0;
+      std::memcpy(&bits, &x, sizeof bits);
+      hash = (hash ^ bits) * 0x100000001b3;
+    }
+  };
+  const mx::array x = test::normal({37, 192}, 1);
+  for (const auto& kind :
+       {test::MatrixKind{"dense"}, test::MatrixKind{"affine", 4, 64},
+        test::MatrixKind{"mxfp4", 4, 32}})
+    add(linear(x, test::make_matrix(kind, 1000, 192, 2)));
+  const mx::array wide = test::normal({37, 3000}, 3);
+  add(rms_norm(wide, test::normal({3000}, 4), 1e-5f));
+  add(gated(Gate::kSilu, wide, wide));
+  const mx::array q = test::normal({37, 6, 32}, 5);
+  add(append_and_attend(q, q, q, {{0, 37, 0}},
+                        {{mx::zeros({6, 64, 32}), mx::zeros({6, 64, 32})}}, {})
+          .out);
+  return std::to_string(hash);
+}
+
+// The pool is made once: other thread counts need a process of their own,
+// which "threadsafe" starts from the beginning with this environment.
+TEST(Kernels, GiveTheSameBitsForEveryThreadCount) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  if (std::getenv("SKUA_TEST_BITS") == nullptr)
+    setenv("SKUA_TEST_BITS", bits_of_results().c_str(), 1);
+  for (const char* n : {"1", "2", "3"}) {
+    setenv("SKUA_THREADS", n, 1);
+    EXPECT_EXIT(
+        std::_Exit(bits_of_results() == std::getenv("SKUA_TEST_BITS") ? 0 : 1),
+        testing::ExitedWithCode(0), "");
+  }
+  unsetenv("SKUA_THREADS");
+  unsetenv("SKUA_TEST_BITS");
+}
+
+}  // namespace
+}  // namespace skua
