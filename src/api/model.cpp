@@ -17,12 +17,10 @@ struct Chat::Memory {
 };
 
 struct Stream::State {
-  State(std::shared_ptr<const LoadedModel> loaded, Session session,
-        std::vector<std::int32_t> prompt, const GenerationOptions& options,
-        std::shared_ptr<Chat::Memory> memory)
-      : generation(std::move(loaded), std::move(session), std::move(prompt),
-                   options),
-        memory(std::move(memory)) {}
+  template <class... Arguments>
+  explicit State(std::shared_ptr<Chat::Memory> chat, Arguments&&... arguments)
+      : generation(std::forward<Arguments>(arguments)...),
+        memory(std::move(chat)) {}
   ~State() {
     if (memory) memory->session.emplace(generation.take_session());
   }
@@ -84,9 +82,9 @@ Stream Model::stream(const Chat& chat, const GenerationOptions& options) const {
   std::optional<Session> session = std::move(chat.memory_->session);
   chat.memory_->session.reset();
   if (!session) session.emplace(*loaded.model, state_->context);
-  return Stream(std::make_unique<Stream::State>(
-      state_->loaded, std::move(*session), std::move(prompt), options,
-      chat.memory_));
+  return Stream(std::make_unique<Stream::State>(chat.memory_, state_->loaded,
+                                                std::move(*session),
+                                                std::move(prompt), options));
 }
 
 Stream Model::complete(std::string_view text,
@@ -94,8 +92,8 @@ Stream Model::complete(std::string_view text,
   const LoadedModel& loaded = *state_->loaded;
   check_utf8(text, "prompt");
   return Stream(std::make_unique<Stream::State>(
-      state_->loaded, Session(*loaded.model, state_->context),
-      loaded.need_tokenizer().encode(text), options, nullptr));
+      nullptr, state_->loaded, Session(*loaded.model, state_->context),
+      loaded.need_tokenizer().encode(text), options, TextStart::kContinues));
 }
 
 std::string Model::generate(const Chat& chat,

@@ -15,7 +15,7 @@ double seconds(std::chrono::steady_clock::duration d) {
 
 Generation::Generation(std::shared_ptr<const LoadedModel> model,
                        Session session, std::vector<std::int32_t> prompt,
-                       const GenerationOptions& options)
+                       const GenerationOptions& options, TextStart start)
     : model_(std::move(model)),
       session_(std::move(session)),
       prompt_(std::move(prompt)),
@@ -32,6 +32,8 @@ Generation::Generation(std::shared_ptr<const LoadedModel> model,
                            "; shorten it or raise the context");
   }
   stats_.n_prompt_tokens = n;
+  if (start == TextStart::kContinues)
+    for (const std::int32_t id : prompt_) detokenizer_.push(id);
 }
 
 void Generation::feed_prompt() {

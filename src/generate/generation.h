@@ -15,6 +15,10 @@
 
 namespace skua {
 
+/** Whether a text stands for itself or goes on from the prompt's: the first
+ *  loses the space that a tokenizer puts before every text. */
+enum class TextStart { kFresh, kContinues };
+
 /** One answer: feeds a prompt to a session and then samples token by token. */
 class Generation {
  public:
@@ -22,8 +26,8 @@ class Generation {
    *  Throws InvalidInput for options out of range or a prompt that is empty
    *  or too long for the context. */
   Generation(std::shared_ptr<const LoadedModel> model, Session session,
-             std::vector<std::int32_t> prompt,
-             const GenerationOptions& options);
+             std::vector<std::int32_t> prompt, const GenerationOptions& options,
+             TextStart start = TextStart::kFresh);
 
   /** The next piece of text, or none once the answer has ended. */
   std::optional<Piece> next();

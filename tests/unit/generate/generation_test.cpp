@@ -82,6 +82,20 @@ TEST_F(GenerationTest, GreedyIdsAndTextEqualTheReference) {
   }
 }
 
+TEST_F(GenerationTest, TextThatContinuesKeepsItsLeadingSpace) {
+  // "Once upon", whose story goes on with " a time".
+  const Ids prompt = {1, 403, 407};
+  const auto run_from = [&](TextStart start) {
+    Generation generation(loaded_, Session(*loaded_->model), prompt,
+                          {.max_tokens = 2}, start);
+    return finish(generation).text;
+  };
+  const std::string whole = golden_["cases"][0]["text"];
+  EXPECT_EQ("Once upon" + run_from(TextStart::kContinues),
+            whole.substr(0, std::string("Once upon a time").size()));
+  EXPECT_EQ(run_from(TextStart::kFresh), "a time");
+}
+
 // GEN-44
 TEST_F(GenerationTest, AnEndTokenEndsIsCountedAndIsNotInTheText) {
   loaded_ = load(kLineBreak);
