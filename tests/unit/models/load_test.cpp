@@ -49,7 +49,7 @@ TEST(LoadModel, Stories260KHasItsLogitsInEveryFormat) {
   }
 }
 
-class LoadErrors : public testing::Test {
+class LoadFolder : public testing::Test {
  protected:
   std::filesystem::path folder() const { return dir_.path(); }
   void config(const std::string& text) const {
@@ -63,28 +63,28 @@ class LoadErrors : public testing::Test {
   test::TempDir dir_;
 };
 
-TEST_F(LoadErrors, APathThatIsNotThere) {
+TEST_F(LoadFolder, APathThatIsNotThere) {
   SKUA_EXPECT_ERROR(load_model(folder() / "absent"), NotFound,
                     "absent] is neither a folder nor a file");
 }
 
-TEST_F(LoadErrors, AFolderWithoutConfig) {
+TEST_F(LoadFolder, AFolderWithoutConfig) {
   SKUA_EXPECT_ERROR(load_model(folder()), NotFound, "has no config.json");
 }
 
-TEST_F(LoadErrors, AConfigThatIsNoJsonOrNoObject) {
+TEST_F(LoadFolder, AConfigThatIsNoJsonOrNoObject) {
   config("{");
   SKUA_EXPECT_ERROR(load_model(folder()), InvalidInput, "config.json");
   config("[]");
   SKUA_EXPECT_ERROR(load_model(folder()), InvalidInput, "config.json");
 }
 
-TEST_F(LoadErrors, AFolderWithoutWeights) {
+TEST_F(LoadFolder, AFolderWithoutWeights) {
   config(R"({"model_type": "llama"})");
   SKUA_EXPECT_ERROR(load_model(folder()), Error, "safetensors");
 }
 
-TEST_F(LoadErrors, AnUnknownModelTypeListsThoseKnown) {
+TEST_F(LoadFolder, AnUnknownModelTypeListsThoseKnown) {
   config(R"({"model_type": "warp-drive"})");
   no_tensors();
   SKUA_EXPECT_ERROR(load_model(folder()), Unsupported,
@@ -95,7 +95,7 @@ TEST_F(LoadErrors, AnUnknownModelTypeListsThoseKnown) {
                     "model_type is missing");
 }
 
-TEST_F(LoadErrors, AFieldOrTensorThatTheModelNeeds) {
+TEST_F(LoadFolder, AFieldOrTensorThatTheModelNeeds) {
   config(R"({"model_type": "llama"})");
   no_tensors();
   SKUA_EXPECT_ERROR(load_model(folder()), InvalidInput,
@@ -107,14 +107,14 @@ TEST_F(LoadErrors, AFieldOrTensorThatTheModelNeeds) {
                     "tensor model.embed_tokens.weight is missing");
 }
 
-TEST_F(LoadErrors, AQuantisationMethodOfAnotherProgram) {
+TEST_F(LoadFolder, AQuantisationMethodOfAnotherProgram) {
   config(R"({"model_type": "llama",
              "quantization_config": {"quant_method": "awq", "bits": 4}})");
   no_tensors();
   SKUA_EXPECT_ERROR(load_model(folder()), Unsupported, "quant_method is");
 }
 
-TEST_F(LoadErrors, AnEndTokenOutsideTheVocabulary) {
+TEST_F(LoadFolder, AnEndTokenOutsideTheVocabulary) {
   SKUA_ASSET_OR_SKIP(source, "goldens/lm/llama");
   std::filesystem::copy_file(source / "model.safetensors",
                              folder() / "model.safetensors");
@@ -138,7 +138,7 @@ TEST_F(LoadErrors, AnEndTokenOutsideTheVocabulary) {
 }
 
 // COMP-21
-TEST_F(LoadErrors, AHeadIsLeftOutWhereTheFlagSaysTied) {
+TEST_F(LoadFolder, AHeadIsLeftOutWhereTheFlagSaysTied) {
   SKUA_ASSET_OR_SKIP(source, "goldens/lm/llama");
   std::filesystem::copy_file(source / "model.safetensors",
                              folder() / "model.safetensors");
@@ -150,6 +150,19 @@ TEST_F(LoadErrors, AHeadIsLeftOutWhereTheFlagSaysTied) {
   values["tie_word_embeddings"] = true;
   config(values.dump());
   EXPECT_NE(last_logits(*load_model(folder())->model, ids), untied);
+}
+
+// COMP-21
+TEST_F(LoadFolder, WithoutTheFlagTheHeadIsTied) {
+  SKUA_ASSET_OR_SKIP(source, "goldens/lm/llama_tied");
+  std::filesystem::copy_file(source / "model.safetensors",
+                             folder() / "model.safetensors");
+  Json values = read_json(source / "config.json");
+  values.erase("tie_word_embeddings");
+  config(values.dump());
+  const std::vector<std::int32_t> ids = {1, 2, 3};
+  EXPECT_EQ(last_logits(*load_model(folder())->model, ids),
+            last_logits(*load_model(source)->model, ids));
 }
 
 TEST(Forward, RefusesWhatDoesNotFitAndLeavesTheCacheAsItWas) {
