@@ -54,7 +54,12 @@ def commands():
 
 
 # Options of g++ that clang-tidy does not know or need.
-GCC_ONLY = {"-Winvalid-pch", "-Wno-restrict", "-fpch-preprocess"}
+GCC_ONLY = {
+    "-Winvalid-pch",
+    "-Wno-restrict",
+    "-Wno-stringop-overflow",
+    "-fpch-preprocess",
+}
 
 
 def clang_arguments(compiler_words):
