@@ -58,6 +58,7 @@ GCC_ONLY = {
     "-Winvalid-pch",
     "-Wno-restrict",
     "-Wno-stringop-overflow",
+    "-Wno-array-bounds",
     "-fpch-preprocess",
 }
 
