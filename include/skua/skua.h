@@ -48,8 +48,8 @@ class SKUA_API Model {
 
   /** Answers the last message of `chat`, token by token. The chat keeps what
    *  the model has read, so that the next turn reads only what is new.
-   *  Throws InvalidInput for options out of range, a prompt that is no UTF-8
-   *  or longer than the context. */
+   *  Throws InvalidInput for options out of range or a prompt that is longer
+   *  than the context. */
   Stream stream(const Chat& chat, const GenerationOptions& options = {}) const;
 
   /** Continues raw text, without a chat template. */

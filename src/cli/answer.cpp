@@ -53,7 +53,7 @@ void add_answer_options(CLI::App& command, AnswerOptions& options) {
   add_number(command, "--temp", g.temperature,
              "Temperature; 0 takes the likeliest token");
   add_number(command, "--top-p", g.top_p,
-             "Sum of probabilities to choose among; 1: off");
+             "Sum of probabilities to choose among; 0 or 1: off");
   add_number(command, "--top-k", g.top_k,
              "Number of tokens to choose among; 0: off");
   add_number(command, "--min-p", g.min_p,

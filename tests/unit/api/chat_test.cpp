@@ -132,10 +132,10 @@ TEST_F(ChatTest, TheContextIsTheModelsOrLess) {
   }
 }
 
-TEST_F(ChatTest, APromptThatIsNoUtf8IsRefused) {
+TEST_F(ChatTest, TextThatIsNoUtf8IsRefused) {
   Chat chat(*model_);
-  chat.user("caf\xe9");
-  EXPECT_THROW(model_->stream(chat), InvalidInput);
+  EXPECT_THROW(chat.user("caf\xe9"), InvalidInput);
+  EXPECT_TRUE(chat.messages().empty());
   EXPECT_THROW(model_->complete("caf\xe9"), InvalidInput);
 }
 
