@@ -56,9 +56,8 @@ DecoderConfig decoder_config(const Config& config, double default_rope_base) {
   return c;
 }
 
-bool is_decoder_leftover(const std::string& name, bool tied) {
-  return name.ends_with("rotary_emb.inv_freq") ||
-         (tied && name.starts_with("lm_head."));
+bool is_leftover(const std::string& name) {
+  return name.ends_with("rotary_emb.inv_freq");
 }
 
 Decoder::Block::Block(const Scope& w, const DecoderConfig& config, bool sliding)
@@ -98,6 +97,14 @@ mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
   }
   x = norm_(output_rows(x, batch));
   return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);
+}
+
+std::unique_ptr<CausalLM> build_decoder(const DecoderConfig& config,
+                                        Weights& weights) {
+  weights.ignore([&](const std::string& name) {
+    return is_leftover(name) || (config.tied && name.starts_with("lm_head."));
+  });
+  return std::make_unique<Decoder>(config, weights.root());
 }
 
 }  // namespace skua

@@ -33,9 +33,8 @@ void check_sizes(const std::string& where, int n_layers,
  *  Throws InvalidInput where one is missing or they contradict each other. */
 DecoderConfig decoder_config(const Config& config, double default_rope_base);
 
-/** True for tensors that no decoder needs: stored rotary frequencies, and the
- *  head where it is tied. */
-bool is_decoder_leftover(const std::string& name, bool tied);
+/** True for tensors that no model needs: stored rotary frequencies. */
+bool is_leftover(const std::string& name);
 
 /** Llama's layout: embedding, blocks of pre-normed attention and gated MLP
  *  with residuals, final norm, head. */
@@ -65,5 +64,9 @@ class Decoder final : public CausalLM {
   std::optional<Linear> lm_head_;
   Rope rope_;
 };
+
+/** The model, with the leftovers dropped and, where it is tied, the head. */
+std::unique_ptr<CausalLM> build_decoder(const DecoderConfig& config,
+                                        Weights& weights);
 
 }  // namespace skua

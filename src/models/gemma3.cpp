@@ -128,8 +128,7 @@ class Gemma3 final : public CausalLM {
 
 std::unique_ptr<CausalLM> build_gemma3_text(const Config& config,
                                             Weights& weights) {
-  weights.ignore(
-      [](const std::string& name) { return is_decoder_leftover(name, false); });
+  weights.ignore(is_leftover);
   return std::make_unique<Gemma3>(gemma_config(config), weights.root());
 }
 

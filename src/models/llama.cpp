@@ -33,10 +33,7 @@ void read_layer_types(const Config& config, DecoderConfig& decoder) {
 std::unique_ptr<CausalLM> build_llama(const Config& config, Weights& weights) {
   DecoderConfig decoder = decoder_config(config, 10000);
   read_layer_types(config, decoder);
-  weights.ignore([&](const std::string& name) {
-    return is_decoder_leftover(name, decoder.tied);
-  });
-  return std::make_unique<Decoder>(decoder, weights.root());
+  return build_decoder(decoder, weights);
 }
 
 }  // namespace skua

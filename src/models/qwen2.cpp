@@ -6,11 +6,7 @@
 namespace skua {
 
 std::unique_ptr<CausalLM> build_qwen2(const Config& config, Weights& weights) {
-  const DecoderConfig decoder = decoder_config(config, 1000000);
-  weights.ignore([&](const std::string& name) {
-    return is_decoder_leftover(name, decoder.tied);
-  });
-  return std::make_unique<Decoder>(decoder, weights.root());
+  return build_decoder(decoder_config(config, 1000000), weights);
 }
 
 }  // namespace skua

@@ -9,11 +9,7 @@ namespace skua {
 std::unique_ptr<CausalLM> build_qwen3(const Config& config, Weights& weights) {
   if (!config.has("rope_theta") && !config.has("rope_parameters"))
     throw InvalidInput(config.where(), "rope_theta is missing");
-  const DecoderConfig decoder = decoder_config(config, 1000000);
-  weights.ignore([&](const std::string& name) {
-    return is_decoder_leftover(name, decoder.tied);
-  });
-  return std::make_unique<Decoder>(decoder, weights.root());
+  return build_decoder(decoder_config(config, 1000000), weights);
 }
 
 }  // namespace skua
