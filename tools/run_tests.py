@@ -4,7 +4,7 @@
   --only PATTERN   tests whose name contains PATTERN, or matches it as a glob;
                    of asan, tsan, fuzz, cuda only if PATTERN begins with it
   --no-sanitizers  without the asan and tsan builds and the fuzz targets
-  --cuda           also configures, compiles and links the CUDA flavour
+  --cuda           compiles the CUDA flavour, instead of only linking it
   --list           names of the tests, without running them
   -v               a line for each passed test too
 

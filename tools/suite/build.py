@@ -2,10 +2,11 @@
 from suite import core
 
 
-def build(context, preset, targets, compiler):
+def build(context, preset, targets, compiler, name=None):
     """True once the targets are built; else a failure, or a skip where the
-    compiler or the network is absent, has been reported as PRESET/build."""
-    name = f"{preset}/build"
+    compiler or the network is absent, has been reported as PRESET/build,
+    or as name."""
+    name = name or f"{preset}/build"
     if not core.find_tool(compiler):
         context.report.skip(name, f"no {compiler} here")
         return False
