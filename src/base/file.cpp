@@ -68,6 +68,20 @@ MappedFile::Mapping::~Mapping() {
     ::munmap(const_cast<std::byte*>(bytes.data()), bytes.size());
 }
 
+void read_ahead(std::span<const std::byte> mapped) {
+  if (mapped.empty()) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<std::uintptr_t>(mapped.data());
+  const std::uintptr_t first = start / page * page;
+  const std::uintptr_t end = start + mapped.size();
+#ifdef MADV_POPULATE_READ
+  constexpr int kAdvice = MADV_POPULATE_READ;
+#else
+  constexpr int kAdvice = MADV_WILLNEED;
+#endif
+  ::madvise(reinterpret_cast<void*>(first), end - first, kAdvice);
+}
+
 std::string read_file(const std::filesystem::path& path,
                       std::size_t max_bytes) {
   const MappedFile file(path);

@@ -32,6 +32,10 @@ class MappedFile {
   std::shared_ptr<const Mapping> mapping_;
 };
 
+/** Brings mapped pages into memory now, so that their first use need not wait
+ *  for the disk. Where the system refuses, they come with that use. */
+void read_ahead(std::span<const std::byte> mapped);
+
 /** The content of a file of at most `max_bytes`.
  *  Throws NotFound, Error, or InvalidInput if it is larger. */
 std::string read_file(const std::filesystem::path& path,

@@ -1,7 +1,6 @@
 #include "cli/answer.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <mutex>
 
 #include "base/json.h"
+#include "base/memory.h"
 #include "cli/interrupt.h"
 #include "cli/number.h"
 #include "cli/progress.h"
@@ -25,16 +25,6 @@ namespace {
 
 double rate(int n, double seconds) {
   return seconds > 0 ? n / seconds : 0;
-}
-
-std::uint64_t peak_memory() {
-  struct rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-#ifdef __APPLE__
-  return static_cast<std::uint64_t>(usage.ru_maxrss);
-#else
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
-#endif
 }
 
 }  // namespace

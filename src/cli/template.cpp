@@ -19,11 +19,6 @@ struct Arguments {
   bool json = false, no_generation_prompt = false;
 };
 
-std::optional<std::string> spelling(const Tokenizer& tokenizer,
-                                    const std::optional<std::int32_t>& id) {
-  return id ? std::optional(tokenizer.piece(*id)) : std::nullopt;
-}
-
 // Source of the template and the options that its tokenizer gives.
 template <class Source>
 std::string render_for(const Source& source, const Arguments& arguments,
@@ -33,10 +28,8 @@ std::string render_for(const Source& source, const Arguments& arguments,
     throw Unsupported(where, "has no chat template; give one by --template");
   }
   const auto tokenizer = load_tokenizer(source);
-  ChatTemplateOptions options;
+  ChatTemplateOptions options = chat_template_options(*tokenizer);
   options.add_generation_prompt = !arguments.no_generation_prompt;
-  options.bos_token = spelling(*tokenizer, tokenizer->special().bos);
-  options.eos_token = spelling(*tokenizer, tokenizer->special().eos);
   if (!arguments.tools.empty()) options.tools = read_json(arguments.tools);
   if (!arguments.context.empty()) options.extra = read_json(arguments.context);
   return apply_chat_template(ChatTemplate(*text, where + " chat template"),

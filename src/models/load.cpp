@@ -76,13 +76,8 @@ std::string LoadedModel::render_chat(const Json& messages) const {
     }
     return text;
   }
-  const auto spelling = [&](const std::optional<std::int32_t>& id) {
-    return id ? std::optional(tokens.piece(*id)) : std::nullopt;
-  };
-  ChatTemplateOptions options;
-  options.bos_token = spelling(tokens.special().bos);
-  options.eos_token = spelling(tokens.special().eos);
-  return apply_chat_template(*chat_template, messages, options);
+  return apply_chat_template(*chat_template, messages,
+                             chat_template_options(tokens));
 }
 
 std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
@@ -102,7 +97,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
       throw NotFound(path.string(),
                      "has no config.json, expected a model's folder");
     }
-    Checkpoint checkpoint = open_folder(path, compute);
+    Checkpoint checkpoint = open_folder(path, compute, options.progress);
     loaded->config = checkpoint.config;
     build(std::move(checkpoint), *loaded);
     loaded->tokenizer = find_tokenizer(path);

@@ -1,3 +1,4 @@
+#include "base/memory.h"
 #include "base/safetensors.h"
 #include "models/checkpoint.h"
 #include "nn/shared_array.h"
@@ -107,7 +108,8 @@ std::uint64_t count_parameters(const SafeTensor& tensor,
 
 }  // namespace
 
-Checkpoint open_folder(const std::filesystem::path& folder, mx::Dtype compute) {
+Checkpoint open_folder(const std::filesystem::path& folder, mx::Dtype compute,
+                       const LoadProgress& progress) {
   const auto config_path = folder / "config.json";
   Checkpoint checkpoint{Config(read_json(config_path), config_path.string()),
                         Weights(folder.string(), compute),
@@ -115,18 +117,26 @@ Checkpoint open_folder(const std::filesystem::path& folder, mx::Dtype compute) {
   read_quantizations(checkpoint.config, checkpoint.weights);
   CheckpointInfo& info = checkpoint.info;
   info.format = "safetensors";
-  for (const SafetensorsFile& file : open_checkpoint(folder)) {
+  const std::vector<SafetensorsFile> files = open_checkpoint(folder);
+  for (const SafetensorsFile& file : files)
+    for (const SafeTensor& tensor : file.tensors())
+      info.n_bytes += tensor.data.size();
+  const bool fits_memory = info.n_bytes < physical_memory();
+  std::uint64_t done = 0;
+  for (const SafetensorsFile& file : files) {
     const std::string where = file.path().string();
     for (const SafeTensor& tensor : file.tensors()) {
+      if (fits_memory) read_ahead(tensor.data);
       checkpoint.weights.add(
           tensor.name,
           share_array(tensor.data.data(),
                       array_shape(tensor.shape, where + " " + tensor.name),
                       array_dtype(tensor, where), file.file().owner()));
       info.n_parameters += count_parameters(tensor, checkpoint.weights);
-      info.n_bytes += tensor.data.size();
       info.n_bytes_by_type[std::string(safe_dtype_name(tensor.dtype))] +=
           tensor.data.size();
+      done += tensor.data.size();
+      if (progress) progress(done, info.n_bytes);
     }
   }
   return checkpoint;

@@ -139,6 +139,16 @@ std::string ChatTemplate::render(const Json& context,
   }
 }
 
+ChatTemplateOptions chat_template_options(const Tokenizer& tokenizer) {
+  const auto spelling = [&](const std::optional<std::int32_t>& id) {
+    return id ? std::optional(tokenizer.piece(*id)) : std::nullopt;
+  };
+  ChatTemplateOptions options;
+  options.bos_token = spelling(tokenizer.special().bos);
+  options.eos_token = spelling(tokenizer.special().eos);
+  return options;
+}
+
 std::string apply_chat_template(const ChatTemplate& chat_template,
                                 const Json& messages,
                                 const ChatTemplateOptions& options) {

@@ -8,6 +8,7 @@
 #include "base/gguf.h"
 #include "base/json.h"
 #include "text/template_limits.h"
+#include "text/tokenizer.h"
 
 namespace skua {
 
@@ -47,6 +48,9 @@ struct ChatTemplateOptions {
   Json extra;  // null or an object of further variables, which win
   TemplateLimits limits;
 };
+
+/** Options whose bos and eos are the tokenizer's. */
+ChatTemplateOptions chat_template_options(const Tokenizer& tokenizer);
 
 /** The prompt for `messages`, an array of objects that each have a string
  *  `role`. Throws InvalidInput that names the message, and as render does.

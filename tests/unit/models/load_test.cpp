@@ -49,6 +49,26 @@ TEST(LoadModel, Stories260KHasItsLogitsInEveryFormat) {
   }
 }
 
+// Both kinds of checkpoint tell how much is read, up to all of it.
+TEST(LoadModel, ProgressGrowsToTheSizeOfTheWeights) {
+  SKUA_ASSET_OR_SKIP(folder, "lm/stories260K");
+  for (const auto* name : {"hf", "stories260K-v3-q8_0.gguf"}) {
+    SCOPED_TRACE(name);
+    std::vector<std::uint64_t> steps = {0};
+    LoadOptions options;
+    std::uint64_t total = 0;
+    options.progress = [&](std::uint64_t done, std::uint64_t of) {
+      steps.push_back(done);
+      total = of;
+    };
+    const auto loaded = load_model(folder / name, options);
+    EXPECT_TRUE(std::ranges::is_sorted(steps));
+    EXPECT_GT(steps.size(), 10u);
+    EXPECT_EQ(steps.back(), total);
+    EXPECT_EQ(total, loaded->info.n_bytes);
+  }
+}
+
 class LoadFolder : public testing::Test {
  protected:
   std::filesystem::path folder() const { return dir_.path(); }
