@@ -124,8 +124,8 @@ Attended append_and_attend(const mx::array& q, const mx::array& k,
     return append_and_attend_fallback(q, k, v, segments, caches, options);
   check(q, k, v, segments, caches);
 
-  std::vector<mx::array> inputs = {mx::contiguous(q), mx::contiguous(k),
-                                   mx::contiguous(v)};
+  std::vector<mx::array> inputs = {row_contiguous(q), row_contiguous(k),
+                                   row_contiguous(v)};
   std::vector<mx::Shape> shapes = {q.shape()};
   for (const KeyValue& cache : caches) {
     for (const mx::array& part : {cache.keys, cache.values}) {

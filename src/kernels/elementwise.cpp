@@ -54,7 +54,7 @@ mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps) {
   };
   return mx::array(x.shape(), mx::float32,
                    cpu_primitive("rms_norm", std::move(body)),
-                   {mx::contiguous(x), mx::contiguous(weight)});
+                   {row_contiguous(x), row_contiguous(weight)});
 }
 
 mx::array rope_fallback(const mx::array& x, const RotaryAngles& angles) {
@@ -99,8 +99,8 @@ mx::array rope(const mx::array& x, const RotaryAngles& angles) {
   };
   return mx::array(x.shape(), mx::float32,
                    cpu_primitive("rope", std::move(body)),
-                   {mx::contiguous(x), mx::contiguous(angles.cos),
-                    mx::contiguous(angles.sin)});
+                   {row_contiguous(x), row_contiguous(angles.cos),
+                    row_contiguous(angles.sin)});
 }
 
 mx::array gated_fallback(Gate activation, const mx::array& gate,
@@ -137,7 +137,7 @@ mx::array gated(Gate activation, const mx::array& gate, const mx::array& up) {
   };
   return mx::array(gate.shape(), mx::float32,
                    cpu_primitive("gated", std::move(body)),
-                   {mx::contiguous(gate), mx::contiguous(up)});
+                   {row_contiguous(gate), row_contiguous(up)});
 }
 
 }  // namespace skua

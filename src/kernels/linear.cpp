@@ -1,5 +1,6 @@
 #include "kernels/linear.h"
 
+#include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
@@ -7,22 +8,61 @@
 namespace skua {
 namespace {
 
-std::vector<mx::array> with_weight(const mx::array& first,
-                                   const WeightMatrix& w) {
-  std::vector<mx::array> inputs = {first, w.weight};
+// The arrays of a matrix as inputs of a primitive, and the way back.
+void append_matrix(std::vector<mx::array>& inputs, const WeightMatrix& w) {
+  inputs.push_back(w.weight);
   if (w.scales) inputs.push_back(*w.scales);
   if (w.biases) inputs.push_back(*w.biases);
-  return inputs;
 }
 
-// The matrix whose parts are inputs 1.. of a primitive.
-cpu::MatrixView view_of_inputs(const std::vector<mx::array>& inputs,
-                               const Quantization& quantization) {
-  WeightMatrix w{inputs[1], std::nullopt, std::nullopt, quantization};
-  if (inputs.size() > 2) w.scales = inputs[2];
-  if (inputs.size() > 3) w.biases = inputs[3];
-  return view(w);
+// What a primitive keeps of a matrix whose arrays are inputs from `at` on.
+struct MatrixInput {
+  MatrixInput(const WeightMatrix& w, std::size_t at)
+      : quantization(w.quantization),
+        precision(w.precision),
+        scaled(w.scales.has_value()),
+        biased(w.biases.has_value()),
+        at(at) {}
+
+  cpu::MatrixView view(const std::vector<mx::array>& in) const {
+    WeightMatrix w{in[at], std::nullopt, std::nullopt, quantization, precision};
+    if (scaled) w.scales = in[at + 1];
+    if (biased) w.biases = in[at + 2];
+    return skua::view(w);
+  }
+
+  Quantization quantization;
+  Precision precision;
+  bool scaled, biased;
+  std::size_t at;
+};
+
+void check_input(const mx::array& x, const WeightMatrix& w) {
+  if (x.ndim() != 2 || x.shape(1) != w.cols()) {
+    throw InvalidInput("linear", "x is " + shape_text(x.shape()) +
+                                     ", expected [T, " +
+                                     std::to_string(w.cols()) + "]");
+  }
 }
+
+void check_addend(const char* name, const mx::array& a, const mx::array& x,
+                  const mx::Shape& shape) {
+  if (a.shape() != shape || a.dtype() != x.dtype()) {
+    throw InvalidInput("linear", std::string(name) + " is " +
+                                     shape_text(a.shape()) + ", expected " +
+                                     shape_text(shape) + " of x's type");
+  }
+}
+
+bool takes_cpu_kernel(const mx::array& x) {
+  return runs_on_cpu() && x.dtype() == mx::float32;
+}
+
+// One part as the primitive keeps it: where its inputs are.
+struct PartInputs {
+  MatrixInput w;
+  std::optional<std::size_t> bias, residual;
+};
 
 }  // namespace
 
@@ -51,23 +91,98 @@ mx::array embedding_fallback(const mx::array& ids, const WeightMatrix& w,
 }
 
 mx::array linear(const mx::array& x, const WeightMatrix& w) {
-  if (x.ndim() != 2 || x.shape(1) != w.cols()) {
-    throw InvalidInput("linear", "x is " + shape_text(x.shape()) +
-                                     ", expected [T, " +
-                                     std::to_string(w.cols()) + "]");
+  return linears(x, {{&w}})[0];
+}
+
+std::vector<mx::array> linears(const mx::array& x,
+                               const std::vector<LinearPart>& parts) {
+  std::vector<mx::Shape> shapes;
+  for (const LinearPart& part : parts) {
+    check_input(x, *part.w);
+    shapes.push_back({x.shape(0), part.w->rows()});
+    if (part.bias) check_addend("bias", *part.bias, x, {part.w->rows()});
+    if (part.residual)
+      check_addend("residual", *part.residual, x, shapes.back());
   }
-  if (!runs_on_cpu() || x.dtype() != mx::float32) return linear_fallback(x, w);
-  auto body = [quantization = w.quantization](const std::vector<mx::array>& in,
-                                              std::vector<mx::array>& out) {
-    allocate(out[0]);
-    return [weight = view_of_inputs(in, quantization), x = in[0].data<float>(),
-            n_tokens = in[0].shape(0), y = out[0].data<float>()] {
-      cpu::linear(weight, x, static_cast<std::size_t>(n_tokens), y);
+  if (!takes_cpu_kernel(x)) {
+    std::vector<mx::array> outputs;
+    for (const LinearPart& part : parts) {
+      outputs.push_back(linear_fallback(x, *part.w));
+      if (part.bias) outputs.back() = mx::add(outputs.back(), *part.bias);
+      if (part.residual)
+        outputs.back() = mx::add(outputs.back(), *part.residual);
+    }
+    return outputs;
+  }
+  std::vector<mx::array> inputs = {row_contiguous(x)};
+  std::vector<PartInputs> places;
+  for (const LinearPart& part : parts) {
+    PartInputs place{{*part.w, inputs.size()}, std::nullopt, std::nullopt};
+    append_matrix(inputs, *part.w);
+    if (part.bias) {
+      place.bias = inputs.size();
+      inputs.push_back(row_contiguous(*part.bias));
+    }
+    if (part.residual) {
+      place.residual = inputs.size();
+      inputs.push_back(row_contiguous(*part.residual));
+    }
+    places.push_back(place);
+  }
+  auto body = [places](const std::vector<mx::array>& in,
+                       std::vector<mx::array>& out) {
+    std::vector<cpu::LinearJob> jobs;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      const PartInputs& place = places[i];
+      allocate(out[i]);
+      cpu::LinearJob job{place.w.view(in), out[i].data<float>()};
+      if (place.bias) job.bias = in[*place.bias].data<float>();
+      if (place.residual) job.residual = in[*place.residual].data<float>();
+      jobs.push_back(job);
+    }
+    return [jobs = std::move(jobs), x = in[0].data<float>(),
+            n_tokens = static_cast<std::size_t>(in[0].shape(0))] {
+      cpu::linear(jobs, x, n_tokens);
     };
   };
-  return mx::array({x.shape(0), w.rows()}, mx::float32,
-                   cpu_primitive("linear", std::move(body)),
-                   with_weight(mx::contiguous(x), w));
+  return mx::array::make_arrays(
+      std::move(shapes), std::vector<mx::Dtype>(parts.size(), mx::float32),
+      cpu_primitive("linear", std::move(body)), inputs);
+}
+
+mx::array gated_linear(Gate activation, const mx::array& x,
+                       const WeightMatrix& gate, const WeightMatrix& up) {
+  check_input(x, gate);
+  check_input(x, up);
+  if (gate.rows() != up.rows()) {
+    throw InvalidInput("gated_linear", "up has " + std::to_string(up.rows()) +
+                                           " rows, expected " +
+                                           std::to_string(gate.rows()));
+  }
+  if (!takes_cpu_kernel(x)) {
+    return gated_fallback(activation, linear_fallback(x, gate),
+                          linear_fallback(x, up));
+  }
+  std::vector<mx::array> inputs = {row_contiguous(x)};
+  const MatrixInput gate_input(gate, inputs.size());
+  append_matrix(inputs, gate);
+  const MatrixInput up_input(up, inputs.size());
+  append_matrix(inputs, up);
+  auto body = [=](const std::vector<mx::array>& in,
+                  std::vector<mx::array>& out) {
+    allocate(out[0]);
+    return [activation, gate = gate_input.view(in), up = up_input.view(in),
+            x = in[0].data<float>(),
+            n_tokens = static_cast<std::size_t>(in[0].shape(0)),
+            y = out[0].data<float>()] {
+      cpu::gated_linear(
+          gate, up,
+          activation == Gate::kSilu ? cpu::silu_gate : cpu::gelu_tanh_gate, x,
+          n_tokens, y);
+    };
+  };
+  return mx::array({x.shape(0), gate.rows()}, mx::float32,
+                   cpu_primitive("gated_linear", std::move(body)), inputs);
 }
 
 mx::array embedding(const mx::array& ids, const WeightMatrix& w,
@@ -78,18 +193,19 @@ mx::array embedding(const mx::array& ids, const WeightMatrix& w,
   }
   if (!runs_on_cpu() || dtype != mx::float32)
     return embedding_fallback(ids, w, dtype);
-  auto body = [quantization = w.quantization](const std::vector<mx::array>& in,
-                                              std::vector<mx::array>& out) {
+  std::vector<mx::array> inputs = {row_contiguous(ids)};
+  const MatrixInput matrix(w, inputs.size());
+  append_matrix(inputs, w);
+  auto body = [matrix](const std::vector<mx::array>& in,
+                       std::vector<mx::array>& out) {
     allocate(out[0]);
-    return [weight = view_of_inputs(in, quantization),
-            ids = in[0].data<std::int32_t>(), n = in[0].shape(0),
-            y = out[0].data<float>()] {
+    return [weight = matrix.view(in), ids = in[0].data<std::int32_t>(),
+            n = in[0].shape(0), y = out[0].data<float>()] {
       cpu::embedding(weight, ids, static_cast<std::size_t>(n), y);
     };
   };
   return mx::array({ids.shape(0), w.cols()}, mx::float32,
-                   cpu_primitive("embedding", std::move(body)),
-                   with_weight(mx::contiguous(ids), w));
+                   cpu_primitive("embedding", std::move(body)), inputs);
 }
 
 }  // namespace skua

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <optional>
+#include <vector>
+
+#include "kernels/elementwise.h"
 #include "kernels/weight_matrix.h"
 
 namespace skua {
@@ -12,6 +16,23 @@ namespace skua {
  *  Throws InvalidInput if the shapes do not fit. */
 mx::array linear(const mx::array& x, const WeightMatrix& w);
 
+/** One product of several with the same x: x w^T + bias + residual. */
+struct LinearPart {
+  const WeightMatrix* w;
+  std::optional<mx::array> bias = std::nullopt;      // [N], of x's type
+  std::optional<mx::array> residual = std::nullopt;  // [T, N], of x's type
+};
+
+/** The products of all parts, computed together.
+ *  Throws InvalidInput if shapes or types do not fit. */
+std::vector<mx::array> linears(const mx::array& x,
+                               const std::vector<LinearPart>& parts);
+
+/** activation(x gate^T) * (x up^T), [T, N]; gate and up are [N, K].
+ *  Throws InvalidInput if the shapes do not fit. */
+mx::array gated_linear(Gate activation, const mx::array& x,
+                       const WeightMatrix& gate, const WeightMatrix& up);
+
 /** Rows of w, decoded.
  *  ids  [T] int32
  *  Returns [T, K] of type `dtype`. Throws InvalidInput for other ids' shape
@@ -19,7 +40,7 @@ mx::array linear(const mx::array& x, const WeightMatrix& w);
 mx::array embedding(const mx::array& ids, const WeightMatrix& w,
                     mx::Dtype dtype);
 
-/** The plain MLX forms of the two: specification and GPU path. */
+/** The plain MLX forms: specification and GPU path. */
 mx::array linear_fallback(const mx::array& x, const WeightMatrix& w);
 mx::array embedding_fallback(const mx::array& ids, const WeightMatrix& w,
                              mx::Dtype dtype);

@@ -17,15 +17,21 @@ inline bool runs_on_cpu() {
   return mx::default_device() == mx::Device::cpu;
 }
 
+/** What all nodes below have in common: their outputs are row-contiguous. */
+class CpuKernel : public mx::Primitive {
+ public:
+  using Primitive::Primitive;
+};
+
 /** A CPU kernel as a node of MLX's graph. `Body` is called when the node is
  *  evaluated, on the thread that evaluates and before its inputs are
  *  computed: it takes their addresses, gives every output its memory, and
  *  returns the work, which runs later on the stream's thread. */
 template <class Body>
-class CpuPrimitive : public mx::Primitive {
+class CpuPrimitive : public CpuKernel {
  public:
   CpuPrimitive(mx::Stream stream, const char* name, Body body)
-      : Primitive(stream), name_(name), body_(std::move(body)) {}
+      : CpuKernel(stream), name_(name), body_(std::move(body)) {}
 
   void eval_cpu(const std::vector<mx::array>& inputs,
                 std::vector<mx::array>& outputs) override {
@@ -48,6 +54,11 @@ std::shared_ptr<mx::Primitive> cpu_primitive(const char* name, Body body) {
   return std::make_shared<CpuPrimitive<Body>>(
       mx::default_stream(mx::Device::cpu), name, std::move(body));
 }
+
+/** x itself where its memory is known to be row-contiguous once it is
+ *  evaluated (results of our kernels and their reshapes are), else a node that
+ *  makes it so. Every node that is spared is time at each step. */
+mx::array row_contiguous(const mx::array& x);
 
 /** Fresh memory for an output, row-contiguous. */
 inline void allocate(mx::array& output) {

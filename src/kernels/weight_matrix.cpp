@@ -163,6 +163,7 @@ cpu::MatrixView view(const WeightMatrix& w) {
   v.n_rows = static_cast<std::size_t>(w.rows());
   v.n_cols = static_cast<std::size_t>(w.cols());
   v.values = bytes(w.weight);
+  v.precision = w.precision;
   if (!w.quantised()) {
     v.float_type = float_type(w.weight.dtype());
     v.bits = static_cast<int>(w.weight.itemsize()) * 8;

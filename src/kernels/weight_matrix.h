@@ -10,6 +10,7 @@
 namespace skua {
 
 namespace mx = mlx::core;
+using cpu::Precision;
 
 /** How the numbers of a quantised tensor are stored, as MLX's quantize()
  *  writes them; affine also with groups of 16, which ggml's K-quants need.
@@ -32,6 +33,7 @@ struct WeightMatrix {
   std::optional<mx::array> scales;
   std::optional<mx::array> biases;
   Quantization quantization;  // where scales are
+  Precision precision = Precision::kExact;
 
   bool quantised() const { return scales.has_value(); }
   int rows() const { return weight.shape(0); }

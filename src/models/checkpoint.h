@@ -32,15 +32,15 @@ struct Checkpoint {
 };
 
 /** A Hugging Face or MLX folder: config.json and safetensors, used in place.
- *  compute  see Weights
  *  Throws NotFound, InvalidInput, Unsupported (quantisation method). */
-Checkpoint open_folder(const std::filesystem::path& folder, mx::Dtype compute,
+Checkpoint open_folder(const std::filesystem::path& folder,
+                       const Numerics& numerics,
                        const LoadProgress& progress = {});
 
 /** A GGUF file. Blocks are repacked without loss into affine layouts; Q and K
  *  rows of llama files are put back into the half-split order.
  *  Throws InvalidInput, Unsupported. */
-Checkpoint open_gguf(const GgufFile& file, mx::Dtype compute,
+Checkpoint open_gguf(const GgufFile& file, const Numerics& numerics,
                      const LoadProgress& progress);
 
 /** The config.json that fits the file's metadata.

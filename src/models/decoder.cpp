@@ -91,9 +91,9 @@ mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
   mx::array x = embed_tokens_(ids);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const Block& block = blocks_[i];
-    x = mx::add(x, block.attention(block.input_norm(x), angles, batch,
-                                   cache.layer(static_cast<int>(i))));
-    x = mx::add(x, block.mlp(block.mlp_norm(x)));
+    x = block.attention(block.input_norm(x), angles, batch,
+                        cache.layer(static_cast<int>(i)), x);
+    x = block.mlp(block.mlp_norm(x), x);
   }
   x = norm_(output_rows(x, batch));
   return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);

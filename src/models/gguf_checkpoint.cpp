@@ -325,11 +325,11 @@ Config gguf_config(const GgufFile& file) {
   return Config(std::move(config), where);
 }
 
-Checkpoint open_gguf(const GgufFile& file, mx::Dtype compute,
+Checkpoint open_gguf(const GgufFile& file, const Numerics& numerics,
                      const LoadProgress& progress) {
   const GgufArchitecture& arch = architecture(file);
   Checkpoint checkpoint{
-      gguf_config(file), Weights(file.path().string(), compute), {}};
+      gguf_config(file), Weights(file.path().string(), numerics), {}};
   CheckpointInfo& info = checkpoint.info;
   info.format = "GGUF";
   for (const GgufTensor& tensor : file.tensors())

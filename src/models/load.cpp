@@ -10,8 +10,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-mx::Dtype compute_type(const LoadOptions& options) {
-  return options.float32 || runs_on_cpu() ? mx::float32 : mx::bfloat16;
+Numerics numerics_for(const LoadOptions& options) {
+  if (options.float32) return {mx::float32, Precision::kExact};
+  return {runs_on_cpu() ? mx::float32 : mx::bfloat16, Precision::kDefault};
 }
 
 // eos_token_id, one id or a list, of a config.json or generation_config.json.
@@ -85,7 +86,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
   if (runs_on_cpu()) mx::set_compile_mode(mx::CompileMode::disabled);
   if (!fs::exists(path))
     throw NotFound(path.string(), "is neither a folder nor a file");
-  const mx::Dtype compute = compute_type(options);
+  const Numerics numerics = numerics_for(options);
   auto loaded = std::make_shared<LoadedModel>(LoadedModel{
       path, Config(Json::object(), ""), {}, nullptr, nullptr, {}, {}, 0});
   const auto read_text_side = [&](const auto& source) {
@@ -97,7 +98,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
       throw NotFound(path.string(),
                      "has no config.json, expected a model's folder");
     }
-    Checkpoint checkpoint = open_folder(path, compute, options.progress);
+    Checkpoint checkpoint = open_folder(path, numerics, options.progress);
     loaded->config = checkpoint.config;
     build(std::move(checkpoint), *loaded);
     loaded->tokenizer = find_tokenizer(path);
@@ -106,7 +107,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
     if (loaded->tokenizer) read_text_side(path);
   } else {
     const GgufFile file(path);
-    Checkpoint checkpoint = open_gguf(file, compute, options.progress);
+    Checkpoint checkpoint = open_gguf(file, numerics, options.progress);
     loaded->config = checkpoint.config;
     build(std::move(checkpoint), *loaded);
     loaded->tokenizer = load_tokenizer(file);

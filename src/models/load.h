@@ -14,7 +14,8 @@
 namespace skua {
 
 struct LoadOptions {
-  /** Compute in float32 also where a GPU would use bfloat16. */
+  /** Compute in float32 throughout, rather than with activations in bfloat16
+   *  (GPU) or in 16-bit fixed point (CPU, by quantised weights). */
   bool float32 = false;
   /** Called while weights are read. */
   LoadProgress progress = {};

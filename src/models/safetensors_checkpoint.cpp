@@ -108,11 +108,11 @@ std::uint64_t count_parameters(const SafeTensor& tensor,
 
 }  // namespace
 
-Checkpoint open_folder(const std::filesystem::path& folder, mx::Dtype compute,
-                       const LoadProgress& progress) {
+Checkpoint open_folder(const std::filesystem::path& folder,
+                       const Numerics& numerics, const LoadProgress& progress) {
   const auto config_path = folder / "config.json";
   Checkpoint checkpoint{Config(read_json(config_path), config_path.string()),
-                        Weights(folder.string(), compute),
+                        Weights(folder.string(), numerics),
                         {}};
   read_quantizations(checkpoint.config, checkpoint.weights);
   CheckpointInfo& info = checkpoint.info;

@@ -22,20 +22,23 @@ Attention::Attention(const Scope& w, const AttentionConfig& config)
       q_norm_(optional_norm(w / "q_norm", config)),
       k_norm_(optional_norm(w / "k_norm", config)) {}
 
-mx::array Attention::operator()(const mx::array& x, const RotaryAngles& angles,
-                                const Batch& batch, LayerCache& cache) const {
+mx::array Attention::operator()(
+    const mx::array& x, const RotaryAngles& angles, const Batch& batch,
+    LayerCache& cache, const std::optional<mx::array>& residual) const {
   const int t = x.shape(0);
   const auto heads = [&](const mx::array& rows, int n_heads) {
     return mx::reshape(rows, {t, n_heads, config_.head_dim});
   };
-  auto q = heads(q_proj_(x), config_.n_heads);
-  auto k = heads(k_proj_(x), config_.n_kv_heads);
-  const auto v = heads(v_proj_(x), config_.n_kv_heads);
+  const auto qkv = apply_each(x, {&q_proj_, &k_proj_, &v_proj_});
+  auto q = heads(qkv[0], config_.n_heads);
+  auto k = heads(qkv[1], config_.n_kv_heads);
+  const auto v = heads(qkv[2], config_.n_kv_heads);
   if (q_norm_) q = (*q_norm_)(q);
   if (k_norm_) k = (*k_norm_)(k);
   const auto out = cache.attend(rope(q, angles), rope(k, angles), v, batch,
                                 {config_.scale, config_.window});
-  return o_proj_(mx::reshape(out, {t, config_.n_heads * config_.head_dim}));
+  return o_proj_(mx::reshape(out, {t, config_.n_heads * config_.head_dim}),
+                 residual);
 }
 
 }  // namespace skua

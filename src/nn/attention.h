@@ -23,9 +23,11 @@ struct AttentionConfig {
 class Attention {
  public:
   Attention(const Scope& w, const AttentionConfig& config);
-  /** x [T, dim] -> [T, dim] */
-  mx::array operator()(const mx::array& x, const RotaryAngles& angles,
-                       const Batch& batch, LayerCache& cache) const;
+  /** x [T, dim] -> [T, dim], with `residual` added. */
+  mx::array operator()(
+      const mx::array& x, const RotaryAngles& angles, const Batch& batch,
+      LayerCache& cache,
+      const std::optional<mx::array>& residual = std::nullopt) const;
 
  private:
   AttentionConfig config_;

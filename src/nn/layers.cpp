@@ -2,8 +2,6 @@
 
 #include <mlx/mlx.h>
 
-#include "kernels/linear.h"
-
 namespace skua {
 
 Linear::Linear(const Scope& w, int in, int out)
@@ -11,9 +9,17 @@ Linear::Linear(const Scope& w, int in, int out)
   if (w.has("bias")) bias_ = w.take_vector("bias", out);
 }
 
-mx::array Linear::operator()(const mx::array& x) const {
-  const mx::array y = linear(x, weight_);
-  return bias_ ? mx::add(y, *bias_) : y;
+mx::array Linear::operator()(const mx::array& x,
+                             const std::optional<mx::array>& residual) const {
+  return linears(x, {{&weight_, bias_, residual}})[0];
+}
+
+std::vector<mx::array> apply_each(const mx::array& x,
+                                  const std::vector<const Linear*>& layers) {
+  std::vector<LinearPart> parts;
+  for (const Linear* layer : layers)
+    parts.push_back({&layer->weight(), layer->bias()});
+  return linears(x, parts);
 }
 
 Embedding::Embedding(const Scope& w, int vocab_size, int dim)
@@ -44,8 +50,14 @@ GatedMlp::GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation)
       down_(w / "down_proj", hidden_dim, dim),
       activation_(activation) {}
 
-mx::array GatedMlp::operator()(const mx::array& x) const {
-  return down_(gated(activation_, gate_(x), up_(x)));
+mx::array GatedMlp::operator()(const mx::array& x,
+                               const std::optional<mx::array>& residual) const {
+  if (gate_.bias() || up_.bias()) {
+    const auto parts = apply_each(x, {&gate_, &up_});
+    return down_(gated(activation_, parts[0], parts[1]), residual);
+  }
+  return down_(gated_linear(activation_, x, gate_.weight(), up_.weight()),
+               residual);
 }
 
 }  // namespace skua

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "kernels/elementwise.h"
+#include "kernels/linear.h"
 #include "nn/weights.h"
 
 namespace skua {
@@ -12,13 +13,22 @@ class Linear {
  public:
   /** Throws InvalidInput unless `weight` is [out, in]. */
   Linear(const Scope& w, int in, int out);
-  /** x [T, in] -> [T, out] */
-  mx::array operator()(const mx::array& x) const;
+  /** x [T, in] -> [T, out], with `residual` [T, out] added. */
+  mx::array operator()(
+      const mx::array& x,
+      const std::optional<mx::array>& residual = std::nullopt) const;
+
+  const WeightMatrix& weight() const { return weight_; }
+  const std::optional<mx::array>& bias() const { return bias_; }
 
  private:
   WeightMatrix weight_;
   std::optional<mx::array> bias_;
 };
+
+/** Each layer's result for the same x, computed together. */
+std::vector<mx::array> apply_each(const mx::array& x,
+                                  const std::vector<const Linear*>& layers);
 
 /** Token embeddings, which also serve as the output head where it is tied. */
 class Embedding {
@@ -52,7 +62,10 @@ class RmsNorm {
 class GatedMlp {
  public:
   GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation);
-  mx::array operator()(const mx::array& x) const;
+  /** x [T, dim] -> [T, dim], with `residual` added. */
+  mx::array operator()(
+      const mx::array& x,
+      const std::optional<mx::array>& residual = std::nullopt) const;
 
  private:
   Linear gate_, up_, down_;

@@ -90,7 +90,8 @@ mx::array Scope::take_vector(const std::string& name, int size) const {
 }
 
 WeightMatrix Scope::take_matrix(int rows, int cols) const {
-  WeightMatrix w{take("weight"), std::nullopt, std::nullopt, {}};
+  WeightMatrix w{
+      take("weight"), std::nullopt, std::nullopt, {}, weights_->precision()};
   if (has("scales")) {
     w.quantization = weights_->quantization(path_);
     w.scales = take("scales");

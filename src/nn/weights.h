@@ -14,14 +14,22 @@ namespace skua {
 
 class Scope;
 
+/** How a model computes. */
+struct Numerics {
+  Numerics(mx::Dtype compute, Precision precision = Precision::kExact)
+      : compute(compute), precision(precision) {}
+
+  mx::Dtype compute;    // of activations; norms and biases are cast to it
+  Precision precision;  // of products with matrices, on CPU
+};
+
 /** The named tensors of one checkpoint and how they are quantised. Lives
  *  while a model is built from it; every tensor is taken exactly once. */
 class Weights {
  public:
-  /** source   file or folder, for errors
-   *  compute  type that activations have, and norms and biases are cast to */
-  Weights(std::string source, mx::Dtype compute)
-      : source_(std::move(source)), compute_(compute) {}
+  /** source  file or folder, for errors */
+  Weights(std::string source, const Numerics& numerics)
+      : source_(std::move(source)), numerics_(numerics) {}
 
   /** Throws InvalidInput for a name that is there already. */
   void add(const std::string& name, mx::array tensor);
@@ -42,11 +50,12 @@ class Weights {
 
   Scope root();
   const std::string& source() const { return source_; }
-  mx::Dtype compute() const { return compute_; }
+  mx::Dtype compute() const { return numerics_.compute; }
+  Precision precision() const { return numerics_.precision; }
 
  private:
   std::string source_;
-  mx::Dtype compute_;
+  Numerics numerics_;
   std::map<std::string, mx::array> tensors_;
   std::map<std::string, Quantization> quantizations_;
 };

@@ -1,148 +1,130 @@
 #include "kernels/cpu/linear.h"
 
 #include <algorithm>
-#include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "skua/error.h"
+#include "kernels/cpu/linear_input.h"
 
-// clang-format off: foreach_target comes before all that it repeats.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/cpu/linear.cpp"
-#include <hwy/foreach_target.h>
-
-#include "kernels/cpu/decode-inl.h"
-// clang-format on
-
-HWY_BEFORE_NAMESPACE();
-namespace skua::cpu::HWY_NAMESPACE {
-
-// Dot products of kRows weight rows with kTokens activations, each with one
-// accumulator that runs over the columns in order: the same sum for every
-// kRows and kTokens. n_cols is a multiple of the vector length.
-template <int kRows, int kTokens>
-void dot_tile(const float* w, const float* x, std::size_t n_cols, float* y,
-              std::size_t y_stride) {
-  const Floats df;
-  Vector sums[kRows][kTokens];
-  for (auto& row : sums)
-    for (auto& sum : row) sum = hn::Zero(df);
-  for (std::size_t c = 0; c < n_cols; c += hn::Lanes(df)) {
-    Vector tokens[kTokens];
-    for (int t = 0; t < kTokens; ++t)
-      tokens[t] = hn::LoadU(df, x + t * n_cols + c);
-    for (int r = 0; r < kRows; ++r) {
-      const Vector weights = hn::LoadU(df, w + r * n_cols + c);
-      for (int t = 0; t < kTokens; ++t)
-        sums[r][t] = hn::MulAdd(weights, tokens[t], sums[r][t]);
-    }
-  }
-  for (int r = 0; r < kRows; ++r)
-    for (int t = 0; t < kTokens; ++t)
-      y[t * y_stride + r] = hn::GetLane(hn::SumOfLanes(df, sums[r][t]));
-}
-
-template <int kRows>
-void dot_rows(const float* w, const float* x, std::size_t n_tokens,
-              std::size_t n_cols, float* y, std::size_t y_stride) {
-  std::size_t t = 0;
-  for (; t + 3 <= n_tokens; t += 3)
-    dot_tile<kRows, 3>(w, x + t * n_cols, n_cols, y + t * y_stride, y_stride);
-  for (; t < n_tokens; ++t)
-    dot_tile<kRows, 1>(w, x + t * n_cols, n_cols, y + t * y_stride, y_stride);
-}
-
-// y[:, first, first + n_rows) for one panel of decoded weight rows.
-void multiply_panel(const float* panel, std::size_t n_rows, const float* x,
-                    std::size_t n_tokens, std::size_t n_cols, float* y,
-                    std::size_t y_stride) {
-  std::size_t r = 0;
-  if (n_tokens == 1) {
-    for (; r + 8 <= n_rows; r += 8)
-      dot_tile<8, 1>(panel + r * n_cols, x, n_cols, y + r, y_stride);
-  }
-  for (; r + 4 <= n_rows; r += 4)
-    dot_rows<4>(panel + r * n_cols, x, n_tokens, n_cols, y + r, y_stride);
-  for (; r < n_rows; ++r)
-    dot_rows<1>(panel + r * n_cols, x, n_tokens, n_cols, y + r, y_stride);
-}
-
-// Rows [first, last) of w; x has padded_cols columns, zero past w.n_cols.
-void linear_rows(const MatrixView& w, const float* x, std::size_t n_tokens,
-                 std::size_t padded_cols, std::size_t first, std::size_t last,
-                 float* y) {
-  thread_local DecodeScratch scratch;
-  thread_local std::vector<float> panel;
-  // As much as the second-level cache keeps beside the activations.
-  constexpr std::size_t kPanelFloats = 32 * 1024;
-  const std::size_t panel_rows =
-      std::clamp<std::size_t>(kPanelFloats / padded_cols / 8 * 8, 8, 32);
-  panel.resize(panel_rows * padded_cols);
-  for (std::size_t r = first; r < last; r += panel_rows) {
-    const std::size_t n_rows = std::min(panel_rows, last - r);
-    for (std::size_t i = 0; i < n_rows; ++i) {
-      float* out = panel.data() + i * padded_cols;
-      decode_row(w, r + i, scratch, out);
-      std::fill(out + w.n_cols, out + padded_cols, 0.0f);
-    }
-    multiply_panel(panel.data(), n_rows, x, n_tokens, padded_cols, y + r,
-                   w.n_rows);
-  }
-}
-
-void decode_one(const MatrixView& w, std::size_t row, float* out) {
-  thread_local DecodeScratch scratch;
-  decode_row(w, row, scratch, out);
-}
-
-std::size_t vector_floats() {
-  return hn::Lanes(Floats());
-}
-
-}  // namespace skua::cpu::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 namespace skua::cpu {
+namespace {
 
-HWY_EXPORT(linear_rows);
-HWY_EXPORT(decode_one);
-HWY_EXPORT(vector_floats);
+constexpr std::size_t kRowsPerChunk = 64;
+constexpr std::size_t kTokensPerChunk = 128;
 
-void linear(const MatrixView& w, const float* x, std::size_t n_tokens,
-            float* y) {
-  const std::size_t lanes = HWY_DYNAMIC_DISPATCH(vector_floats)();
-  const std::size_t padded_cols = (w.n_cols + lanes - 1) / lanes * lanes;
-  std::vector<float> padded;
-  if (padded_cols != w.n_cols) {
-    padded.assign(n_tokens * padded_cols, 0.0f);
-    for (std::size_t t = 0; t < n_tokens; ++t)
-      std::copy_n(x + t * w.n_cols, w.n_cols, padded.data() + t * padded_cols);
-    x = padded.data();
+// The inputs that the matrices of one call need: mostly one for all.
+class Inputs {
+ public:
+  Inputs(const float* x, std::size_t n_tokens) : x_(x), n_tokens_(n_tokens) {}
+
+  const LinearInput& get(const MatrixView& w) {
+    for (const auto& input : inputs_)
+      if (input->serves(w)) return *input;
+    const bool rounded =
+        w.precision == Precision::kDefault && has_int16_kernel(w);
+    inputs_.push_back(rounded ? int16_input(w, x_, n_tokens_)
+                              : exact_input(x_, n_tokens_, w.n_cols));
+    return *inputs_.back();
   }
-  constexpr std::size_t kRowsPerChunk = 64;
-  const std::size_t n_chunks = (w.n_rows + kRowsPerChunk - 1) / kRowsPerChunk;
+
+ private:
+  const float* x_;
+  std::size_t n_tokens_;
+  std::vector<std::unique_ptr<LinearInput>> inputs_;
+};
+
+// Calls body(rows, tokens) for pieces of [n_rows] x [n_tokens] as `pieces`
+// numbers them.
+struct Grid {
+  std::size_t n_rows, n_tokens;
+
+  static std::size_t pieces(std::size_t n, std::size_t size) {
+    return (n + size - 1) / size;
+  }
+  std::size_t n_chunks() const {
+    return pieces(n_rows, kRowsPerChunk) * pieces(n_tokens, kTokensPerChunk);
+  }
+  Range rows(std::size_t chunk) const {
+    const std::size_t begin =
+        chunk % pieces(n_rows, kRowsPerChunk) * kRowsPerChunk;
+    return {begin, std::min(begin + kRowsPerChunk, n_rows)};
+  }
+  Range tokens(std::size_t chunk) const {
+    const std::size_t begin =
+        chunk / pieces(n_rows, kRowsPerChunk) * kTokensPerChunk;
+    return {begin, std::min(begin + kTokensPerChunk, n_tokens)};
+  }
+};
+
+void run_chunk(const LinearJob& job, const LinearInput& input, Range rows,
+               Range tokens) {
+  const std::size_t stride = job.w.n_rows;
+  const std::size_t at = tokens.begin * stride + rows.begin;
+  input.multiply(job.w, rows, tokens, job.y + at, stride);
+  if (job.bias == nullptr && job.residual == nullptr) return;
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    float* y = job.y + at + t * stride;
+    if (job.bias != nullptr) {
+      for (std::size_t r = 0; r < rows.size(); ++r)
+        y[r] += job.bias[rows.begin + r];
+    }
+    if (job.residual != nullptr) {
+      const float* residual = job.residual + at + t * stride;
+      for (std::size_t r = 0; r < rows.size(); ++r) y[r] += residual[r];
+    }
+  }
+}
+
+}  // namespace
+
+void linear(std::span<const LinearJob> jobs, const float* x,
+            std::size_t n_tokens) {
+  struct Task {
+    const LinearJob* job;
+    const LinearInput* input;
+    Grid grid;
+    std::size_t first_chunk;
+  };
+  Inputs inputs(x, n_tokens);
+  std::vector<Task> tasks;
+  std::size_t n_chunks = 0;
+  for (const LinearJob& job : jobs) {
+    const Grid grid{job.w.n_rows, n_tokens};
+    tasks.push_back({&job, &inputs.get(job.w), grid, n_chunks});
+    n_chunks += grid.n_chunks();
+  }
   parallel_for(n_chunks, [&](std::size_t chunk) {
-    const std::size_t first = chunk * kRowsPerChunk;
-    HWY_DYNAMIC_DISPATCH(linear_rows)
-    (w, x, n_tokens, padded_cols, first,
-     std::min(first + kRowsPerChunk, w.n_rows), y);
+    std::size_t i = tasks.size() - 1;
+    while (tasks[i].first_chunk > chunk) --i;
+    const Task& task = tasks[i];
+    const std::size_t own = chunk - task.first_chunk;
+    run_chunk(*task.job, *task.input, task.grid.rows(own),
+              task.grid.tokens(own));
   });
 }
 
-void embedding(const MatrixView& w, const std::int32_t* ids, std::size_t n,
-               float* out) {
-  for (std::size_t i = 0; i < n; ++i) {
-    if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= w.n_rows) {
-      throw InvalidInput("embedding", "token id is " + std::to_string(ids[i]) +
-                                          ", expected 0 to " +
-                                          std::to_string(w.n_rows - 1));
+void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
+                  void (*activation)(const float* gate, const float* up,
+                                     std::size_t n, float* y),
+                  const float* x, std::size_t n_tokens, float* y) {
+  Inputs inputs(x, n_tokens);
+  const LinearInput& gate_input = inputs.get(w_gate);
+  const LinearInput& up_input = inputs.get(w_up);
+  const Grid grid{w_gate.n_rows, n_tokens};
+  parallel_for(grid.n_chunks(), [&](std::size_t chunk) {
+    thread_local std::vector<float> products(2 * kRowsPerChunk *
+                                             kTokensPerChunk);
+    float* gate = products.data();
+    float* up = gate + kRowsPerChunk * kTokensPerChunk;
+    const Range rows = grid.rows(chunk);
+    const Range tokens = grid.tokens(chunk);
+    gate_input.multiply(w_gate, rows, tokens, gate, rows.size());
+    up_input.multiply(w_up, rows, tokens, up, rows.size());
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+      activation(gate + t * rows.size(), up + t * rows.size(), rows.size(),
+                 y + (tokens.begin + t) * w_gate.n_rows + rows.begin);
     }
-    HWY_DYNAMIC_DISPATCH(decode_one)
-    (w, static_cast<std::size_t>(ids[i]), out + i * w.n_cols);
-  }
+  });
 }
 
 }  // namespace skua::cpu
-#endif  // HWY_ONCE

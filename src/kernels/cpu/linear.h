@@ -1,18 +1,34 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/cpu/matrix.h"
 
 namespace skua::cpu {
 
-/** y = x w^T in float32.
- *  x  [n_tokens, w.n_cols]
- *  y  [n_tokens, w.n_rows]
+/** y = x w^T + bias + residual for one of the matrices that share x. */
+struct LinearJob {
+  MatrixView w;
+  float* y = nullptr;               // [n_tokens, w.n_rows]
+  const float* bias = nullptr;      // [w.n_rows] or none
+  const float* residual = nullptr;  // [n_tokens, w.n_rows] or none
+};
+
+/** All jobs, which may have no output in common.
+ *  x  [n_tokens, K], K the columns of every matrix
  *  A row of y depends on its row of x alone: not on n_tokens, nor on how many
  *  threads share the work. */
-void linear(const MatrixView& w, const float* x, std::size_t n_tokens,
-            float* y);
+void linear(std::span<const LinearJob> jobs, const float* x,
+            std::size_t n_tokens);
+
+/** y = activation(gate, up) of gate = x w_gate^T and up = x w_up^T.
+ *  activation  gets n numbers of each and writes n
+ *  y           [n_tokens, w_gate.n_rows] */
+void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
+                  void (*activation)(const float* gate, const float* up,
+                                     std::size_t n, float* y),
+                  const float* x, std::size_t n_tokens, float* y);
 
 /** out[i] = row ids[i] of w; out is [n, w.n_cols].
  *  Throws InvalidInput for an id outside [0, w.n_rows). */

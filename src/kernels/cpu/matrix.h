@@ -8,6 +8,12 @@ namespace skua::cpu {
 enum class Encoding { kDense, kAffine, kMxfp4, kMxfp8, kNvfp4 };
 enum class Float { kF32, kF16, kBF16 };
 
+/** How exactly a linear layer multiplies. */
+enum class Precision {
+  kExact,    // float32 throughout
+  kDefault,  // activations in 16-bit fixed point where a kernel has it
+};
+
 /** A weight matrix [n_rows, n_cols] in memory, in any encoding that
  *  kernels/weight_matrix.h describes. Pointers need no alignment. */
 struct MatrixView {
@@ -20,6 +26,7 @@ struct MatrixView {
   const std::uint8_t* values = nullptr;
   const std::uint8_t* scales = nullptr;  // [n_rows, n_cols / group_size]
   const std::uint8_t* biases = nullptr;  // as scales; affine only
+  Precision precision = Precision::kExact;
 
   std::size_t row_bytes() const { return n_cols * bits / 8; }
   std::size_t n_groups() const { return n_cols / group_size; }

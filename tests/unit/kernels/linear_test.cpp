@@ -49,38 +49,67 @@ TEST_P(EveryMatrixKind, LinearEqualsItsFallback) {
   }
 }
 
+// Where a product may differ from the sum in float64: float32 rounding, and
+// for rounded activations half a step of each group's fixed point.
+double error_bound(const WeightMatrix& w, const float* x, const float* row) {
+  const auto n = static_cast<std::size_t>(w.cols());
+  const auto group = static_cast<std::size_t>(
+      w.quantised() ? w.quantization.group_size : w.cols());
+  double bound = 1e-7;
+  for (std::size_t g = 0; g < n; g += group) {
+    double most = 0, size = 0, weights = 0;
+    for (std::size_t c = g; c < std::min(n, g + group); ++c) {
+      most = std::max(most, std::abs(double{x[c]}));
+      size += std::abs(double{x[c]} * row[c]);
+      weights += std::abs(double{row[c]});
+    }
+    bound += 2e-6 * size;
+    // Codes up to 255 times the scale cancel against the bias.
+    if (w.precision == Precision::kDefault && w.quantised())
+      bound += most * (weights / 65534 + 1e-6 * weights);
+  }
+  return bound;
+}
+
 TEST_P(EveryMatrixKind, LinearOnEveryInstructionSetEqualsTheExactSum) {
   const int k = test::widths(GetParam()).back();
-  const WeightMatrix w = make_matrix(GetParam(), 65, k, 3);
-  const mx::array x = normal({4, k}, 8);
+  const auto n_cols = static_cast<std::size_t>(k);
+  WeightMatrix w = make_matrix(GetParam(), 65, k, 3);
+  const mx::array x = normal({14, k}, 8);
   const auto xs = numbers(x);
   const auto ws = numbers(dequantize(w));
-  test::on_every_target([&] {
-    std::vector<float> y(4 * 65);
-    cpu::linear(view(w), x.data<float>(), 4, y.data());
-    for (std::size_t i = 0; i < y.size(); ++i) {
-      double sum = 0, size = 0;
-      for (int c = 0; c < k; ++c) {
-        const double term = double{xs[i / 65 * static_cast<std::size_t>(k) +
-                                      static_cast<std::size_t>(c)]} *
-                            ws[i % 65 * static_cast<std::size_t>(k) +
-                               static_cast<std::size_t>(c)];
-        sum += term;
-        size += std::abs(term);
+  for (const Precision precision : {Precision::kExact, Precision::kDefault}) {
+    w.precision = precision;
+    test::on_every_target([&] {
+      for (const std::size_t n_tokens : {3, 14}) {
+        std::vector<float> y(n_tokens * 65);
+        const cpu::LinearJob job{view(w), y.data()};
+        cpu::linear({&job, 1}, x.data<float>(), n_tokens);
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const float* x_row = xs.data() + i / 65 * n_cols;
+          const float* w_row = ws.data() + i % 65 * n_cols;
+          double sum = 0;
+          for (std::size_t c = 0; c < n_cols; ++c)
+            sum += double{x_row[c]} * w_row[c];
+          ASSERT_NEAR(y[i], sum, error_bound(w, x_row, w_row))
+              << "token " << i / 65 << " of " << n_tokens;
+        }
       }
-      ASSERT_NEAR(y[i], sum, 2e-6 * size + 1e-7);
-    }
-  });
+    });
+  }
 }
 
 TEST_P(EveryMatrixKind, ARowOfLinearHasTheSameBitsForEveryT) {
   const int k = test::widths(GetParam()).back();
-  const WeightMatrix w = make_matrix(GetParam(), 130, k, 5);
-  const mx::array x = normal({33, k}, 9);
-  const auto all = numbers(linear(x, w));
-  for (const int t : {1, 2, 3, 4, 7, 32}) {
-    const auto some = numbers(linear(first_rows(x, t), w));
-    EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin())) << t;
+  WeightMatrix w = make_matrix(GetParam(), 130, k, 5);
+  const mx::array x = normal({131, k}, 9);
+  for (const Precision precision : {Precision::kExact, Precision::kDefault}) {
+    w.precision = precision;
+    const auto all = numbers(linear(x, w));
+    for (const int t : {1, 2, 3, 4, 7, 11, 12, 13, 70, 128}) {
+      const auto some = numbers(linear(first_rows(x, t), w));
+      EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin())) << t;
+    }
   }
 }
 
@@ -111,6 +140,78 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EveryMatrixKind,
                          testing::ValuesIn(test::all_matrix_kinds()),
                          [](const auto& info) { return info.param.name(); });
 
+class RoundedLinear : public testing::TestWithParam<int> {
+ protected:
+  // Few tokens take other code than many.
+  int n_tokens() const { return GetParam(); }
+  WeightMatrix matrix(int n, int k, std::uint64_t seed) const {
+    WeightMatrix w = make_matrix({"affine", 4, 64}, n, k, seed);
+    w.precision = Precision::kDefault;
+    return w;
+  }
+};
+
+TEST_P(RoundedLinear, WhatIsNotFiniteStaysSoInItsTokenAlone) {
+  const WeightMatrix w = matrix(65, 192, 1);
+  const auto clean = numbers(linear(normal({n_tokens(), 192}, 2), w));
+  for (const float bad : {INFINITY, -INFINITY, NAN}) {
+    auto xs = numbers(normal({n_tokens(), 192}, 2));
+    xs[100] = bad;
+    const auto y = numbers(linear(mx::array(xs.data(), {n_tokens(), 192}), w));
+    for (std::size_t i = 0; i < 65; ++i) EXPECT_FALSE(std::isfinite(y[i])) << i;
+    for (std::size_t i = 65; i < y.size(); ++i) EXPECT_EQ(y[i], clean[i]) << i;
+  }
+}
+
+TEST_P(RoundedLinear, TakesNumbersOfAnySize) {
+  const WeightMatrix w = matrix(65, 192, 1);
+  const auto ws = numbers(dequantize(w));
+  const auto unit = numbers(normal({n_tokens(), 192}, 2));
+  for (const float size : {0.0f, 1e-42f, 1e-38f, 1e-30f, 1e30f}) {
+    auto xs = unit;
+    for (float& x : xs) x *= size;
+    const auto y = numbers(linear(mx::array(xs.data(), {n_tokens(), 192}), w));
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      double sum = 0, weights = 0;
+      for (std::size_t c = 0; c < 192; ++c) {
+        sum += double{xs[i / 65 * 192 + c]} * ws[i % 65 * 192 + c];
+        weights += std::abs(ws[i % 65 * 192 + c]);
+      }
+      // What float32 cannot scale counts as 0.
+      ASSERT_NEAR(y[i], sum, weights * (size * 1e-4 + 1e-33)) << size;
+    }
+  }
+}
+
+TEST_P(RoundedLinear, AddsBiasAndResidualToEachOfSeveralProducts) {
+  const WeightMatrix a = matrix(65, 192, 1);
+  WeightMatrix b = make_matrix({"affine", 6, 16}, 130, 192, 2);
+  b.precision = Precision::kDefault;
+  const WeightMatrix c = make_matrix({"dense"}, 7, 192, 3);
+  const mx::array x = normal({n_tokens(), 192}, 4);
+  const mx::array bias = normal({65}, 5);
+  const mx::array residual = normal({n_tokens(), 130}, 6);
+  const auto y = linears(x, {{&a, bias}, {&b, std::nullopt, residual}, {&c}});
+  EXPECT_EQ(numbers(y[0]), numbers(mx::add(linear(x, a), bias)));
+  EXPECT_EQ(numbers(y[1]), numbers(mx::add(linear(x, b), residual)));
+  EXPECT_EQ(numbers(y[2]), numbers(linear(x, c)));
+}
+
+TEST_P(RoundedLinear, GatedEqualsItsParts) {
+  const WeightMatrix gate = matrix(130, 192, 1);
+  const WeightMatrix up = matrix(130, 192, 2);
+  const mx::array x = normal({n_tokens(), 192}, 3);
+  for (const Gate activation : {Gate::kSilu, Gate::kGeluTanh}) {
+    const auto got = numbers(gated_linear(activation, x, gate, up));
+    const auto want =
+        numbers(gated(activation, linear(x, gate), linear(x, up)));
+    EXPECT_LE(test::worst(got, want), 1e-6);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tokens, RoundedLinear, testing::Values(1, 3, 6, 37),
+                         testing::PrintToStringParamName());
+
 TEST(Linear, ReadsStridedActivations) {
   const WeightMatrix w = make_matrix({"affine", 4, 32}, 7, 64, 1);
   const mx::array x = normal({64, 3}, 2);
@@ -132,6 +233,14 @@ TEST(Linear, NamesAShapeThatDoesNotFit) {
   SKUA_EXPECT_ERROR(linear(mx::zeros({2, 63}), w), InvalidInput,
                     "[linear] x is [2, 63], expected [T, 64]");
   SKUA_EXPECT_ERROR(linear(mx::zeros({64}), w), InvalidInput, "[linear]");
+  SKUA_EXPECT_ERROR(linears(mx::zeros({2, 64}), {{&w, mx::zeros({8})}}),
+                    InvalidInput, "bias is [8], expected [7]");
+  SKUA_EXPECT_ERROR(
+      linears(mx::zeros({2, 64}), {{&w, std::nullopt, mx::zeros({1, 7})}}),
+      InvalidInput, "residual is [1, 7], expected [2, 7]");
+  const WeightMatrix other = make_matrix({"affine", 4, 32}, 8, 64, 1);
+  SKUA_EXPECT_ERROR(gated_linear(Gate::kSilu, mx::zeros({2, 64}), w, other),
+                    InvalidInput, "up has 8 rows, expected 7");
 }
 
 TEST(Embedding, NamesIdsOfAnotherShapeOrType) {

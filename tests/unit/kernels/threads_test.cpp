@@ -25,8 +25,12 @@ std::string bits_of_results() {
   const mx::array x = test::normal({37, 192}, 1);
   for (const auto& kind :
        {test::MatrixKind{"dense"}, test::MatrixKind{"affine", 4, 64},
-        test::MatrixKind{"mxfp4", 4, 32}})
-    add(linear(x, test::make_matrix(kind, 1000, 192, 2)));
+        test::MatrixKind{"mxfp4", 4, 32}}) {
+    WeightMatrix w = test::make_matrix(kind, 1000, 192, 2);
+    add(linear(x, w));
+    w.precision = Precision::kDefault;
+    add(linear(x, w));
+  }
   const mx::array wide = test::normal({37, 3000}, 3);
   add(rms_norm(wide, test::normal({3000}, 4), 1e-5f));
   add(gated(Gate::kSilu, wide, wide));

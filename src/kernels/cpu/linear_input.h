@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+
+#include "kernels/cpu/matrix.h"
+
+namespace skua::cpu {
+
+struct Range {
+  std::size_t begin = 0, end = 0;
+  std::size_t size() const { return end - begin; }
+};
+
+/** Activations x [n_tokens, n_cols] as one kernel wants them. */
+class LinearInput {
+ public:
+  virtual ~LinearInput() = default;
+
+  /** True if multiply() takes w, whose columns are x's. */
+  virtual bool serves(const MatrixView& w) const = 0;
+
+  /** out[t, r] = x[tokens.begin + t] . w[rows.begin + r], with rows of `out`
+   *  `stride` apart. Safe to call from several threads. A result depends on
+   *  its two rows alone. */
+  virtual void multiply(const MatrixView& w, Range rows, Range tokens,
+                        float* out, std::size_t stride) const = 0;
+};
+
+/** For any matrix, in float32; x must stay alive. */
+std::unique_ptr<LinearInput> exact_input(const float* x, std::size_t n_tokens,
+                                         std::size_t n_cols);
+
+/** True if int16_input takes w on this machine. */
+bool has_int16_kernel(const MatrixView& w);
+
+/** For matrices stored like w. x is rounded to 16-bit fixed point, with one
+ *  scale for each token and group of w's columns; products and their sums over
+ *  a group are exact whole numbers. With m_g the largest |x| of a group, an
+ *  error is at most the sum over g of m_g / 65534 * sum |w|, plus float32
+ *  rounding. */
+std::unique_ptr<LinearInput> int16_input(const MatrixView& w, const float* x,
+                                         std::size_t n_tokens);
+
+}  // namespace skua::cpu

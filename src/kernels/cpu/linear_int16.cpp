@@ -1,0 +1,319 @@
+#include <algorithm>
+#include <memory>
+
+#include "base/thread_pool.h"
+#include "kernels/cpu/int16_activations.h"
+#include "kernels/cpu/linear_input.h"
+
+// clang-format off: foreach_target comes before all that it repeats.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/linear_int16.cpp"
+#include <hwy/foreach_target.h>
+
+#include <hwy/highway.h>
+// clang-format on
+
+#if HWY_TARGET != HWY_SCALAR
+#include "kernels/cpu/int16_panel-inl.h"
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace skua::cpu::HWY_NAMESPACE {
+
+#if HWY_TARGET == HWY_SCALAR
+
+bool has_kernel() {
+  return false;
+}
+void round_activations(const float*, Range, Int16Activations&) {}
+void multiply(const MatrixView&, const Int16Activations&, Range, Range, float*,
+              std::size_t) {}
+
+#else
+
+bool has_kernel() {
+  return true;
+}
+
+void arrange(const Int16Layout& layout, const std::int16_t* in,
+             std::size_t n_cols, std::int16_t* out) {
+  const auto with_bits = [&]<int kBits>(std::integral_constant<int, kBits>) {
+    if (layout.panel)
+      arrange_for_panel<kBits>(in, n_cols, out);
+    else
+      arrange_for_rows<kBits>(in, n_cols, out);
+  };
+  if (layout.bits == 2) return with_bits(std::integral_constant<int, 2>());
+  if (layout.bits == 4) return with_bits(std::integral_constant<int, 4>());
+  with_bits(std::integral_constant<int, 8>());
+}
+
+void round_activations(const float* x, Range tokens, Int16Activations& a) {
+  thread_local std::vector<std::int16_t> values;
+  values.resize(a.n_cols);
+  const std::size_t group = a.layout.group_size;
+  for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
+    float* scales = a.scales.as<float>() + t * a.n_groups;
+    float* sums = a.sums.as<float>() + t * a.n_groups;
+    std::fill_n(scales, a.n_groups, 0.0f);
+    std::fill_n(sums, a.n_groups, 0.0f);
+    for (std::size_t g = 0; g < a.n_cols / group; ++g) {
+      scales[g] = quantise_group(x + t * a.n_cols + g * group, group,
+                                 values.data() + g * group, sums + g);
+    }
+    arrange(a.layout, values.data(), a.n_cols,
+            a.values.as<std::int16_t>() + t * a.n_cols);
+  }
+}
+
+template <int kBits, int kTokens>
+void multiply_row(const std::uint8_t* codes, const float* scales,
+                  const float* biases, const Int16Activations& a, std::size_t t,
+                  std::int32_t* sums, float* y, std::size_t y_stride) {
+  constexpr std::size_t kBlockColumns = 8 * fields(kBits);
+  const std::size_t n_blocks = a.n_cols / kBlockColumns;
+  const std::size_t stride = n_blocks + kSumsSlack;
+  block_sums<kBits, kTokens>(codes, n_blocks,
+                             a.values.as<std::int16_t>() + t * a.n_cols,
+                             a.n_cols, sums, stride);
+  for (int i = 0; i < kTokens; ++i) {
+    std::int32_t* of_token = sums + i * stride;
+    std::size_t n = n_blocks;
+    for (std::size_t size = kBlockColumns; size < a.layout.group_size;
+         size *= 2) {
+      n /= 2;
+      add_pairs(of_token, n);
+    }
+    std::fill(of_token + n, of_token + a.n_groups, 0);
+    const std::size_t at = (t + i) * a.n_groups;
+    y[i * y_stride] =
+        join_groups(of_token, scales, biases, a.scales.as<float>() + at,
+                    a.sums.as<float>() + at, a.n_groups);
+  }
+}
+
+template <int kBits>
+void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
+                   Range tokens, float* y, std::size_t stride) {
+  thread_local std::vector<std::uint8_t> codes;
+  thread_local std::vector<float> scales;
+  thread_local std::vector<std::int32_t> sums;
+  codes.resize(w.n_cols);
+  scales.resize(2 * a.n_groups);
+  sums.resize(4 * (a.n_cols / 16 + kSumsSlack + kPartials));
+  float* biases = scales.data() + a.n_groups;
+  const bool in_place = w.encoding == Encoding::kAffine && w.bits == kBits;
+  for (std::size_t r = rows.begin; r < rows.end; ++r) {
+    const std::uint8_t* row = row_codes(w, r, in_place, codes.data());
+    row_scales(w, r, scales.data(), biases);
+    float* out = y + (r - rows.begin);
+    std::size_t t = tokens.begin;
+    for (; t + 4 <= tokens.end; t += 4, out += 4 * stride)
+      multiply_row<kBits, 4>(row, scales.data(), biases, a, t, sums.data(), out,
+                             stride);
+    for (; t + 2 <= tokens.end; t += 2, out += 2 * stride)
+      multiply_row<kBits, 2>(row, scales.data(), biases, a, t, sums.data(), out,
+                             stride);
+    for (; t < tokens.end; ++t, out += stride)
+      multiply_row<kBits, 1>(row, scales.data(), biases, a, t, sums.data(), out,
+                             stride);
+  }
+}
+
+// The panel's rows, ready to be unpacked group by group.
+class Panel {
+ public:
+  // Rows past the end repeat the last one; nobody reads their results.
+  void load(const MatrixView& w, bool in_place, Range rows) {
+    const std::size_t padded = padded_groups(w.n_groups());
+    codes_.resize(kPanelRows * w.n_cols);
+    scales_.resize(w.n_groups());
+    row_scales_.resize(2 * padded);
+    for (std::size_t i = 0; i < kPanelRows; ++i) {
+      const std::size_t row = std::min(rows.begin + i, rows.end - 1);
+      rows_[i] = row_codes(w, row, in_place, codes_.data() + i * w.n_cols);
+      row_scales(w, row, row_scales_.data(), row_scales_.data() + padded);
+      for (std::size_t g = 0; g < w.n_groups(); ++g) {
+        scales_[g].scales[i] = row_scales_[g];
+        scales_[g].biases[i] = row_scales_[padded + g];
+      }
+    }
+  }
+
+  // Columns [begin, end) as pairs.
+  template <int kBits>
+  const std::int32_t* unpack_columns(Range columns) {
+    const std::size_t n_words = (columns.end - columns.begin) * kBits / 32;
+    words_.resize(n_words * kPanelRows);
+    pairs_.resize((columns.end - columns.begin) / 2 * kPanelRows);
+    const std::uint8_t* at[kPanelRows];
+    for (std::size_t i = 0; i < kPanelRows; ++i)
+      at[i] = rows_[i] + columns.begin * kBits / 8;
+    transpose_words(at, n_words, words_.data());
+    unpack_words<kBits>(words_.data(), n_words, pairs_.data());
+    return pairs_.data();
+  }
+
+  const GroupScales& group(std::size_t g) const { return scales_[g]; }
+
+ private:
+  const std::uint8_t* rows_[kPanelRows];
+  std::vector<std::uint8_t> codes_;
+  std::vector<GroupScales> scales_;
+  std::vector<float> row_scales_;
+  std::vector<std::uint32_t> words_;
+  std::vector<std::int32_t> pairs_;
+};
+
+template <std::size_t kTokens>
+void add_groups(const Panel& panel, const std::int32_t* pairs,
+                const Int16Activations& a, Range groups, std::size_t token,
+                float* partials) {
+  const std::size_t size = a.layout.group_size;
+  const std::size_t stride = a.n_cols / 2;
+  for (std::size_t g = groups.begin; g < groups.end; ++g) {
+    const std::size_t at = token * a.n_groups + g;
+    const PanelTokens x{
+        a.values.as<std::int32_t>() + token * stride + g * size / 2, stride,
+        a.scales.as<float>() + at, a.sums.as<float>() + at, a.n_groups};
+    add_group<kTokens>(pairs + (g - groups.begin) * size / 2 * kPanelRows,
+                       size / 2, panel.group(g), x,
+                       partials + g % kPartials * kPanelRows);
+  }
+}
+
+template <int kBits>
+void multiply_panel(const MatrixView& w, const Int16Activations& a, Range rows,
+                    Range tokens, float* y, std::size_t stride) {
+  thread_local Panel panel;
+  thread_local std::vector<float> partials;
+  panel.load(w, w.encoding == Encoding::kAffine && w.bits == kBits, rows);
+  constexpr std::size_t kTokenFloats = kPartials * kPanelRows;
+  partials.assign((tokens.end - tokens.begin) * kTokenFloats, 0.0f);
+  const std::size_t n_groups = w.n_groups();
+  for (std::size_t g = 0; g < n_groups; g += kPartials) {
+    const Range groups{g, std::min(g + kPartials, n_groups)};
+    const std::size_t size = a.layout.group_size;
+    const std::int32_t* pairs =
+        panel.unpack_columns<kBits>({groups.begin * size, groups.end * size});
+    std::size_t t = tokens.begin;
+    float* out = partials.data();
+    for (; t + kTileTokens <= tokens.end; t += kTileTokens) {
+      add_groups<kTileTokens>(panel, pairs, a, groups, t, out);
+      out += kTileTokens * kTokenFloats;
+    }
+    for (; t < tokens.end; ++t, out += kTokenFloats)
+      add_groups<1>(panel, pairs, a, groups, t, out);
+  }
+  for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
+    join_partials(partials.data() + (t - tokens.begin) * kTokenFloats,
+                  rows.size(), y + (t - tokens.begin) * stride);
+  }
+}
+
+template <int kBits>
+void multiply_by(const MatrixView& w, const Int16Activations& a, Range rows,
+                 Range tokens, float* y, std::size_t stride) {
+  if (!a.layout.panel)
+    return multiply_rows<kBits>(w, a, rows, tokens, y, stride);
+  for (std::size_t r = rows.begin; r < rows.end; r += kPanelRows) {
+    multiply_panel<kBits>(w, a, {r, std::min(r + kPanelRows, rows.end)}, tokens,
+                          y + (r - rows.begin), stride);
+  }
+}
+
+void multiply(const MatrixView& w, const Int16Activations& a, Range rows,
+              Range tokens, float* y, std::size_t stride) {
+  if (a.layout.bits == 2) return multiply_by<2>(w, a, rows, tokens, y, stride);
+  if (a.layout.bits == 4) return multiply_by<4>(w, a, rows, tokens, y, stride);
+  multiply_by<8>(w, a, rows, tokens, y, stride);
+}
+
+#endif  // HWY_SCALAR
+
+}  // namespace skua::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace skua::cpu {
+
+HWY_EXPORT(has_kernel);
+HWY_EXPORT(round_activations);
+HWY_EXPORT(multiply);
+
+namespace {
+
+// Fewer do not pay for the unpacking.
+constexpr std::size_t kMinPanelTokens = 12;
+
+Int16Layout layout_for(const MatrixView& w, bool panel) {
+  Int16Layout layout;
+  layout.group_size = static_cast<std::size_t>(w.group_size);
+  layout.panel = panel;
+  const bool whole_fields = w.bits == 2 || w.bits == 4 || w.bits == 8;
+  // A group may not end inside a 16-byte block of codes.
+  if (w.encoding == Encoding::kAffine && whole_fields &&
+      w.group_size % (128 / w.bits) == 0)
+    layout.bits = w.bits;
+  return layout;
+}
+
+Int16Activations make_activations(const Int16Layout& layout, const float* x,
+                                  std::size_t n_tokens, std::size_t n_cols) {
+  Int16Activations a;
+  a.layout = layout;
+  a.n_cols = n_cols;
+  a.n_groups = (n_cols / layout.group_size + 7) / 8 * 8;
+  a.values = AlignedBuffer(n_tokens * n_cols * sizeof(std::int16_t));
+  a.scales = AlignedBuffer(n_tokens * a.n_groups * sizeof(float));
+  a.sums = AlignedBuffer(n_tokens * a.n_groups * sizeof(float));
+  constexpr std::size_t kTokensPerChunk = 8;
+  const auto round = [&](std::size_t chunk) {
+    const std::size_t first = chunk * kTokensPerChunk;
+    HWY_DYNAMIC_DISPATCH(round_activations)
+    (x, {first, std::min(first + kTokensPerChunk, n_tokens)}, a);
+  };
+  if (n_tokens <= kTokensPerChunk)
+    round(0);
+  else
+    parallel_for((n_tokens + kTokensPerChunk - 1) / kTokensPerChunk, round);
+  return a;
+}
+
+class Int16Input final : public LinearInput {
+ public:
+  Int16Input(const MatrixView& w, const float* x, std::size_t n_tokens)
+      : panel_(n_tokens >= kMinPanelTokens),
+        activations_(
+            make_activations(layout_for(w, panel_), x, n_tokens, w.n_cols)) {}
+
+  bool serves(const MatrixView& w) const override {
+    return w.precision == Precision::kDefault && has_int16_kernel(w) &&
+           layout_for(w, panel_) == activations_.layout;
+  }
+
+  void multiply(const MatrixView& w, Range rows, Range tokens, float* out,
+                std::size_t stride) const override {
+    HWY_DYNAMIC_DISPATCH(multiply)
+    (w, activations_, rows, tokens, out, stride);
+  }
+
+ private:
+  bool panel_;
+  Int16Activations activations_;
+};
+
+}  // namespace
+
+bool has_int16_kernel(const MatrixView& w) {
+  return w.encoding != Encoding::kDense && w.encoding != Encoding::kMxfp8 &&
+         HWY_DYNAMIC_DISPATCH(has_kernel)();
+}
+
+std::unique_ptr<LinearInput> int16_input(const MatrixView& w, const float* x,
+                                         std::size_t n_tokens) {
+  return std::make_unique<Int16Input>(w, x, n_tokens);
+}
+
+}  // namespace skua::cpu
+#endif  // HWY_ONCE
