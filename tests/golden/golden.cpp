@@ -6,10 +6,12 @@
 
 namespace skua::test {
 
-std::unique_ptr<CausalLM> load_lm(const std::filesystem::path& path) {
+std::unique_ptr<CausalLM> load_lm(const std::filesystem::path& path,
+                                  Precision precision) {
+  const Numerics numerics(mx::float32, precision);
   Checkpoint checkpoint = std::filesystem::is_directory(path)
-                              ? open_folder(path, mx::float32)
-                              : open_gguf(GgufFile(path), mx::float32, {});
+                              ? open_folder(path, numerics)
+                              : open_gguf(GgufFile(path), numerics, {});
   const Config& config = checkpoint.config;
   const auto& architecture =
       find_architecture(config.text("model_type"), config.where());

@@ -12,9 +12,10 @@ namespace skua::test {
 
 namespace mx = mlx::core;
 
-/** The model of a folder with config.json and safetensors or of a GGUF file,
- *  in float32. */
-std::unique_ptr<CausalLM> load_lm(const std::filesystem::path& path);
+/** The model of a folder with config.json and safetensors or of a GGUF file;
+ *  activations in float32. */
+std::unique_ptr<CausalLM> load_lm(const std::filesystem::path& path,
+                                  Precision precision = Precision::kExact);
 
 /** The numbers of a float32 array of any shape. */
 std::vector<float> to_host(mx::array a);

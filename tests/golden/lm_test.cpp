@@ -101,6 +101,16 @@ TEST_P(LmGolden, GreedyIdsMatchTheReference) {
   EXPECT_EQ(greedy(session, prompt_, want.size()), want);
 }
 
+TEST_P(LmGolden, RoundedActivationsKeepTheGreedyIds) {
+  model_ = test::load_lm(test::asset(std::string("goldens/lm/") + GetParam()),
+                         Precision::kDefault);
+  Session session(*model_);
+  const auto want = expected_["greedy"].get<std::vector<std::int32_t>>();
+  EXPECT_EQ(greedy(session, prompt_, want.size()), want);
+  if (is_dynamic()) return;
+  EXPECT_EQ(all_logits(prompt_, 1), all_logits(prompt_, prompt_.size()));
+}
+
 TEST_P(LmGolden, GreedyIdsOfShorterRowsMatchTheReference) {
   for (const Json& row : expected_["batch"]["rows"]) {
     Session session(*model_);
