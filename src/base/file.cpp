@@ -47,6 +47,15 @@ int open_regular(const std::filesystem::path& path, std::size_t& n_bytes) {
   return fd;
 }
 
+void advise(std::span<const std::byte> mapped, int advice) {
+  if (mapped.empty()) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<std::uintptr_t>(mapped.data());
+  const std::uintptr_t first = start / page * page;
+  ::madvise(reinterpret_cast<void*>(first), start + mapped.size() - first,
+            advice);
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
@@ -69,17 +78,16 @@ MappedFile::Mapping::~Mapping() {
 }
 
 void read_ahead(std::span<const std::byte> mapped) {
-  if (mapped.empty()) return;
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto start = reinterpret_cast<std::uintptr_t>(mapped.data());
-  const std::uintptr_t first = start / page * page;
-  const std::uintptr_t end = start + mapped.size();
 #ifdef MADV_POPULATE_READ
   constexpr int kAdvice = MADV_POPULATE_READ;
 #else
   constexpr int kAdvice = MADV_WILLNEED;
 #endif
-  ::madvise(reinterpret_cast<void*>(first), end - first, kAdvice);
+  advise(mapped, kAdvice);
+}
+
+void drop_pages(std::span<const std::byte> mapped) {
+  advise(mapped, MADV_DONTNEED);
 }
 
 std::string read_file(const std::filesystem::path& path,

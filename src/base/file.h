@@ -36,6 +36,10 @@ class MappedFile {
  *  for the disk. Where the system refuses, they come with that use. */
 void read_ahead(std::span<const std::byte> mapped);
 
+/** Gives the memory of mapped pages back: what was read is not needed soon.
+ *  They are read again if it is. */
+void drop_pages(std::span<const std::byte> mapped);
+
 /** The content of a file of at most `max_bytes`.
  *  Throws NotFound, Error, or InvalidInput if it is larger. */
 std::string read_file(const std::filesystem::path& path,

@@ -205,6 +205,8 @@ class TensorLoader {
     const auto cols = tensor.shape[1];
     AffineTensor affine =
         ggml_to_affine(tensor.type, tensor.data, rows, cols, order);
+    // From here on the copy is used.
+    drop_pages(tensor.data);
     const auto [bits, group, f32_scales] = affine.format;
     const auto shape = [&](std::int64_t width) {
       return mx::Shape{static_cast<int>(rows), static_cast<int>(width)};

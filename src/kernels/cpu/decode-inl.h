@@ -24,15 +24,16 @@ using Floats = hn::ScalableTag<float>;
 using Vector = hn::Vec<Floats>;
 
 // One vector of half-width numbers.
-inline Vector widen_vector(const std::uint16_t* words, Float type) {
-  const Floats df;
-  const hn::Rebind<std::uint16_t, Floats> du16;
+template <class D>
+HWY_INLINE hn::Vec<D> widen_vector(D df, const std::uint16_t* words,
+                                   Float type) {
+  const hn::Rebind<std::uint16_t, D> du16;
   const auto raw = hn::LoadU(du16, words);
   if (type == Float::kF16) {
-    const hn::Rebind<hwy::float16_t, Floats> df16;
+    const hn::Rebind<hwy::float16_t, D> df16;
     return hn::PromoteTo(df, hn::BitCast(df16, raw));
   }
-  const hn::Rebind<std::uint32_t, Floats> du32;
+  const hn::Rebind<std::uint32_t, D> du32;
   return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(du32, raw)));
 }
 
@@ -48,12 +49,12 @@ inline void widen(const std::uint8_t* in, Float type, std::size_t n,
   const auto* words = reinterpret_cast<const std::uint16_t*>(in);
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes)
-    hn::StoreU(widen_vector(words + i, type), df, out + i);
+    hn::StoreU(widen_vector(df, words + i, type), df, out + i);
   if (i < n) {
     std::uint16_t rest[HWY_MAX_BYTES / sizeof(float)] = {};
     float wide[HWY_MAX_BYTES / sizeof(float)];
     std::copy(words + i, words + n, rest);
-    hn::StoreU(widen_vector(rest, type), df, wide);
+    hn::StoreU(widen_vector(df, rest, type), df, wide);
     std::copy_n(wide, n - i, out + i);
   }
 }
@@ -184,8 +185,7 @@ inline void decode_affine(const MatrixView& w, std::size_t row,
                           const std::uint8_t* codes, DecodeScratch& scratch,
                           float* out) {
   const std::size_t n_groups = w.n_groups();
-  const std::size_t scale_bytes = w.float_type == Float::kF32 ? 4 : 2;
-  const std::size_t offset = row * n_groups * scale_bytes;
+  const std::size_t offset = row * n_groups * float_bytes(w.float_type);
   scratch.scales.resize(n_groups);
   scratch.biases.resize(n_groups);
   float* scales = scratch.scales.data();

@@ -67,9 +67,9 @@ void round_activations(const float* x, Range tokens, Int16Activations& a) {
 }
 
 template <int kBits, int kTokens>
-void multiply_row(const std::uint8_t* codes, const float* scales,
-                  const float* biases, const Int16Activations& a, std::size_t t,
-                  std::int32_t* sums, float* y, std::size_t y_stride) {
+void multiply_row(const std::uint8_t* codes, const RowScales& scales,
+                  const Int16Activations& a, std::size_t t, std::int32_t* sums,
+                  float* y, std::size_t y_stride) {
   constexpr std::size_t kBlockColumns = 8 * fields(kBits);
   const std::size_t n_blocks = a.n_cols / kBlockColumns;
   const std::size_t stride = n_blocks + kSumsSlack;
@@ -84,11 +84,10 @@ void multiply_row(const std::uint8_t* codes, const float* scales,
       n /= 2;
       add_pairs(of_token, n);
     }
-    std::fill(of_token + n, of_token + a.n_groups, 0);
     const std::size_t at = (t + i) * a.n_groups;
     y[i * y_stride] =
-        join_groups(of_token, scales, biases, a.scales.as<float>() + at,
-                    a.sums.as<float>() + at, a.n_groups);
+        join_groups(of_token, scales, a.scales.as<float>() + at,
+                    a.sums.as<float>() + at, a.n_cols / a.layout.group_size);
   }
 }
 
@@ -96,27 +95,23 @@ template <int kBits>
 void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
                    Range tokens, float* y, std::size_t stride) {
   thread_local std::vector<std::uint8_t> codes;
-  thread_local std::vector<float> scales;
+  thread_local std::vector<float> room;
   thread_local std::vector<std::int32_t> sums;
   codes.resize(w.n_cols);
-  scales.resize(2 * a.n_groups);
+  room.resize(2 * a.n_groups);
   sums.resize(4 * (a.n_cols / 16 + kSumsSlack + kPartials));
-  float* biases = scales.data() + a.n_groups;
   const bool in_place = w.encoding == Encoding::kAffine && w.bits == kBits;
   for (std::size_t r = rows.begin; r < rows.end; ++r) {
     const std::uint8_t* row = row_codes(w, r, in_place, codes.data());
-    row_scales(w, r, scales.data(), biases);
+    const RowScales scales = row_scales(w, r, room.data());
     float* out = y + (r - rows.begin);
     std::size_t t = tokens.begin;
     for (; t + 4 <= tokens.end; t += 4, out += 4 * stride)
-      multiply_row<kBits, 4>(row, scales.data(), biases, a, t, sums.data(), out,
-                             stride);
+      multiply_row<kBits, 4>(row, scales, a, t, sums.data(), out, stride);
     for (; t + 2 <= tokens.end; t += 2, out += 2 * stride)
-      multiply_row<kBits, 2>(row, scales.data(), biases, a, t, sums.data(), out,
-                             stride);
+      multiply_row<kBits, 2>(row, scales, a, t, sums.data(), out, stride);
     for (; t < tokens.end; ++t, out += stride)
-      multiply_row<kBits, 1>(row, scales.data(), biases, a, t, sums.data(), out,
-                             stride);
+      multiply_row<kBits, 1>(row, scales, a, t, sums.data(), out, stride);
   }
 }
 
@@ -125,17 +120,17 @@ class Panel {
  public:
   // Rows past the end repeat the last one; nobody reads their results.
   void load(const MatrixView& w, bool in_place, Range rows) {
-    const std::size_t padded = padded_groups(w.n_groups());
     codes_.resize(kPanelRows * w.n_cols);
     scales_.resize(w.n_groups());
-    row_scales_.resize(2 * padded);
+    row_scales_.resize(2 * w.n_groups());
     for (std::size_t i = 0; i < kPanelRows; ++i) {
       const std::size_t row = std::min(rows.begin + i, rows.end - 1);
       rows_[i] = row_codes(w, row, in_place, codes_.data() + i * w.n_cols);
-      row_scales(w, row, row_scales_.data(), row_scales_.data() + padded);
+      widen_row_scales(w, row, row_scales_.data(),
+                       row_scales_.data() + w.n_groups());
       for (std::size_t g = 0; g < w.n_groups(); ++g) {
         scales_[g].scales[i] = row_scales_[g];
-        scales_[g].biases[i] = row_scales_[padded + g];
+        scales_[g].biases[i] = row_scales_[w.n_groups() + g];
       }
     }
   }

@@ -7,6 +7,9 @@ namespace skua::cpu {
 
 enum class Encoding { kDense, kAffine, kMxfp4, kMxfp8, kNvfp4 };
 enum class Float { kF32, kF16, kBF16 };
+constexpr std::size_t float_bytes(Float type) {
+  return type == Float::kF32 ? 4 : 2;
+}
 
 /** How exactly a linear layer multiplies. */
 enum class Precision {
