@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "kernels/cpu/level.h"
+
 namespace skua {
 
 namespace mx = mlx::core;
@@ -43,8 +45,10 @@ class CpuPrimitive : public mx::Primitive {
   Body body_;
 };
 
+/** Throws InvalidInput where SKUA_CPU is no level at hand. */
 template <class Body>
 std::shared_ptr<mx::Primitive> cpu_primitive(const char* name, Body body) {
+  static_cast<void>(cpu_level());
   return std::make_shared<CpuPrimitive<Body>>(
       mx::default_stream(mx::Device::cpu), name, std::move(body));
 }

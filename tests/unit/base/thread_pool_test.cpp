@@ -2,9 +2,29 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <cstdlib>
+#include <new>
 #include <stdexcept>
+#include <thread>
 #include <vector>
+
+namespace {
+std::atomic<int> n_allocations{0};
+}  // namespace
+
+void* operator new(std::size_t size) {
+  ++n_allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
 
 namespace skua {
 namespace {
@@ -32,6 +52,61 @@ TEST(ThreadPool, RethrowsAndStaysUsable) {
   std::atomic<int> n{0};
   parallel_for(8, [&](std::size_t) { ++n; });
   EXPECT_EQ(n, 8);
+}
+
+// The work goes on where every pool thread hangs in a chunk of its own, so
+// nobody waits for a thread that has claimed nothing.
+TEST(ThreadPool, OneThreadFinishesWhatTheOthersDoNotClaim) {
+  constexpr std::size_t kChunks = 100;
+  std::atomic<std::size_t> n_others{0};
+  const auto n_threads = static_cast<std::size_t>(thread_count());
+  std::atomic<std::size_t> n_held{0};
+  parallel_for(kChunks, [&](std::size_t) {
+    thread_local bool held = false;
+    if (!held && n_held < n_threads - 1) {
+      held = true;
+      ++n_held;
+      while (n_others + n_held < kChunks) std::this_thread::yield();
+    } else {
+      ++n_others;
+    }
+  });
+  EXPECT_EQ(n_others + n_held, kChunks);
+}
+
+TEST(ThreadPool, RunsACallFromABodyOnTheCaller) {
+  std::array<std::atomic<int>, 30> counts{};
+  parallel_for(5, [&](std::size_t i) {
+    const auto self = std::this_thread::get_id();
+    parallel_for(6, [&](std::size_t j) {
+      EXPECT_EQ(std::this_thread::get_id(), self);
+      ++counts[6 * i + j];
+    });
+  });
+  for (const auto& count : counts) EXPECT_EQ(count, 1);
+}
+
+TEST(ThreadPool, ServesCallersOnSeveralThreads) {
+  std::array<long, 3> sums{};
+  std::vector<std::jthread> callers;
+  for (long& sum : sums) {
+    callers.emplace_back([&sum] {
+      for (int round = 0; round < 500; ++round) {
+        std::atomic<long> part{0};
+        parallel_for(7, [&](std::size_t i) { part += static_cast<long>(i); });
+        sum += part;
+      }
+    });
+  }
+  callers.clear();
+  for (const long sum : sums) EXPECT_EQ(sum, 500 * 21);
+}
+
+TEST(ThreadPool, AllocatesNothingInARegion) {
+  parallel_for(4, [](std::size_t) {});
+  n_allocations = 0;
+  for (int round = 0; round < 100; ++round) parallel_for(4, [](std::size_t) {});
+  EXPECT_EQ(n_allocations, 0);
 }
 
 }  // namespace
