@@ -5,7 +5,7 @@
 #   tools/emulate_avx512.sh PROGRAM [GTEST_FILTER]
 #
 #   SKUA_CPU     level to force in there; default avx512
-#   EMULATE_CPU  CPU model of Bochs; default tigerlake
+#   EMULATE_CPU  CPU model of Bochs; default corei7_icelake_u
 #   EMULATE_DIR  folder to work in; default build/emulate
 #
 # Needs Debian and root for apt. Exit status: that of PROGRAM.
@@ -68,13 +68,13 @@ prompt 0
 label linux
   kernel vmlinuz
   initrd initrd
-  append console=ttyS0,115200 mitigations=off nokaslr clearcpuid=aperfmperf panic=1
+  append console=ttyS0,115200 mitigations=off nokaslr clearcpuid=aperfmperf,pku,xsaves panic=1
 END
 genisoimage -quiet -o "$work/disc.iso" -b isolinux.bin -c boot.cat \
   -no-emul-boot -boot-load-size 4 -boot-info-table "$disc"
 
 cat > "$work/bochsrc" <<END
-cpu: model=${EMULATE_CPU:-tigerlake}, count=1, ips=50000000, reset_on_triple_fault=0
+cpu: model=${EMULATE_CPU:-corei7_icelake_u}, count=1, ips=50000000, reset_on_triple_fault=0
 memory: guest=2048, host=2048
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
