@@ -68,7 +68,7 @@ prompt 0
 label linux
   kernel vmlinuz
   initrd initrd
-  append console=ttyS0,115200 mitigations=off nokaslr clearcpuid=aperfmperf,pku,xsaves panic=1
+  append console=ttyS0,115200 mitigations=off nokaslr clearcpuid=aperfmperf,pku,xsaves,xsavec,umip,fsrm panic=1
 END
 genisoimage -quiet -o "$work/disc.iso" -b isolinux.bin -c boot.cat \
   -no-emul-boot -boot-load-size 4 -boot-info-table "$disc"

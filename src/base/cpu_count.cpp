@@ -78,8 +78,8 @@ double cgroup_cpu_limit(const fs::path& membership, const fs::path& root) {
 }
 
 ThreadChoice choose_thread_count() {
-  if (const char* set = std::getenv("SKUA_THREADS")) {
-    const std::string_view text = set;
+  const char* set = std::getenv("SKUA_THREADS");
+  if (const std::string_view text = set == nullptr ? "" : set; !text.empty()) {
     int n = 0;
     const char* end = text.data() + text.size();
     if (std::from_chars(text.data(), end, n).ptr != end || n < 1 ||

@@ -135,7 +135,8 @@ struct Detected {
 
   Detected() {
     detect();
-    if (const char* name = std::getenv("SKUA_CPU")) force(name);
+    const char* name = std::getenv("SKUA_CPU");
+    if (name != nullptr && *name != '\0') force(name);
     features = features_of_level(features, level);
   }
 

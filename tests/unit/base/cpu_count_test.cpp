@@ -79,7 +79,7 @@ TEST_F(ThreadChoiceTest, FollowsTheEnvironment) {
   setenv("SKUA_THREADS", "3", 1);
   EXPECT_EQ(choose_thread_count().n, 3);
   EXPECT_EQ(choose_thread_count().source, "SKUA_THREADS");
-  for (const char* bad : {"", "0", "-1", "two", "2 ", "1025"}) {
+  for (const char* bad : {"0", "-1", "two", "2 ", "1025"}) {
     setenv("SKUA_THREADS", bad, 1);
     EXPECT_THROW(choose_thread_count(), InvalidInput) << bad;
   }
