@@ -27,7 +27,7 @@ fi
 if ! ls "$work"/kernel/boot/vmlinuz-* > /dev/null 2>&1; then
   image=$(apt-cache depends linux-image-cloud-amd64 |
     sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -n 1)
-  (cd "$work" && apt-get download -qq "$image")
+  (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$image")
   dpkg-deb -x "$work"/linux-image-*.deb "$work/kernel"
 fi
 
@@ -49,7 +49,7 @@ cat > "$root/init" <<END
 export LD_LIBRARY_PATH=/lib TMPDIR=/tmp HOME=/tmp
 export SKUA_CPU=${SKUA_CPU:-avx512}
 /bin/busybox stty -F /dev/ttyS0 115200
-/program "--gtest_filter=$filter" > /dev/ttyS0 2>&1
+/program --gtest_color=no "--gtest_filter=$filter" > /dev/ttyS0 2>&1
 echo "exit status \$?" > /dev/ttyS0
 /bin/busybox poweroff -f
 END
@@ -68,7 +68,7 @@ prompt 0
 label linux
   kernel vmlinuz
   initrd initrd
-  append console=ttyS0,115200 mitigations=off nokaslr clearcpuid=aperfmperf,pku,xsaves,xsavec,umip,fsrm panic=1
+  append console=ttyS0,115200 quiet mitigations=off nokaslr clearcpuid=aperfmperf,pku,xsaves,xsavec,umip,fsrm panic=1
 END
 genisoimage -quiet -o "$work/disc.iso" -b isolinux.bin -c boot.cat \
   -no-emul-boot -boot-load-size 4 -boot-info-table "$disc"
@@ -81,18 +81,18 @@ vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 ata0-master: type=cdrom, path=$work/disc.iso, status=inserted
 boot: cdrom
 clock: sync=none
-display_library: term
+display_library: rfb, options="timeout=0"
 com1: enabled=1, mode=file, dev=$work/console
 log: $work/bochs.log
 panic: action=fatal
 END
 echo continue > "$work/debugger"  # Debian builds Bochs with its debugger
 rm -f "$work/console"
-export TERM=xterm
-script -qefc "bochs -q -f '$work/bochsrc' -rc '$work/debugger'" /dev/null > /dev/null < /dev/null &
+bochs-bin -q -f "$work/bochsrc" -rc "$work/debugger" > "$work/bochs.out" 2>&1 \
+  < /dev/null &
 emulator=$!
-trap 'kill $emulator 2> /dev/null || true' EXIT
-while [[ ! -f $work/console ]]; do sleep 1; done
-tail --pid=$emulator -f "$work/console" || true
+trap 'kill -9 $emulator 2> /dev/null || true' EXIT
+touch "$work/console"
+tail --pid=$emulator -n +1 -f "$work/console" || true
 status=$(tr -d '\r' < "$work/console" | sed -n 's/^exit status //p')
 exit "${status:-1}"

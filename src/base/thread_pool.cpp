@@ -56,8 +56,7 @@ class Pool {
 
   // False where the pool is at work for another call.
   bool try_run(std::uint32_t n_chunks, const ChunkBody& body) {
-    const std::unique_lock lock(running_, std::try_to_lock);
-    if (!lock) return false;
+    if (busy_.test_and_set(std::memory_order_acquire)) return false;
     body_ = &body;
     n_chunks_ = n_chunks;
     n_left_.store(n_chunks, std::memory_order_relaxed);
@@ -69,7 +68,9 @@ class Pool {
     work();
     while (const auto left = n_left_.load(std::memory_order_acquire))
       wait_while(n_left_, left);
-    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+    const auto error = std::exchange(error_, nullptr);
+    busy_.clear(std::memory_order_release);
+    if (error) std::rethrow_exception(error);
     return true;
   }
 
@@ -113,7 +114,7 @@ class Pool {
     }
   }
 
-  std::mutex running_;
+  std::atomic_flag busy_;
   const ChunkBody* body_ = nullptr;
   std::uint32_t n_chunks_ = 0;
   std::mutex error_mutex_;

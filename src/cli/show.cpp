@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cpu_level.h"
 #include "base/json.h"
 #include "base/model_path.h"
 #include "base/thread_pool.h"
@@ -11,7 +12,6 @@
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/pull.h"
-#include "kernels/cpu/level.h"
 #include "models/load.h"
 
 namespace skua::cli {

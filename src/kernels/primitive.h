@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "kernels/cpu/level.h"
+#include "base/cpu_level.h"
 
 namespace skua {
 

@@ -2,8 +2,8 @@
 
 #include <mlx/mlx.h>
 
+#include "base/cpu_level.h"
 #include "base/thread_pool.h"
-#include "kernels/cpu/level.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
 

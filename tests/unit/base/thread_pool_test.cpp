@@ -4,27 +4,9 @@
 
 #include <array>
 #include <atomic>
-#include <cstdlib>
-#include <new>
 #include <stdexcept>
 #include <thread>
 #include <vector>
-
-namespace {
-std::atomic<int> n_allocations{0};
-}  // namespace
-
-void* operator new(std::size_t size) {
-  ++n_allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace skua {
 namespace {
@@ -100,13 +82,6 @@ TEST(ThreadPool, ServesCallersOnSeveralThreads) {
   }
   callers.clear();
   for (const long sum : sums) EXPECT_EQ(sum, 500 * 21);
-}
-
-TEST(ThreadPool, AllocatesNothingInARegion) {
-  parallel_for(4, [](std::size_t) {});
-  n_allocations = 0;
-  for (int round = 0; round < 100; ++round) parallel_for(4, [](std::size_t) {});
-  EXPECT_EQ(n_allocations, 0);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "kernels/cpu/level.h"
+#include "base/cpu_level.h"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +12,7 @@
 
 // clang-format off: foreach_target comes before all that it repeats.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/cpu/level.cpp"
+#define HWY_TARGET_INCLUDE "base/cpu_level.cpp"
 #include <hwy/foreach_target.h>
 
 #include <hwy/highway.h>

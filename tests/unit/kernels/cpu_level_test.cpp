@@ -1,4 +1,4 @@
-#include "kernels/cpu/level.h"
+#include "base/cpu_level.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
