@@ -1,9 +1,14 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 
 #include <array>
 #include <atomic>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -36,24 +41,40 @@ TEST(ThreadPool, RethrowsAndStaysUsable) {
   EXPECT_EQ(n, 8);
 }
 
-// The work goes on where every pool thread hangs in a chunk of its own, so
-// nobody waits for a thread that has claimed nothing.
-TEST(ThreadPool, OneThreadFinishesWhatTheOthersDoNotClaim) {
-  constexpr std::size_t kChunks = 100;
-  std::atomic<std::size_t> n_others{0};
-  const auto n_threads = static_cast<std::size_t>(thread_count());
-  std::atomic<std::size_t> n_held{0};
-  parallel_for(kChunks, [&](std::size_t) {
-    thread_local bool held = false;
-    if (!held && n_held < n_threads - 1) {
-      held = true;
-      ++n_held;
-      while (n_others + n_held < kChunks) std::this_thread::yield();
-    } else {
-      ++n_others;
-    }
-  });
-  EXPECT_EQ(n_others + n_held, kChunks);
+// Threads of the pool that a signal holds, as a busy machine would.
+std::atomic<std::size_t> n_held{0};
+std::atomic<bool> release{false};
+
+void hold(int) {
+  ++n_held;
+  while (!release) sched_yield();
+  --n_held;
+}
+
+TEST(ThreadPool, WaitsForNoThreadThatHasClaimedNothing) {
+  const auto n_workers = static_cast<std::size_t>(thread_count()) - 1;
+  const pthread_t main_thread = pthread_self();
+  std::mutex mutex;
+  std::set<pthread_t> workers;
+  std::atomic<std::size_t> n_seen{0};
+  while (n_seen < n_workers) {
+    parallel_for(n_workers + 1, [&](std::size_t) {
+      if (pthread_self() == main_thread) return;
+      const std::lock_guard lock(mutex);
+      workers.insert(pthread_self());
+      n_seen = workers.size();
+    });
+  }
+  signal(SIGUSR1, hold);
+  release = false;
+  for (const pthread_t worker : workers) pthread_kill(worker, SIGUSR1);
+  while (n_held < n_workers) sched_yield();
+  std::atomic<int> n{0};
+  parallel_for(100, [&](std::size_t) { ++n; });
+  EXPECT_EQ(n, 100);
+  EXPECT_EQ(n_held, n_workers);
+  release = true;
+  while (n_held != 0) sched_yield();
 }
 
 TEST(ThreadPool, RunsACallFromABodyOnTheCaller) {
