@@ -8,14 +8,23 @@
   --list           names of the tests, without running them
   -v               a line for each passed test too
 
-Names: fixtures/F check/C unit/LAYER/S.T golden/S.T e2e/FILE/C.t
-limited/LAYER/S.T asan/LAYER/S.T fuzz/TARGET tsan/LAYER/S.T cuda/C
+Names: fixtures/F check/C unit/LAYER/S.T golden/S.T level/L/PROGRAM/S.T
+e2e/FILE/C.t limited/LAYER/S.T asan/LAYER/S.T fuzz/TARGET tsan/LAYER/S.T cuda/C
 """
 import argparse
 import sys
 import traceback
 
-from suite import checks, core, cuda, fixtures, gtest, python_tests, sanitizers
+from suite import (
+    checks,
+    core,
+    cuda,
+    fixtures,
+    gtest,
+    levels,
+    python_tests,
+    sanitizers,
+)
 
 BIN = core.BUILD / "release/bin"
 
@@ -32,6 +41,7 @@ def list_names():
     for prefix, path in programs():
         names += [f"{prefix}/{test}" for test in gtest.list_tests(path) or []]
     context = core.Context(core.Report(False), "", {})
+    names += levels.list_tests(context)
     for path in python_tests.files():
         tests = python_tests.list_tests(context, path)
         names += [f"e2e/{path.stem}/{test}" for test in tests]
@@ -54,10 +64,11 @@ def run_python(context):
 def stages(context, options):
     """(label, prefixes of the names it reports, action)"""
     # Unit tests of every build read the fixtures; e2e uses their Python.
-    readers = ("fixtures", "unit", "golden", "e2e", "limited", "asan", "tsan")
+    readers = ("fixtures", "unit", "golden", "e2e", "limited", "level", "asan", "tsan")
     yield "fixtures", readers, fixtures.run
     yield "checks", ("check",), checks.run
     yield "unit and golden tests", ("unit", "golden"), run_programs
+    yield "lower CPU levels", ("level",), levels.run
     yield "end-to-end tests", ("e2e",), run_python
     yield "limited memory", ("limited",), sanitizers.run_limited
     if options.sanitizers:

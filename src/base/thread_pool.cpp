@@ -1,171 +1,150 @@
 #include "base/thread_pool.h"
 
-#include <sched.h>
-
-#include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <chrono>
-#include <condition_variable>
-#include <cstdlib>
+#include <cstdint>
 #include <exception>
-#include <fstream>
+#include <limits>
 #include <mutex>
-#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace skua {
 namespace {
-
-// CPUs that the cgroup's time quota amounts to; 0 where there is none.
-int cgroup_quota() {
-  std::ifstream in("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(in >> quota >> period) || quota == "max" || period <= 0) return 0;
-  return static_cast<int>(std::strtod(quota.c_str(), nullptr) / period + 0.5);
-}
-
-int allowed_cpus() {
-#ifdef __linux__
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-#endif
-  return static_cast<int>(std::thread::hardware_concurrency());
-}
-
-int detect_thread_count() {
-  int n = allowed_cpus();
-  if (const int quota = cgroup_quota(); quota > 0) n = std::min(n, quota);
-  if (const char* set = std::getenv("SKUA_THREADS")) {
-    int wanted = 0;
-    const auto end = set + std::char_traits<char>::length(set);
-    if (std::from_chars(set, end, wanted).ptr == end && wanted > 0)
-      n = std::min(wanted, 1024);
-  }
-  return std::max(n, 1);
-}
-
-// One parallel region. Workers that wake up late find no chunk left.
-struct Region {
-  const std::function<void(std::size_t)>* body = nullptr;
-  std::size_t n_chunks = 0;
-  std::atomic<std::size_t> next{0};
-  std::atomic<std::size_t> n_done{0};
-  std::mutex mutex;
-  std::condition_variable finished;
-  std::exception_ptr error;
-
-  void work() {
-    for (;;) {
-      const std::size_t i = next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= n_chunks) return;
-      try {
-        (*body)(i);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!error) error = std::current_exception();
-      }
-      if (n_done.fetch_add(1, std::memory_order_acq_rel) + 1 == n_chunks) {
-        const std::lock_guard lock(mutex);
-        finished.notify_all();
-      }
-    }
-  }
-
-  bool done() const {
-    return n_done.load(std::memory_order_acquire) == n_chunks;
-  }
-};
 
 // Long enough to bridge the gap between two kernels of one step, short
 // enough to leave a busy neighbour its core.
 constexpr auto kSpin = std::chrono::microseconds(30);
 
-template <class Condition>
-bool spin_until(const Condition& condition) {
+void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Waits until `value` is not `old`: a short while awake, then asleep.
+void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
   const auto end = std::chrono::steady_clock::now() + kSpin;
   do {
-    for (int i = 0; i < 64; ++i)
-      if (condition()) return true;
+    for (int i = 0; i < 32; ++i) {
+      if (value.load(std::memory_order_acquire) != old) return;
+      relax();
+    }
   } while (std::chrono::steady_clock::now() < end);
-  return condition();
+  value.wait(old, std::memory_order_acquire);
 }
 
 class Pool {
  public:
   Pool() {
     for (int i = 1; i < thread_count(); ++i)
-      workers_.emplace_back([this](std::stop_token stop) { run_worker(stop); });
+      workers_.emplace_back([this] { run_worker(); });
   }
 
   ~Pool() {
-    for (auto& worker : workers_) worker.request_stop();
-    publish(nullptr);
+    stopping_.store(true, std::memory_order_relaxed);
+    ticket_.fetch_add(1, std::memory_order_release);
+    ticket_.notify_all();
   }
 
-  void run(std::size_t n_chunks, const std::function<void(std::size_t)>& body) {
-    auto region = std::make_shared<Region>();
-    region->body = &body;
-    region->n_chunks = n_chunks;
-    if (!workers_.empty() && n_chunks > 1) publish(region);
-    region->work();
-    if (!spin_until([&] { return region->done(); })) {
-      std::unique_lock lock(region->mutex);
-      region->finished.wait(lock, [&] { return region->done(); });
-    }
-    const std::lock_guard lock(region->mutex);
-    if (region->error) std::rethrow_exception(region->error);
+  // False where the pool is at work for another call.
+  bool try_run(std::uint32_t n_chunks, const ChunkBody& body) {
+    if (busy_.test_and_set(std::memory_order_acquire)) return false;
+    body_ = &body;
+    n_chunks_ = n_chunks;
+    n_left_.store(n_chunks, std::memory_order_relaxed);
+    const auto ticket = ticket_.load(std::memory_order_relaxed) + 1;
+    unclaimed_.store(std::uint64_t{ticket} << 32 | n_chunks,
+                     std::memory_order_release);
+    ticket_.store(ticket, std::memory_order_release);
+    ticket_.notify_all();
+    work();
+    while (const auto left = n_left_.load(std::memory_order_acquire))
+      wait_while(n_left_, left);
+    const auto error = std::exchange(error_, nullptr);
+    busy_.clear(std::memory_order_release);
+    if (error) std::rethrow_exception(error);
+    return true;
   }
 
  private:
-  void publish(std::shared_ptr<Region> region) {
-    {
-      const std::lock_guard lock(mutex_);
-      region_ = std::move(region);
-      ticket_.fetch_add(1, std::memory_order_release);
+  // A claim is a compare-exchange of ticket and count together, so that what
+  // a late worker has read of one region takes no chunk of the next. A claim
+  // keeps its region alive: the rest is read after it.
+  void work() {
+    std::uint32_t n_done = 0;
+    auto seen = unclaimed_.load(std::memory_order_acquire);
+    while (const auto n_unclaimed = static_cast<std::uint32_t>(seen)) {
+      if (!unclaimed_.compare_exchange_weak(seen, seen - 1,
+                                            std::memory_order_acq_rel,
+                                            std::memory_order_acquire))
+        continue;
+      run_chunk(n_chunks_ - n_unclaimed);
+      ++n_done;
+      seen = unclaimed_.load(std::memory_order_acquire);
     }
-    wake_.notify_all();
+    if (n_done != 0 &&
+        n_left_.fetch_sub(n_done, std::memory_order_acq_rel) == n_done)
+      n_left_.notify_all();
   }
 
-  void run_worker(const std::stop_token& stop) {
-    std::size_t seen = 0;
-    while (!stop.stop_requested()) {
-      const auto news = [&] {
-        return ticket_.load(std::memory_order_acquire) != seen;
-      };
-      spin_until(news);
-      std::shared_ptr<Region> region;
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait(lock, news);
-        seen = ticket_.load(std::memory_order_relaxed);
-        region = region_;
-      }
-      if (region) region->work();
+  void run_chunk(std::size_t i) {
+    try {
+      (*body_)(i);
+    } catch (...) {
+      const std::lock_guard lock(error_mutex_);
+      if (!error_) error_ = std::current_exception();
     }
   }
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::atomic<std::size_t> ticket_{0};
-  std::shared_ptr<Region> region_;
+  void run_worker() {
+    std::uint32_t seen = 0;
+    for (;;) {
+      wait_while(ticket_, seen);
+      seen = ticket_.load(std::memory_order_acquire);
+      if (stopping_.load(std::memory_order_relaxed)) return;
+      work();
+    }
+  }
+
+  std::atomic_flag busy_;
+  const ChunkBody* body_ = nullptr;
+  std::uint32_t n_chunks_ = 0;
+  std::mutex error_mutex_;
+  std::exception_ptr error_;
+  std::atomic<bool> stopping_{false};
+  // What threads poll, each on a cache line of its own.
+  alignas(64) std::atomic<std::uint32_t> ticket_{0};
+  alignas(64) std::atomic<std::uint64_t> unclaimed_{0};
+  alignas(64) std::atomic<std::uint32_t> n_left_{0};
   std::vector<std::jthread> workers_;
 };
 
 }  // namespace
 
-int thread_count() {
-  static const int n = detect_thread_count();
-  return n;
+const ThreadChoice& thread_choice() {
+  static const ThreadChoice choice = choose_thread_count();
+  return choice;
 }
 
-void parallel_for(std::size_t n_chunks,
-                  const std::function<void(std::size_t)>& body) {
-  if (n_chunks == 0) return;
-  static Pool pool;
-  pool.run(n_chunks, body);
+int thread_count() {
+  return thread_choice().n;
+}
+
+void run_chunks(std::size_t n_chunks, const ChunkBody& body) {
+  constexpr std::size_t kMaxChunks = std::numeric_limits<std::uint32_t>::max();
+  if (n_chunks > 1 && n_chunks <= kMaxChunks && thread_count() > 1) {
+    static Pool pool;
+    if (pool.try_run(static_cast<std::uint32_t>(n_chunks), body)) return;
+  }
+  for (std::size_t i = 0; i < n_chunks; ++i) body(i);
 }
 
 }  // namespace skua

@@ -1,9 +1,13 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <string_view>
+#include <vector>
 
+#include "base/cpu_level.h"
 #include "base/json.h"
 #include "base/model_path.h"
+#include "base/thread_pool.h"
 #include "cli/answer.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -15,7 +19,7 @@ namespace {
 
 struct Arguments {
   std::string model;
-  bool json = false, chat_template = false;
+  bool json = false, chat_template = false, cpu = false;
 };
 
 std::string format_count(std::uint64_t n) {
@@ -52,10 +56,11 @@ std::string end_tokens(const LoadedModel& m) {
   return text.empty() ? "none" : text;
 }
 
+void line(const char* name, const std::string& value) {
+  fmt::print("{:<14} {}\n", name, value);
+}
+
 void print_text(const LoadedModel& m) {
-  const auto line = [](const char* name, const std::string& value) {
-    fmt::print("{:<14} {}\n", name, value);
-  };
   line("path", m.path.string());
   line("architecture", m.config.text("model_type"));
   line("format", m.info.format);
@@ -75,7 +80,34 @@ void print_text(const LoadedModel& m) {
        m.chat_template ? "yes (--template prints it)" : "none");
 }
 
+void show_cpu(bool json) {
+  const auto level = cpu_level_name(cpu_level());
+  std::vector<std::string_view> levels;
+  for (const CpuLevel l : cpu_levels_at_hand())
+    levels.push_back(cpu_level_name(l));
+  const auto features = feature_names(cpu_features());
+  const auto& [n_threads, threads_source] = thread_choice();
+  if (json) {
+    const Json described = {{"level", level},
+                            {"level_source", cpu_level_source()},
+                            {"levels", levels},
+                            {"highway_target", highway_target()},
+                            {"features", features},
+                            {"threads", n_threads},
+                            {"threads_source", threads_source}};
+    return fmt::print("{}\n", dump_json(described));
+  }
+  line("level", fmt::format("{} ({}; at hand: {})", level, cpu_level_source(),
+                            fmt::join(levels, ", ")));
+  line("highway target", highway_target());
+  line("features", features.empty()
+                       ? "none beyond the level's"
+                       : fmt::format("{}", fmt::join(features, ", ")));
+  line("threads", fmt::format("{} ({})", n_threads, threads_source));
+}
+
 void run(const Arguments& arguments) {
+  if (arguments.cpu) return show_cpu(arguments.json);
   const auto path = resolve_model(arguments.model, pull_options(false));
   const auto loaded = load_model(path);
   if (arguments.chat_template) {
@@ -93,17 +125,26 @@ void run(const Arguments& arguments) {
 
 void add_show(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("show", "Describe a model");
-  command->add_option("model", arguments->model,
-                      "Folder, .gguf file or org/name[:file]; nothing is the "
-                      "default model");
-  command->add_flag("--template", arguments->chat_template,
-                    "Print the chat template's source");
+  auto* command = app.add_subcommand("show", "Describe a model or the CPU");
+  auto* model = command->add_option(
+      "model", arguments->model,
+      "Folder, .gguf file or org/name[:file]; nothing is the default model");
+  auto* chat_template =
+      command->add_flag("--template", arguments->chat_template,
+                        "Print the chat template's source");
+  command
+      ->add_flag("--cpu", arguments->cpu,
+                 "Describe instead which code and how many threads compute")
+      ->excludes(model)
+      ->excludes(chat_template);
   command->add_flag("--json", arguments->json, "Print as JSON");
   command->footer(
       "Examples:\n"
       "  skua show\n"
-      "  skua show model.gguf --json");
+      "  skua show model.gguf --json\n"
+      "  skua show --cpu\n"
+      "SKUA_CPU=scalar|avx2|avx512|amx chooses a lower level of the CPU, "
+      "SKUA_THREADS a number of threads.");
   command->callback([arguments] { run(*arguments); });
 }
 

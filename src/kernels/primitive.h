@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "base/cpu_level.h"
+
 namespace skua {
 
 namespace mx = mlx::core;
@@ -49,8 +51,10 @@ class CpuPrimitive : public CpuKernel {
   Body body_;
 };
 
+/** Throws InvalidInput where SKUA_CPU is no level at hand. */
 template <class Body>
 std::shared_ptr<mx::Primitive> cpu_primitive(const char* name, Body body) {
+  static_cast<void>(cpu_level());
   return std::make_shared<CpuPrimitive<Body>>(
       mx::default_stream(mx::Device::cpu), name, std::move(body));
 }

@@ -2,6 +2,8 @@
 
 #include <mlx/mlx.h>
 
+#include "base/cpu_level.h"
+#include "base/thread_pool.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
 
@@ -83,7 +85,12 @@ std::string LoadedModel::render_chat(const Json& messages) const {
 
 std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
                                               const LoadOptions& options) {
-  if (runs_on_cpu()) mx::set_compile_mode(mx::CompileMode::disabled);
+  if (runs_on_cpu()) {
+    mx::set_compile_mode(mx::CompileMode::disabled);
+    // A bad SKUA_CPU or SKUA_THREADS is said before the weights are read.
+    static_cast<void>(cpu_level());
+    static_cast<void>(thread_count());
+  }
   if (!fs::exists(path))
     throw NotFound(path.string(), "is neither a folder nor a file");
   const Numerics numerics = numerics_for(options);

@@ -1,6 +1,7 @@
 """show, list, tokenize, template, probe, completion and help."""
 import json
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -89,6 +90,51 @@ class ShowTest(ToolTest):
         self.assertIsNone(shown["tokenizer"])
         self.assertFalse(shown["chat_template"])
         self.refused(3, "chat template", "show", folder, "--template")
+
+
+class CpuTest(ToolTest):
+    def shown(self, **environment):
+        return self.json("show", "--cpu", "--json", environment=environment)
+
+    def test_highest_level_is_the_default(self):
+        shown = self.shown(SKUA_CPU="", SKUA_THREADS="")
+        self.assertEqual(shown["level"], shown["levels"][-1])
+        self.assertEqual(shown["level_source"], "the CPU")
+        self.assertIn(shown["threads_source"], ("affinity", "cgroup quota"))
+        flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+        for level, flag in (("avx2", "avx2"), ("avx512", "avx512bw")):
+            self.assertEqual(level in shown["levels"], flag in flags)
+        for feature in shown["features"]:
+            if not feature.startswith("arm_"):
+                self.assertIn(feature.replace("avx512_vbmi", "avx512vbmi"), flags)
+
+    def test_each_level_can_be_forced(self):
+        for level in self.shown(SKUA_CPU="")["levels"]:
+            shown = self.shown(SKUA_CPU=level, SKUA_THREADS="3")
+            self.assertEqual(shown["level"], level)
+            self.assertEqual(shown["level_source"], "SKUA_CPU")
+            self.assertEqual(shown["threads"], 3)
+            self.assertEqual(shown["threads_source"], "SKUA_THREADS")
+            if level == "avx2":
+                self.assertEqual(shown["highway_target"], "AVX2")
+
+    def test_text_says_the_same(self):
+        text = self.out("show", "--cpu", environment={"SKUA_CPU": "scalar"})
+        rows = dict(re.split(r" {2,}|(?<=target) ", line, 1)
+                    for line in text.splitlines())
+        self.assertEqual(rows["level"].split()[:2], ["scalar", "(SKUA_CPU;"])
+        self.assertIn(rows["highway target"], ("SCALAR", "EMU128"))
+        self.assertEqual(rows["features"], "none beyond the level's")
+
+    def test_what_is_no_level_or_count_is_refused(self):
+        levels = ", ".join(self.shown(SKUA_CPU="")["levels"])
+        folder = support.asset("goldens/lm/llama_q4g64")
+        for command in (("show", "--cpu"), ("probe", "logits", "-m", folder, "--tokens", "[1]")):
+            for level in ("avx3", "AVX2", "neon"):
+                environment = {"SKUA_CPU": level}
+                self.refused(2, levels, *command, environment=environment)
+            environment = {"SKUA_THREADS": "0"}
+            self.refused(2, "1 to 1024", *command, environment=environment)
 
 
 class ListTest(ToolTest):
