@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "kernels/primitive.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -38,6 +39,12 @@ std::size_t LayerCache::n_bytes() const {
   std::size_t total = 0;
   for (const auto& [sequence, cache] : sequences_) total += cache.n_bytes();
   return total;
+}
+
+Cache::Cache(int n_layers, KvType kv_type)
+    : layers_(static_cast<std::size_t>(n_layers), LayerCache(kv_type)) {
+  if (kv_type == KvType::kInt8 && !runs_on_cpu())
+    throw Unsupported("cache", "keys and values of int8 are for the CPU");
 }
 
 int Cache::add_sequence() {

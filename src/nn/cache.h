@@ -40,8 +40,8 @@ class LayerCache {
  *  trimming and a failed step cost nothing. */
 class Cache {
  public:
-  explicit Cache(int n_layers, KvType kv_type = KvType::kF32)
-      : layers_(static_cast<std::size_t>(n_layers), LayerCache(kv_type)) {}
+  /** Throws Unsupported for int8 where a GPU computes. */
+  explicit Cache(int n_layers, KvType kv_type = KvType::kF32);
 
   /** Opens an empty sequence and returns its number. */
   int add_sequence();

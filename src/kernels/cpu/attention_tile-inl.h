@@ -8,6 +8,7 @@
 #define SKUA_KERNELS_CPU_ATTENTION_TILE_INL_H
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
@@ -37,6 +38,8 @@ constexpr std::size_t blocks_of(std::size_t n_rows) {
 }
 // Blocks that several groups of rows read one after another.
 constexpr std::size_t kPanel = blocks_of(kRowsMost);
+
+constexpr std::size_t kPrefetchBytes = 2048;
 
 // The vector at element i.
 template <KvType kType>
@@ -71,6 +74,15 @@ void widen_numbers(const std::byte* numbers, std::size_t at, std::size_t n,
     hn::StoreU(load<kType>(numbers, at + i), Floats(), out + i);
 }
 
+// Asks for the memory that is read a little later. Float32 is for the most
+// part what was widened just before.
+template <KvType kType>
+HWY_INLINE void prefetch(const std::byte* numbers, std::size_t i) {
+  constexpr std::size_t kBytes = kType == KvType::kInt8 ? 1 : 2;
+  if constexpr (kType != KvType::kF32)
+    hwy::Prefetch(numbers + i * kBytes + kPrefetchBytes);
+}
+
 // scores[r, 16 * kBlocks] = q[:, r] . keys, of kRows rows.
 template <KvType kType, std::size_t kRows, std::size_t kBlocks>
 HWY_NOINLINE void score(const float* HWY_RESTRICT q,
@@ -82,6 +94,8 @@ HWY_NOINLINE void score(const float* HWY_RESTRICT q,
   for (auto& row : sums)
     for (Vector& sum : row) sum = hn::Zero(df);
   for (std::size_t i = 0; i < d; ++i) {
+    for (std::size_t b = 0; b < kBlocks; ++b)
+      prefetch<kType>(keys, at + (b * d + i) * kLane);
     Vector key[kN];
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t block = n / kVectors, part = n % kVectors;
@@ -111,6 +125,8 @@ HWY_NOINLINE void mix(const float* HWY_RESTRICT weights,
     for (std::size_t n = 0; n < kN; ++n)
       sums[r][n] = hn::LoadU(df, out + r * stride + n * kLanes);
   for (std::size_t j = begin; j < end; ++j) {
+    for (std::size_t s = 0; s < kStrips; ++s)
+      prefetch<kType>(values, at + (s * kPage + j) * kLane);
     Vector value[kN];
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t strip = n / kVectors, part = n % kVectors;
