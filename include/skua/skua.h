@@ -12,6 +12,7 @@
 #include "skua/error.h"
 #include "skua/export.h"
 #include "skua/generation.h"
+#include "skua/kv_type.h"
 
 /** Skua: load a language model and talk to it.
  *
@@ -36,6 +37,9 @@ struct ModelOptions {
   std::function<bool()> cancelled = {};
   /** Most tokens of prompt and answer together; 0: what the model allows. */
   int context = 0;
+  /** How keys and values of past tokens are stored: fewer bits take less
+   *  memory and time, and round more. */
+  KvType kv_type = KvType::kBf16;
 };
 
 /** A loaded model. Copies share it. */

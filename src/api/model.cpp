@@ -6,9 +6,17 @@
 
 namespace skua {
 
+// Tokens of one step while a prompt is read.
+constexpr int kPrefillChunk = 512;
+
 struct Model::State {
   std::shared_ptr<const LoadedModel> loaded;
   int context = 0;
+  KvType kv_type = KvType::kBf16;
+
+  Session new_session() const {
+    return Session(*loaded->model, context, kPrefillChunk, kv_type);
+  }
 };
 
 // What the model has read of a chat. A stream takes it and gives it back.
@@ -66,6 +74,7 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
                        : "0 to the model's " + std::to_string(most)));
   }
   state->context = options.context != 0 ? options.context : most;
+  state->kv_type = options.kv_type;
   return Model(std::move(state));
 }
 
@@ -81,7 +90,7 @@ Stream Model::stream(const Chat& chat, const GenerationOptions& options) const {
   check(options);  // before the chat gives its session away
   std::optional<Session> session = std::move(chat.memory_->session);
   chat.memory_->session.reset();
-  if (!session) session.emplace(*loaded.model, state_->context);
+  if (!session) session.emplace(state_->new_session());
   return Stream(std::make_unique<Stream::State>(chat.memory_, state_->loaded,
                                                 std::move(*session),
                                                 std::move(prompt), options));
@@ -92,7 +101,7 @@ Stream Model::complete(std::string_view text,
   const LoadedModel& loaded = *state_->loaded;
   check_utf8(text, "prompt");
   return Stream(std::make_unique<Stream::State>(
-      nullptr, state_->loaded, Session(*loaded.model, state_->context),
+      nullptr, state_->loaded, state_->new_session(),
       loaded.need_tokenizer().encode(text), options, TextStart::kContinues));
 }
 

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 
@@ -22,6 +23,14 @@
 
 namespace skua::cli {
 namespace {
+
+const std::map<std::string, KvType>& kv_types() {
+  static const std::map<std::string, KvType> types = {{"bf16", KvType::kBf16},
+                                                      {"f16", KvType::kF16},
+                                                      {"f32", KvType::kF32},
+                                                      {"int8", KvType::kInt8}};
+  return types;
+}
 
 double rate(int n, double seconds) {
   return seconds > 0 ? n / seconds : 0;
@@ -52,6 +61,16 @@ void add_answer_options(CLI::App& command, AnswerOptions& options) {
   command.add_option("--system", options.system, "System message");
   add_number(command, "--ctx", options.context,
              "Most tokens of prompt and answer; 0: what the model allows");
+  command
+      .add_option_function<std::string>(
+          "--kv-type",
+          [&options](const std::string& name) {
+            options.kv_type = kv_types().at(name);
+          },
+          "How the cache stores keys and values: bf16 (default), f16, f32, "
+          "int8")
+      ->check(CLI::IsMember(kv_types()))
+      ->option_text("TYPE");
   command.add_flag("-q,--quiet", options.quiet,
                    "No progress and no statistics");
 }
@@ -61,6 +80,7 @@ Model load_with_progress(const AnswerOptions& options) {
   auto bar = std::make_shared<std::unique_ptr<Progress>>();
   ModelOptions model_options;
   model_options.context = options.context;
+  model_options.kv_type = options.kv_type;
   model_options.cancelled = interrupted;
   model_options.progress = [bar, quiet = options.quiet](std::string_view what,
                                                         std::uint64_t done,

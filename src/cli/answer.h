@@ -15,6 +15,7 @@ struct AnswerOptions {
   std::string model;
   std::string system;
   int context = 0;
+  KvType kv_type = KvType::kBf16;
   bool quiet = false;
   GenerationOptions generation;
 };

@@ -9,11 +9,11 @@
 
 namespace skua {
 
-Session::Session(const CausalLM& model, int context, int chunk)
+Session::Session(const CausalLM& model, int context, int chunk, KvType kv_type)
     : model_(&model),
       context_(context),
       chunk_(chunk),
-      cache_(model.make_cache()),
+      cache_(model.make_cache(kv_type)),
       sequence_(cache_.add_sequence()) {
   if (chunk < 1 || context < 0)
     throw InvalidInput("session", "chunk and context are expected positive");

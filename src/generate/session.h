@@ -19,8 +19,10 @@ class Session {
  public:
   /** model    outlives the session
    *  context  most tokens the sequence may have; 0 for no limit
-   *  chunk    tokens in one step of a prefill */
-  explicit Session(const CausalLM& model, int context = 0, int chunk = 512);
+   *  chunk    tokens in one step of a prefill
+   *  kv_type  how the cache stores keys and values */
+  explicit Session(const CausalLM& model, int context = 0, int chunk = 512,
+                   KvType kv_type = KvType::kF32);
   Session(Session&&) = default;
   Session& operator=(Session&&) = default;
 

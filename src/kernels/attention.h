@@ -2,11 +2,12 @@
 
 #include <mlx/array.h>
 
+#include <optional>
 #include <vector>
 
-namespace skua {
+#include "kernels/kv_cache.h"
 
-namespace mx = mlx::core;
+namespace skua {
 
 /** Rows of the flat token axis that belong to one sequence. */
 struct AttentionSegment {
@@ -15,42 +16,42 @@ struct AttentionSegment {
   int position = 0;  // of its first row: how many positions the cache holds
 };
 
+/** What a query's scores q . k are made into, in this order; then the
+ *  softmax. */
 struct AttentionOptions {
   float scale = 1;
   int window = 0;  // newest positions a query sees, its own included; 0: all
+  /** False: a query also sees the rows of its own segment that follow it. */
+  bool causal = true;
+  /** Scores become cap * tanh(score / cap); 0: off. */
+  float soft_cap = 0;
+  /** ALiBi, [n_heads]: adds slope * (key's position - query's). */
+  std::optional<mx::array> slopes = {};
+  /** Added to the scores, [T, S]: of each row for each position from 0; S is
+   *  at least the longest sequence's length. */
+  std::optional<mx::array> mask = {};
+  /** [n_heads]: one more score for each head, without a value. */
+  std::optional<mx::array> sinks = {};
 };
 
-/** Keys and values of one sequence, each [n_kv_heads, capacity, head_dim]. */
-struct KeyValue {
-  mx::array keys;
-  mx::array values;
-};
-
-struct Attended {
-  mx::array out;                 // [T, n_heads, head_dim]
-  std::vector<KeyValue> caches;  // with the new rows; replace the old ones
-};
-
-/** Appends each segment's rows to its cache at its position and attends:
- *  causal, within the window, query head h to key head h / (n_heads /
- *  n_kv_heads).
- *  q       [T, n_heads, head_dim]
- *  k, v    [T, n_kv_heads, head_dim]
- *  caches  one for each segment, with room for position + n_rows
- *  On CPU the rows are written in place: an old cache array stays valid for
- *  the positions below its segment's, and for no others.
+/** Appends each segment's rows to its cache at its position and attends: to
+ *  all before it and itself, within the window, query head h to key head
+ *  h / (n_heads / n_kv_heads).
+ *  q       [T, n_heads, key_dim]
+ *  k       [T, n_kv_heads, key_dim]
+ *  v       [T, n_kv_heads, value_dim]
+ *  caches  one for each segment; room is made where there is none
+ *  Returns [T, n_heads, value_dim] of q's type. A row that sees nothing but
+ *  keys masked by -infinity, and no sink, is 0 on CPU and else NaN.
+ *  On CPU a row's bits depend neither on the other rows of the call, nor on
+ *  how its sequence was cut into calls, nor on the number of threads. Against
+ *  exact arithmetic on the stored keys and values the error of a number is at
+ *  most 2e-6 * (1 + the largest |score|) of the largest |value| it mixes.
  *  Throws InvalidInput if shapes or types do not fit. */
-Attended append_and_attend(const mx::array& q, const mx::array& k,
-                           const mx::array& v,
-                           const std::vector<AttentionSegment>& segments,
-                           const std::vector<KeyValue>& caches,
-                           const AttentionOptions& options);
-
-/** The plain MLX form: specification and GPU path. Writes nothing in
- *  place. */
-Attended append_and_attend_fallback(
-    const mx::array& q, const mx::array& k, const mx::array& v,
-    const std::vector<AttentionSegment>& segments,
-    const std::vector<KeyValue>& caches, const AttentionOptions& options);
+mx::array append_and_attend(const mx::array& q, const mx::array& k,
+                            const mx::array& v,
+                            const std::vector<AttentionSegment>& segments,
+                            const std::vector<KvCache>& caches,
+                            const AttentionOptions& options);
 
 }  // namespace skua

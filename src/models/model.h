@@ -32,7 +32,9 @@ class CausalLM {
   virtual int n_layers() const = 0;
   virtual int vocab_size() const = 0;
 
-  Cache make_cache() const { return Cache(n_layers()); }
+  Cache make_cache(KvType kv_type = KvType::kF32) const {
+    return Cache(n_layers(), kv_type);
+  }
 
  private:
   virtual mx::array logits(const mx::array& ids, const Batch& batch,

@@ -1,71 +1,50 @@
 #include "nn/cache.h"
 
-#include <mlx/mlx.h>
-
 #include <set>
 #include <string>
 
+#include "kernels/primitive.h"
 #include "skua/error.h"
 
 namespace skua {
-namespace {
-
-constexpr int kSlab = 256;  // positions by which a cache grows
-
-mx::array grow(const mx::array& cache, int capacity) {
-  const auto room =
-      mx::zeros({cache.shape(0), capacity - cache.shape(1), cache.shape(2)},
-                cache.dtype());
-  return mx::concatenate({cache, room}, 1);
-}
-
-}  // namespace
 
 mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
                              const mx::array& v, const Batch& batch,
                              const AttentionOptions& options) {
   std::vector<AttentionSegment> segments;
-  std::vector<KeyValue> caches;
+  std::vector<KvCache> caches;
   for (const Segment& s : batch.segments) {
-    const int capacity = (s.position + s.n_rows + kSlab - 1) / kSlab * kSlab;
     auto found = sequences_.find(s.sequence);
     if (found == sequences_.end()) {
-      const auto room =
-          mx::zeros({k.shape(1), capacity, k.shape(2)}, k.dtype());
-      const auto more =
-          mx::zeros({v.shape(1), capacity, v.shape(2)}, v.dtype());
-      found = sequences_.emplace(s.sequence, KeyValue{room, more}).first;
-    } else if (found->second.keys.shape(1) < capacity) {
-      found->second = {grow(found->second.keys, capacity),
-                       grow(found->second.values, capacity)};
+      const KvCache empty(kv_type_, k.shape(1), k.shape(2), v.shape(2));
+      found = sequences_.emplace(s.sequence, empty).first;
     }
     segments.push_back({s.first_row, s.n_rows, s.position});
     caches.push_back(found->second);
   }
-  Attended result = append_and_attend(q, k, v, segments, caches, options);
-  for (std::size_t i = 0; i < segments.size(); ++i)
-    sequences_.at(batch.segments[i].sequence) = result.caches[i];
-  return result.out;
+  return append_and_attend(q, k, v, segments, caches, options);
 }
 
-void LayerCache::fork(int from, int to) {
+void LayerCache::fork(int from, int to, int length) {
   const auto found = sequences_.find(from);
-  if (found == sequences_.end()) return;
-  // Computed now, as later steps write into the original's memory; mx::copy
-  // would share it.
-  const auto copied = [](const mx::array& a) {
-    return mx::multiply(a, mx::array(1.0f, a.dtype()));
-  };
-  KeyValue copy{copied(found->second.keys), copied(found->second.values)};
-  mx::eval({copy.keys, copy.values});
-  sequences_.emplace(to, std::move(copy));
+  if (found != sequences_.end())
+    sequences_.emplace(to, found->second.copy(length));
 }
 
 void LayerCache::append_arrays(std::vector<mx::array>& arrays) const {
-  for (const auto& [sequence, cache] : sequences_) {
-    arrays.push_back(cache.keys);
-    arrays.push_back(cache.values);
-  }
+  for (const auto& [sequence, cache] : sequences_) cache.append_arrays(arrays);
+}
+
+std::size_t LayerCache::n_bytes() const {
+  std::size_t total = 0;
+  for (const auto& [sequence, cache] : sequences_) total += cache.n_bytes();
+  return total;
+}
+
+Cache::Cache(int n_layers, KvType kv_type)
+    : layers_(static_cast<std::size_t>(n_layers), LayerCache(kv_type)) {
+  if (kv_type == KvType::kInt8 && !runs_on_cpu())
+    throw Unsupported("cache", "keys and values of int8 are for the CPU");
 }
 
 int Cache::add_sequence() {
@@ -81,7 +60,7 @@ void Cache::remove(int sequence) {
 int Cache::fork(int sequence) {
   const int held = length(sequence);
   const int copy = add_sequence();
-  for (LayerCache& layer : layers_) layer.fork(sequence, copy);
+  for (LayerCache& layer : layers_) layer.fork(sequence, copy, held);
   lengths_[copy] = held;
   return copy;
 }
@@ -135,7 +114,7 @@ std::vector<mx::array> Cache::arrays() const {
 
 std::size_t Cache::n_bytes() const {
   std::size_t total = 0;
-  for (const mx::array& a : arrays()) total += a.nbytes();
+  for (const LayerCache& layer : layers_) total += layer.n_bytes();
   return total;
 }
 

@@ -13,21 +13,26 @@ namespace skua {
 /** Keys and values of one layer for every sequence of a Cache. */
 class LayerCache {
  public:
+  explicit LayerCache(KvType kv_type) : kv_type_(kv_type) {}
+
   /** Appends k and v of the batch's rows and attends to all that precedes
    *  each row in its own sequence.
-   *  q     [T, n_heads, head_dim]
-   *  k, v  [T, n_kv_heads, head_dim]
-   *  Returns [T, n_heads, head_dim]. */
+   *  q  [T, n_heads, key_dim]
+   *  k  [T, n_kv_heads, key_dim]
+   *  v  [T, n_kv_heads, value_dim]
+   *  Returns [T, n_heads, value_dim]. */
   mx::array attend(const mx::array& q, const mx::array& k, const mx::array& v,
                    const Batch& batch, const AttentionOptions& options);
 
   void remove(int sequence) { sequences_.erase(sequence); }
-  void fork(int from, int to);
-  /** Adds the arrays that hold the state. */
+  void fork(int from, int to, int length);
+  /** Adds arrays that are ready once the state is. */
   void append_arrays(std::vector<mx::array>& arrays) const;
+  std::size_t n_bytes() const;
 
  private:
-  std::map<int, KeyValue> sequences_;
+  KvType kv_type_;
+  std::map<int, KvCache> sequences_;
 };
 
 /** What a model remembers of each sequence. Positions are shared by all
@@ -35,7 +40,8 @@ class LayerCache {
  *  trimming and a failed step cost nothing. */
 class Cache {
  public:
-  explicit Cache(int n_layers) : layers_(n_layers) {}
+  /** Throws Unsupported for int8 where a GPU computes. */
+  explicit Cache(int n_layers, KvType kv_type = KvType::kF32);
 
   /** Opens an empty sequence and returns its number. */
   int add_sequence();
@@ -57,7 +63,8 @@ class Cache {
   /** Counts the batch's rows as held, once every layer has them. */
   void advance(const Batch& batch);
 
-  /** All state, to evaluate without asking for logits. */
+  /** Arrays that are ready once all state is, to evaluate without asking for
+   *  logits. */
   std::vector<mx::array> arrays() const;
   /** Bytes of the state. */
   std::size_t n_bytes() const;

@@ -125,6 +125,13 @@ class OptionsTest(unittest.TestCase):
         for narrow in (("--top-k", 1), ("--min-p", 1), ("--top-p", 1e-9)):
             self.assertEqual(sample(1, "--temp", 1.2, *narrow), sample(1))
 
+    def test_every_type_of_cache_answers_alike(self):
+        answers = {kind: self.text("Once", "-n", 12, "--kv-type", kind)
+                   for kind in ("f32", "bf16", "f16", "int8")}
+        self.assertEqual(answers["f16"], answers["f32"])
+        self.assertEqual(answers["bf16"], self.text("Once", "-n", 12))
+        self.assertTrue(all(answers.values()))
+
     def test_quiet_leaves_stderr_empty(self):
         self.assertEqual(self.run_small("hi", "-q", "-n", 1).stderr, "")
         self.assertRegex(self.run_small("hi", "-n", 1).stderr, STATS)
@@ -159,6 +166,7 @@ class RefusalTest(unittest.TestCase):
             ("--top-k", ("-1", "x", "99999999999")),
             ("--max-tokens", ("-1", "1e99", "")),
             ("--seed", ("-1", "x", "99999999999999999999999")),
+            ("--kv-type", ("", "bf17", "0")),
             ("--ctx", ("-1", "513", "2000000000", "99999999999999")),
         ):
             for value in values:

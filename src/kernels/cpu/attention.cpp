@@ -1,149 +1,208 @@
 #include "kernels/cpu/attention.h"
 
 #include <algorithm>
-#include <cstring>
-#include <limits>
+#include <atomic>
+#include <cmath>
+#include <memory>
 
 #include "base/thread_pool.h"
+#include "kernels/cpu/attention_chunk.h"
 
-// clang-format off: foreach_target comes before all that it repeats.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
-#include <hwy/foreach_target.h>
-
-#include <hwy/contrib/math/math-inl.h>
-#include <hwy/highway.h>
-// clang-format on
-
-HWY_BEFORE_NAMESPACE();
-namespace skua::cpu::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Floats = hn::ScalableTag<float>;
-using Vector = hn::Vec<Floats>;
-
-// scores[j] = scale * dot(q, keys[j]) for kKeys keys.
-template <int kKeys>
-void score_keys(const float* q, const float* keys, std::size_t d, float scale,
-                float* scores) {
-  const Floats df;
-  const std::size_t lanes = hn::Lanes(df);
-  Vector sums[kKeys];
-  for (Vector& sum : sums) sum = hn::Zero(df);
-  std::size_t i = 0;
-  for (; i + lanes <= d; i += lanes) {
-    const Vector query = hn::LoadU(df, q + i);
-    for (int j = 0; j < kKeys; ++j)
-      sums[j] = hn::MulAdd(query, hn::LoadU(df, keys + j * d + i), sums[j]);
-  }
-  for (int j = 0; j < kKeys; ++j) {
-    float total = hn::GetLane(hn::SumOfLanes(df, sums[j]));
-    for (std::size_t rest = i; rest < d; ++rest)
-      total += q[rest] * keys[j * d + rest];
-    scores[j] = scale * total;
-  }
-}
-
-// out[0, kVectors * lanes) = sum of weights[j] * values[j] over n positions.
-template <int kVectors>
-void mix_values(const float* weights, const float* values, std::size_t n,
-                std::size_t d, float* out) {
-  const Floats df;
-  const std::size_t lanes = hn::Lanes(df);
-  Vector sums[kVectors];
-  for (Vector& sum : sums) sum = hn::Zero(df);
-  for (std::size_t j = 0; j < n; ++j) {
-    const Vector weight = hn::Set(df, weights[j]);
-    for (int i = 0; i < kVectors; ++i)
-      sums[i] = hn::MulAdd(weight, hn::LoadU(df, values + j * d + i * lanes),
-                           sums[i]);
-  }
-  for (int i = 0; i < kVectors; ++i) hn::StoreU(sums[i], df, out + i * lanes);
-}
-
-void mix_all_values(const float* weights, const float* values, std::size_t n,
-                    std::size_t d, float* out) {
-  const std::size_t lanes = hn::Lanes(Floats());
-  std::size_t i = 0;
-  for (; i + 8 * lanes <= d; i += 8 * lanes)
-    mix_values<8>(weights, values + i, n, d, out + i);
-  for (; i + lanes <= d; i += lanes)
-    mix_values<1>(weights, values + i, n, d, out + i);
-  for (; i < d; ++i) {
-    float sum = 0;
-    for (std::size_t j = 0; j < n; ++j) sum += weights[j] * values[j * d + i];
-    out[i] = sum;
-  }
-}
-
-// scores = exp(scores - max), in place; returns their sum. Room for one more
-// vector behind the n scores is written to.
-float exponentials(float* scores, std::size_t n) {
-  const Floats df;
-  const std::size_t lanes = hn::Lanes(df);
-  const float max = *std::max_element(scores, scores + n);
-  std::fill(scores + n, scores + n + lanes,
-            -std::numeric_limits<float>::infinity());
-  const auto maxima = hn::Set(df, max);
-  auto sum = hn::Zero(df);
-  for (std::size_t i = 0; i < n; i += lanes) {
-    const auto e = hn::Exp(df, hn::Sub(hn::LoadU(df, scores + i), maxima));
-    hn::StoreU(e, df, scores + i);
-    sum = hn::Add(sum, e);
-  }
-  return hn::GetLane(hn::SumOfLanes(df, sum));
-}
-
-// Rows [first, last) of the task for all query heads that share `kv_head`.
-void attend_rows(const AttentionShape& shape, const AttentionTask& task,
-                 std::size_t kv_head, std::size_t first, std::size_t last,
-                 const float* q, float* out) {
-  thread_local std::vector<float> scores;
-  const std::size_t d = shape.head_dim;
-  const std::size_t group = shape.n_heads / shape.n_kv_heads;
-  const float* keys = task.keys + kv_head * task.capacity * d;
-  const float* values = task.values + kv_head * task.capacity * d;
-  for (std::size_t row = first; row < last; ++row) {
-    const std::size_t end = task.position + row + 1;
-    const std::size_t begin =
-        shape.window != 0 && end > shape.window ? end - shape.window : 0;
-    const std::size_t n = end - begin;
-    scores.resize(n + HWY_MAX_BYTES / sizeof(float));
-    for (std::size_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
-      const std::size_t at = ((task.first_row + row) * shape.n_heads + h) * d;
-      const float* seen = keys + begin * d;
-      std::size_t j = 0;
-      for (; j + 4 <= n; j += 4)
-        score_keys<4>(q + at, seen + j * d, d, shape.scale, &scores[j]);
-      for (; j < n; ++j)
-        score_keys<1>(q + at, seen + j * d, d, shape.scale, &scores[j]);
-      const float inverse = 1 / exponentials(scores.data(), n);
-      for (j = 0; j < n; ++j) scores[j] *= inverse;
-      mix_all_values(scores.data(), values + begin * d, n, d, out + at);
-    }
-  }
-}
-
-}  // namespace skua::cpu::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 namespace skua::cpu {
-
-HWY_EXPORT(attend_rows);
-
 namespace {
 
-void append(const AttentionShape& shape, const AttentionTask& task,
-            const float* rows, float* cache) {
-  const std::size_t d = shape.head_dim;
-  for (std::size_t r = 0; r < task.n_rows; ++r) {
-    const float* row = rows + (task.first_row + r) * shape.n_kv_heads * d;
-    for (std::size_t h = 0; h < shape.n_kv_heads; ++h) {
-      const std::size_t at = h * task.capacity + task.position + r;
-      std::memcpy(cache + at * d, row + h * d, d * sizeof(float));
+// Queries whose keys and values are widened once: more would not fit the
+// second cache with them.
+constexpr std::size_t kTileRows = 48;
+// Chunks that each thread can choose from, at least.
+constexpr std::size_t kItemsPerThread = 8;
+
+struct Inputs {
+  const AttentionShape& shape;
+  const float* q;
+  const float* k;
+  const float* v;
+  float* out;
+
+  std::size_t group() const { return shape.n_heads / shape.kv.n_kv_heads; }
+};
+
+// Rows [first, last) of a task for the query heads of one key head.
+struct Tile {
+  const AttentionTask* task;
+  std::size_t kv_head, first, last;
+  std::size_t begin_chunk, end_chunk;  // that any of its rows sees
+  bool appends;                        // the task's rows are all here
+
+  std::size_t n_chunks() const { return end_chunk - begin_chunk; }
+};
+
+// A tile whose chunks are computed apart and merged by whoever is last.
+struct Split {
+  Split(std::size_t n_chunks, std::size_t size)
+      : left(n_chunks),
+        sums(std::make_unique_for_overwrite<float[]>(n_chunks * size)) {}
+  std::atomic<std::size_t> left;
+  std::unique_ptr<float[]> sums;  // [chunks, rows, stride]
+};
+
+struct Item {
+  const Tile* tile;
+  Split* split;  // null: all chunks at once
+  std::size_t chunk;
+};
+
+// Buffers of a thread.
+struct Space {
+  std::vector<TileRow> rows;
+  std::vector<const float*> queries;
+  std::vector<float> packed, sums, later;
+};
+
+TileRow make_row(const Inputs& in, const Tile& t, std::size_t row,
+                 std::size_t head) {
+  const AttentionShape& shape = in.shape;
+  TileRow r;
+  r.head = head;
+  r.position = t.task->position + row;
+  r.end = shape.causal ? r.position + 1 : t.task->position + t.task->n_rows;
+  if (shape.window != 0 && r.position + 1 > shape.window)
+    r.begin = r.position + 1 - shape.window;
+  if (shape.mask != nullptr)
+    r.mask = shape.mask + (t.task->first_row + row) * shape.mask_columns;
+  return r;
+}
+
+void gather_rows(const Inputs& in, const Tile& t, Space& space) {
+  const std::size_t d = in.shape.kv.key_dim;
+  space.rows.clear();
+  space.queries.clear();
+  for (std::size_t row = t.first; row < t.last; ++row) {
+    for (std::size_t h = 0; h < in.group(); ++h) {
+      const std::size_t head = t.kv_head * in.group() + h;
+      space.rows.push_back(make_row(in, t, row, head));
+      const std::size_t at =
+          (t.task->first_row + row) * in.shape.n_heads + head;
+      space.queries.push_back(in.q + at * d);
     }
   }
+  pack_queries(space.queries, d, in.shape.scale, space.packed);
+}
+
+// The task's new rows whose positions lie in a chunk.
+void append(const Inputs& in, const AttentionTask& task, std::size_t kv_head,
+            std::size_t chunk) {
+  const KvShape& kv = in.shape.kv;
+  const std::size_t from = std::max(chunk * kPage, task.position);
+  const std::size_t to =
+      std::min((chunk + 1) * kPage, task.position + task.n_rows);
+  if (from >= to) return;
+  const std::size_t row = task.first_row + from - task.position;
+  const std::size_t k_stride = kv.n_kv_heads * kv.key_dim;
+  const std::size_t v_stride = kv.n_kv_heads * kv.value_dim;
+  write_rows(kv, head_of(kv, task.pages[chunk], kv_head), from % kPage,
+             to - from, in.k + row * k_stride + kv_head * kv.key_dim, k_stride,
+             in.v + row * v_stride + kv_head * kv.value_dim, v_stride);
+}
+
+void compute(const Inputs& in, const Tile& t, const Space& space,
+             std::size_t chunk, float* sums) {
+  if (t.appends) append(in, *t.task, t.kv_head, chunk);
+  attend_chunk(in.shape, space.rows, space.packed.data(),
+               head_of(in.shape.kv, t.task->pages[chunk], t.kv_head),
+               chunk * kPage, sums);
+}
+
+// One row's result: its sink joins the sum, without a value.
+void finish(const Inputs& in, const TileRow& row, const float* sums,
+            float* out) {
+  const KvShape& kv = in.shape.kv;
+  const float max = sums[kv.n_strips() * kLane];
+  float sum = sums[kv.n_strips() * kLane + 1];
+  float factor = 1;
+  if (in.shape.sinks != nullptr) {
+    const float sink = in.shape.sinks[row.head];
+    const float most = std::max(max, sink);
+    factor = std::exp(max - most);
+    sum = sum * factor + std::exp(sink - most);
+  }
+  factor = sum == 0 ? 0 : factor / sum;
+  for (std::size_t i = 0; i < kv.value_dim; ++i) out[i] = factor * sums[i];
+}
+
+void finish(const Inputs& in, const Tile& t, const Space& space,
+            const float* sums) {
+  const std::size_t stride = sums_stride(in.shape.kv);
+  for (std::size_t i = 0; i < space.rows.size(); ++i) {
+    const std::size_t row = t.task->first_row + t.first + i / in.group();
+    const std::size_t at = row * in.shape.n_heads + space.rows[i].head;
+    finish(in, space.rows[i], sums + i * stride,
+           in.out + at * in.shape.kv.value_dim);
+  }
+}
+
+void run(const Inputs& in, const Item& item) {
+  thread_local Space space;
+  const Tile& t = *item.tile;
+  const KvShape& kv = in.shape.kv;
+  gather_rows(in, t, space);
+  const std::size_t size = space.rows.size() * sums_stride(kv);
+  if (item.split == nullptr) {
+    space.sums.resize(size);
+    space.later.resize(size);
+    compute(in, t, space, t.begin_chunk, space.sums.data());
+    for (std::size_t c = t.begin_chunk + 1; c < t.end_chunk; ++c) {
+      compute(in, t, space, c, space.later.data());
+      merge_sums(kv, space.rows.size(), space.later.data(), space.sums.data());
+    }
+    return finish(in, t, space, space.sums.data());
+  }
+  float* sums = item.split->sums.get();
+  compute(in, t, space, item.chunk, sums + (item.chunk - t.begin_chunk) * size);
+  if (item.split->left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  for (std::size_t c = 1; c < t.n_chunks(); ++c)
+    merge_sums(kv, space.rows.size(), sums + c * size, sums);
+  finish(in, t, space, sums);
+}
+
+std::vector<Tile> make_tiles(const Inputs& in,
+                             const std::vector<AttentionTask>& tasks) {
+  std::vector<Tile> tiles;
+  const std::size_t rows = std::max<std::size_t>(1, kTileRows / in.group());
+  for (const AttentionTask& task : tasks) {
+    // The longest rows first, so that the last items are short.
+    for (std::size_t last = task.n_rows; last > 0;) {
+      const std::size_t first = last > rows ? last - rows : 0;
+      const bool appends = first == 0 && last == task.n_rows;
+      Tile t{&task, 0, first, last, 0, 0, appends};
+      const TileRow oldest = make_row(in, t, first, 0);
+      const TileRow newest = make_row(in, t, last - 1, 0);
+      t.begin_chunk = oldest.begin / kPage;
+      t.end_chunk = (newest.end + kPage - 1) / kPage;
+      for (; t.kv_head < in.shape.kv.n_kv_heads; ++t.kv_head)
+        tiles.push_back(t);
+      last = first;
+    }
+  }
+  return tiles;
+}
+
+// Appends the rows of tasks that several tiles read.
+void append_shared(const Inputs& in, const std::vector<Tile>& tiles) {
+  struct Piece {
+    const AttentionTask* task;
+    std::size_t kv_head, chunk;
+  };
+  std::vector<Piece> pieces;
+  for (const Tile& t : tiles) {
+    if (t.appends || t.first != 0) continue;
+    const std::size_t end = t.task->position + t.task->n_rows;
+    for (std::size_t c = t.task->position / kPage; c * kPage < end; ++c)
+      pieces.push_back({t.task, t.kv_head, c});
+  }
+  parallel_for(pieces.size(), [&](std::size_t i) {
+    append(in, *pieces[i].task, pieces[i].kv_head, pieces[i].chunk);
+  });
 }
 
 }  // namespace
@@ -151,29 +210,25 @@ void append(const AttentionShape& shape, const AttentionTask& task,
 void append_and_attend(const AttentionShape& shape,
                        const std::vector<AttentionTask>& tasks, const float* q,
                        const float* k, const float* v, float* out) {
-  struct Chunk {
-    const AttentionTask* task;
-    std::size_t kv_head, first, last;
-  };
-  constexpr std::size_t kRowsPerChunk = 8;
-  std::vector<Chunk> chunks;
-  for (const AttentionTask& task : tasks) {
-    append(shape, task, k, task.keys);
-    append(shape, task, v, task.values);
-    // The longest rows first, so that the last chunks are short.
-    for (std::size_t end = task.n_rows; end > 0;) {
-      const std::size_t first = end > kRowsPerChunk ? end - kRowsPerChunk : 0;
-      for (std::size_t h = 0; h < shape.n_kv_heads; ++h)
-        chunks.push_back({&task, h, first, end});
-      end = first;
+  const Inputs in{shape, q, k, v, out};
+  const std::vector<Tile> tiles = make_tiles(in, tasks);
+  append_shared(in, tiles);
+  const std::size_t enough =
+      kItemsPerThread * static_cast<std::size_t>(thread_count());
+  std::vector<std::unique_ptr<Split>> splits;
+  std::vector<Item> items;
+  for (const Tile& t : tiles) {
+    if (tiles.size() >= enough || thread_count() == 1 || t.n_chunks() == 1) {
+      items.push_back({&t, nullptr, 0});
+      continue;
     }
+    const std::size_t n_rows = (t.last - t.first) * in.group();
+    splits.push_back(
+        std::make_unique<Split>(t.n_chunks(), n_rows * sums_stride(shape.kv)));
+    for (std::size_t c = t.begin_chunk; c < t.end_chunk; ++c)
+      items.push_back({&t, splits.back().get(), c});
   }
-  parallel_for(chunks.size(), [&](std::size_t i) {
-    const Chunk& c = chunks[i];
-    HWY_DYNAMIC_DISPATCH(attend_rows)
-    (shape, *c.task, c.kv_head, c.first, c.last, q, out);
-  });
+  parallel_for(items.size(), [&](std::size_t i) { run(in, items[i]); });
 }
 
 }  // namespace skua::cpu
-#endif  // HWY_ONCE

@@ -2,228 +2,293 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/cpu/attention.h"
+#include <functional>
+
 #include "skua/error.h"
+#include "tests/unit/kernels/attention_steps.h"
 #include "tests/unit/kernels/numbers.h"
 
 namespace skua {
 namespace {
 
+using test::Heads;
+using test::kBatches;
 using test::normal;
 using test::numbers;
+using test::Step;
 using test::worst;
+using Layout = KvCache::Layout;
 
-struct Heads {
-  int n_heads, n_kv_heads, head_dim;
+constexpr KvType kTypes[] = {KvType::kF32, KvType::kBf16, KvType::kF16,
+                             KvType::kInt8};
+
+struct Variant {
+  const char* name;
+  std::function<void(AttentionOptions&, const Step&)> set;
 };
 
-// A flat batch with caches that hold `position` random rows each.
-struct Step {
-  Step(Heads heads, std::vector<AttentionSegment> in, int spare, float spread)
-      : segments(std::move(in)) {
-    int t = 0;
-    for (AttentionSegment& s : segments) {
-      s.first_row = t;
-      t += s.n_rows;
-      const mx::Shape shape = {heads.n_kv_heads, s.position + s.n_rows + spare,
-                               heads.head_dim};
-      const auto seed = static_cast<std::uint64_t>(100 + t);
-      caches.push_back({normal(shape, seed), normal(shape, seed + 50)});
-    }
-    q = normal({t, heads.n_heads, heads.head_dim}, 1, spread);
-    k = normal({t, heads.n_kv_heads, heads.head_dim}, 2);
-    v = normal({t, heads.n_kv_heads, heads.head_dim}, 3);
-  }
-
-  // The kernel writes into the caches it is given.
-  std::vector<KeyValue> copies() const {
-    std::vector<KeyValue> all;
-    for (const KeyValue& c : caches) {
-      const auto zero = mx::array(0.0f);
-      all.push_back({mx::add(c.keys, zero), mx::add(c.values, zero)});
-      mx::eval({all.back().keys, all.back().values});
-    }
-    return all;
-  }
-
-  Attended run(const AttentionOptions& o) const {
-    return append_and_attend(q, k, v, segments, copies(), o);
-  }
-  Attended run_fallback(const AttentionOptions& o) const {
-    return append_and_attend_fallback(q, k, v, segments, copies(), o);
-  }
-
-  std::vector<AttentionSegment> segments;
-  std::vector<KeyValue> caches;
-  mx::array q = mx::array(0), k = mx::array(0), v = mx::array(0);
-};
-
-void expect_equal(const Attended& got, const Attended& want,
-                  double tolerance = 1e-5) {
-  EXPECT_EQ(got.out.shape(), want.out.shape());
-  EXPECT_LE(worst(numbers(got.out), numbers(want.out)), tolerance);
-  ASSERT_EQ(got.caches.size(), want.caches.size());
-  for (std::size_t i = 0; i < got.caches.size(); ++i) {
-    EXPECT_EQ(numbers(got.caches[i].keys), numbers(want.caches[i].keys));
-    EXPECT_EQ(numbers(got.caches[i].values), numbers(want.caches[i].values));
-  }
+void set_mask(AttentionOptions& o, const Step& step) {
+  // Some keys are hidden, never the row's own.
+  const int n = step.longest() + 3;
+  const mx::array noise = normal({step.n_rows(), n}, 70);
+  o.mask = mx::where(mx::greater(noise, mx::array(1.5f)), mx::array(-INFINITY),
+                     noise);
+  o.sinks = normal({step.heads.n_heads}, 71);
 }
 
-// Rows and positions of the segments of each batch that is tried.
-const std::vector<std::vector<AttentionSegment>> kBatches = {
-    {{0, 1, 0}},
-    {{0, 1, 40}},
-    {{0, 19, 0}},
-    {{0, 5, 33}},
-    {{0, 7, 0}, {0, 1, 12}, {0, 3, 5}, {0, 1, 0}, {0, 17, 64}},
+const std::vector<Variant> kVariants = {
+    {"plain", [](AttentionOptions&, const Step&) {}},
+    {"window 1", [](auto& o, const Step&) { o.window = 1; }},
+    {"window 6", [](auto& o, const Step&) { o.window = 6; }},
+    {"window 260", [](auto& o, const Step&) { o.window = 260; }},
+    {"all", [](auto& o, const Step&) { o.causal = false; }},
+    {"cap", [](auto& o, const Step&) { o.soft_cap = 0.7f; }},
+    {"sinks",
+     [](auto& o, const Step& s) {
+       o.sinks = normal({s.heads.n_heads}, 72, 3);
+     }},
+    {"slopes",
+     [](auto& o, const Step& s) {
+       o.slopes = mx::abs(normal({s.heads.n_heads}, 73, 0.3f));
+     }},
+    {"mask", set_mask},
+    {"everything",
+     [](auto& o, const Step& s) {
+       set_mask(o, s);
+       o.slopes = mx::abs(normal({s.heads.n_heads}, 74, 0.1f));
+       o.soft_cap = 2;
+       o.window = 40;
+     }},
 };
+
+AttentionOptions options_of(const Variant& variant, const Step& step) {
+  AttentionOptions o;
+  o.scale = 1 / std::sqrt(static_cast<float>(step.heads.key_dim));
+  variant.set(o, step);
+  return o;
+}
+
+// Both layouts hold the same numbers, so that only sums may differ.
+void expect_like_fallback(const Step& step, const AttentionOptions& o,
+                          KvType type) {
+  const auto got = step.run(o, type, Layout::kPages);
+  const auto want = step.run(o, type, Layout::kArrays);
+  EXPECT_LE(worst(got.out, want.out), 1e-5);
+  EXPECT_EQ(got.keys, want.keys);
+  EXPECT_EQ(got.values, want.values);
+}
 
 class AttentionHeads : public testing::TestWithParam<Heads> {};
 
-TEST_P(AttentionHeads, EqualsItsFallback) {
-  const float scale = 1 / std::sqrt(static_cast<float>(GetParam().head_dim));
+TEST_P(AttentionHeads, EqualsItsFallbackForEveryOption) {
   for (const auto& segments : kBatches) {
-    for (const int spare : {0, 9}) {
-      const Step step(GetParam(), segments, spare, 1);
-      for (const int window : {0, 1, 2, 6, 13, 1000}) {
-        SCOPED_TRACE(std::to_string(segments.size()) + " segments, window " +
-                     std::to_string(window));
-        const AttentionOptions o{scale, window};
-        expect_equal(step.run(o), step.run_fallback(o));
-      }
+    const Step step(GetParam(), segments);
+    for (const Variant& variant : kVariants) {
+      SCOPED_TRACE(std::string(variant.name) + ", segments " +
+                   std::to_string(segments.size()));
+      expect_like_fallback(step, options_of(variant, step), KvType::kF32);
+    }
+  }
+}
+
+TEST_P(AttentionHeads, EqualsItsFallbackForEveryType) {
+  const Step step(GetParam(), kBatches.back());
+  for (const KvType type : kTypes) {
+    for (const Variant& variant : {kVariants.front(), kVariants.back()}) {
+      SCOPED_TRACE(std::to_string(static_cast<int>(type)) + variant.name);
+      expect_like_fallback(step, options_of(variant, step), type);
     }
   }
 }
 
 TEST_P(AttentionHeads, OnEveryInstructionSetEqualsItsFallback) {
-  const Step step(GetParam(), kBatches.back(), 3, 1);
-  const AttentionOptions o{0.3f, 6};
-  const Attended want = step.run_fallback(o);
-  mx::eval(want.out);
-  test::on_every_target([&] { expect_equal(step.run(o), want); });
+  const Step step(GetParam(), {{0, 7, 250}, {0, 1, 12}});
+  const AttentionOptions o = options_of(kVariants.back(), step);
+  test::on_every_target([&] {
+    for (const KvType type : kTypes) expect_like_fallback(step, o, type);
+  });
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, AttentionHeads,
-                         testing::Values(Heads{1, 1, 8}, Heads{8, 4, 8},
-                                         Heads{4, 1, 12}, Heads{6, 3, 64},
-                                         Heads{9, 3, 64}, Heads{4, 2, 256}),
-                         [](const auto& info) {
-                           return "H" + std::to_string(info.param.n_heads) +
-                                  "K" + std::to_string(info.param.n_kv_heads) +
-                                  "d" + std::to_string(info.param.head_dim);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, AttentionHeads,
+    testing::Values(Heads{1, 1, 8, 8}, Heads{8, 4, 8, 8}, Heads{4, 1, 12, 12},
+                    Heads{9, 3, 64, 64}, Heads{7, 1, 72, 80},
+                    Heads{3, 3, 24, 17}, Heads{4, 2, 192, 128},
+                    Heads{4, 2, 256, 256}),
+    [](const auto& info) { return info.param.name(); });
+
+// The bound that the header states.
+TEST(Attention, StaysWithinItsBoundOfTheFloat64Result) {
+  for (const Heads heads : {Heads{6, 2, 64, 64}, Heads{4, 1, 128, 40}}) {
+    for (const float spread : {0.01f, 1.0f, 8.0f}) {
+      const Step step(heads, {{0, 70, 300}, {0, 3, 0}, {0, 1, 555}}, spread);
+      for (const Variant& variant : kVariants) {
+        const AttentionOptions o = options_of(variant, step);
+        for (const KvType type : kTypes) {
+          SCOPED_TRACE(variant.name);
+          const auto got = step.run(o, type, Layout::kPages);
+          EXPECT_LE(test::worst_by_oracle(step, o, got), 1.0) << spread;
+        }
+      }
+    }
+  }
+}
+
+TEST(Attention, EqualsItsFallbackForEveryNumberOfRows) {
+  for (int t = 1; t <= 70; ++t) {
+    const Step step({3, 1, 24, 24}, {{0, t, t * 7 % 300}});
+    expect_like_fallback(step, options_of(kVariants[0], step), KvType::kBf16);
+  }
+}
 
 TEST(Attention, ExtremeScoresNeitherOverflowNorVanish) {
   for (const float spread : {1e-20f, 300.0f, 1e6f, 1e30f}) {
-    const Step step({4, 2, 12}, kBatches.back(), 0, spread);
-    const AttentionOptions o{1, 0};
-    const auto got = numbers(step.run(o).out);
+    const Step step({4, 2, 12, 12}, kBatches.back(), spread);
+    const auto got = step.run({}, KvType::kF32, Layout::kPages).out;
     for (const float x : got) ASSERT_TRUE(std::isfinite(x)) << spread;
     // Scores of 1e6 are known to 0.1: only near ties could differ.
-    EXPECT_LE(worst(got, numbers(step.run_fallback(o).out)),
+    EXPECT_LE(worst(got, step.run({}, KvType::kF32, Layout::kArrays).out),
               spread == 1e6f ? 0.2 : 1e-4)
         << spread;
   }
 }
 
-TEST(Attention, ARowHasTheSameBitsAloneInChunksAndBesideOthers) {
-  const Heads heads = {6, 3, 24};
-  const Step whole(heads, {{0, 21, 0}}, 0, 1);
-  const AttentionOptions o{0.2f, 9};
-  const auto want = numbers(whole.run(o).out);
-  const auto rows = [&](const mx::array& x, int first, int n) {
-    return mx::slice(x, {first, 0, 0}, {first + n, x.shape(1), x.shape(2)});
-  };
-  std::vector<KeyValue> cache = whole.copies();
-  std::vector<float> got;
-  int at = 0;
-  for (const int n : {1, 2, 7, 1, 10}) {
-    const Attended part =
-        append_and_attend(rows(whole.q, at, n), rows(whole.k, at, n),
-                          rows(whole.v, at, n), {{0, n, at}}, cache, o);
-    const auto some = numbers(part.out);
-    got.insert(got.end(), some.begin(), some.end());
-    cache = part.caches;
-    at += n;
-  }
-  EXPECT_EQ(got, want);
-
-  const Step other(heads, {{0, 4, 11}}, 0, 1);
-  const auto join = [](const mx::array& a, const mx::array& b) {
-    return mx::concatenate({a, b}, 0);
-  };
-  auto caches = other.copies();
-  caches.push_back(whole.copies()[0]);
-  const auto both =
-      numbers(append_and_attend(join(other.q, whole.q), join(other.k, whole.k),
-                                join(other.v, whole.v),
-                                {{0, 4, 11}, {4, 21, 0}}, caches, o)
-                  .out);
-  EXPECT_TRUE(std::equal(want.rbegin(), want.rend(), both.rbegin()));
+// A later row's infinite value must not reach the rows before it.
+TEST(Attention, RowsDoNotSeeWhatFollowsThem) {
+  Step step({4, 2, 24, 24}, {{0, 20, 5}});
+  const auto clean = step.run({}, KvType::kBf16, Layout::kPages).out;
+  const mx::array last = mx::full({1, 2, 24}, INFINITY);
+  step.v =
+      mx::concatenate({mx::slice(step.v, {0, 0, 0}, {19, 2, 24}), last}, 0);
+  const auto got = step.run({}, KvType::kBf16, Layout::kPages).out;
+  EXPECT_TRUE(
+      std::equal(got.begin(), got.begin() + 19 * 4 * 24, clean.begin()));
+  EXPECT_FALSE(std::isfinite(got.back()));
 }
 
-TEST(Attention, RowsBelowThePositionStayAndTheCacheIsWrittenInPlace) {
-  const Step step({2, 1, 8}, {{0, 3, 5}}, 4, 1);
-  const KeyValue old = step.copies()[0];
-  const auto before = numbers(old.keys);
-  Attended result =
-      append_and_attend(step.q, step.k, step.v, step.segments, {old}, {});
-  mx::eval({result.out, result.caches[0].keys});
-  EXPECT_EQ(result.caches[0].keys.data<float>(), old.keys.data<float>());
-  const auto after = numbers(result.caches[0].keys);
-  const auto added = numbers(step.k);
-  for (std::size_t i = 0; i < after.size(); ++i) {
-    const std::size_t row = i / 8;
-    EXPECT_EQ(after[i], row >= 5 && row < 8 ? added[i - 5 * 8] : before[i]);
+TEST(Attention, ARowThatSeesNothingIsZero) {
+  const Step step({4, 2, 8, 8}, {{0, 2, 3}});
+  AttentionOptions o;
+  o.mask = mx::full({2, 5}, -INFINITY);
+  for (const float x : step.run(o, KvType::kF32, Layout::kPages).out)
+    EXPECT_EQ(x, 0.0f);
+}
+
+class AttentionBits : public testing::TestWithParam<KvType> {};
+
+// Rows [first, first + n) of the options' mask.
+AttentionOptions part_of(AttentionOptions o, int first, int n) {
+  if (o.mask)
+    o.mask = mx::slice(*o.mask, {first, 0}, {first + n, o.mask->shape(1)});
+  return o;
+}
+
+TEST_P(AttentionBits, OfARowAreTheSameAloneInChunksAndBesideOthers) {
+  const Heads heads = {6, 3, 24, 40};
+  const Step whole(heads, {{0, 300, 0}});
+  const Step other(heads, {{0, 4, 270}});
+  for (const Variant& variant : kVariants) {
+    SCOPED_TRACE(variant.name);
+    const AttentionOptions o = options_of(variant, whole);
+    if (!o.causal) continue;
+    const auto want = whole.run(o, GetParam(), Layout::kPages).out;
+    KvCache cache = whole.make_cache(GetParam(), Layout::kPages);
+    std::vector<float> got;
+    int at = 0;
+    for (const int n : {1, 2, 7, 1, 49, 190, 5, 1, 3, 1, 1, 39}) {
+      const auto some = numbers(append_and_attend(
+          test::rows(whole.q, at, n), test::rows(whole.k, at, n),
+          test::rows(whole.v, at, n), {{0, n, at}}, {cache},
+          part_of(o, at, n)));
+      got.insert(got.end(), some.begin(), some.end());
+      at += n;
+    }
+    ASSERT_EQ(at, 300);
+    EXPECT_EQ(got, want);
+
+    AttentionOptions both = o;
+    if (o.mask) {
+      both.mask =
+          mx::concatenate({mx::zeros({4, o.mask->shape(1)}), *o.mask}, 0);
+    }
+    auto caches = other.filled(GetParam(), Layout::kPages);
+    caches.push_back(whole.make_cache(GetParam(), Layout::kPages));
+    const auto out =
+        numbers(append_and_attend(mx::concatenate({other.q, whole.q}, 0),
+                                  mx::concatenate({other.k, whole.k}, 0),
+                                  mx::concatenate({other.v, whole.v}, 0),
+                                  {{0, 4, 270}, {4, 300, 0}}, caches, both));
+    EXPECT_TRUE(std::equal(want.rbegin(), want.rend(), out.rbegin()));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Types, AttentionBits, testing::ValuesIn(kTypes));
 
 TEST(Attention, ReadsStridedQueriesAndKeys) {
-  const Step step({4, 2, 8}, {{0, 6, 3}}, 0, 1);
-  const auto strided = [](const mx::array& x) {
-    const mx::array swapped = mx::contiguous(mx::transpose(x, {1, 0, 2}));
-    return mx::transpose(swapped, {1, 0, 2});
-  };
-  const Attended got =
-      append_and_attend(strided(step.q), strided(step.k), strided(step.v),
-                        step.segments, step.copies(), {});
-  EXPECT_EQ(numbers(got.out), numbers(step.run({}).out));
+  Step step({4, 2, 8, 8}, {{0, 6, 3}});
+  const auto want = step.run({}, KvType::kF32, Layout::kPages).out;
+  for (mx::array* x : {&step.q, &step.k, &step.v}) {
+    const mx::array swapped = mx::contiguous(mx::transpose(*x, {1, 0, 2}));
+    *x = mx::transpose(swapped, {1, 0, 2});
+  }
+  EXPECT_EQ(step.run({}, KvType::kF32, Layout::kPages).out, want);
 }
 
 TEST(Attention, NamesWhatDoesNotFit) {
-  const Step good({4, 2, 8}, {{0, 3, 5}, {0, 1, 0}}, 0, 1);
-  const auto run = [](const Step& s) {
-    return append_and_attend(s.q, s.k, s.v, s.segments, s.caches, {});
-  };
+  const Step good({4, 2, 8, 8}, {{0, 3, 5}, {0, 1, 0}});
   const auto broken = [&](const auto& change, const char* part) {
-    Step s = good;
-    change(s);
-    SKUA_EXPECT_ERROR(run(s), InvalidInput, part);
-    SKUA_EXPECT_ERROR(
-        append_and_attend_fallback(s.q, s.k, s.v, s.segments, s.caches, {}),
-        InvalidInput, part);
+    for (const Layout layout : {Layout::kPages, Layout::kArrays}) {
+      Step s = good;
+      AttentionOptions o;
+      auto caches = s.filled(KvType::kF32, layout);
+      change(s, o, caches);
+      SKUA_EXPECT_ERROR(append_and_attend(s.q, s.k, s.v, s.segments, caches, o),
+                        InvalidInput, part);
+    }
   };
-  broken([](Step& s) { s.q = mx::zeros({4, 32}); }, "[attention] q");
-  broken([](Step& s) { s.k = mx::zeros({4, 3, 8}); }, "[attention] k");
-  broken([](Step& s) { s.k = mx::zeros({4, 2, 9}); }, "[attention] k");
-  broken([](Step& s) { s.v = mx::zeros({3, 2, 8}); }, "[attention] v");
-  broken([](Step& s) { s.v = mx::astype(s.v, mx::float16); }, "[attention] v");
-  broken([](Step& s) { s.caches.pop_back(); }, "2 segments, got 1 caches");
-  broken([](Step& s) { s.segments[0].position = 6; }, "no room");
-  broken([](Step& s) { s.segments[0].position = -1; }, "no room");
-  broken([](Step& s) { s.segments[1].n_rows = 0; }, "no room");
-  broken([](Step& s) { s.segments[1].first_row = 2; }, "segment 1 starts");
+  using Caches = std::vector<KvCache>;
+  using O = AttentionOptions;
+  broken([](Step& s, O&, Caches&) { s.q = mx::zeros({4, 32}); },
+         "[attention] q");
+  broken([](Step& s, O&, Caches&) { s.k = mx::zeros({4, 3, 8}); },
+         "[attention] k");
+  broken([](Step& s, O&, Caches&) { s.k = mx::zeros({4, 2, 9}); },
+         "[attention] k");
+  broken([](Step& s, O&, Caches&) { s.v = mx::zeros({3, 2, 8}); },
+         "[attention] v");
+  broken([](Step& s, O&, Caches&) { s.v = mx::astype(s.v, mx::float16); },
+         "[attention] v");
+  broken([](Step& s, O&, Caches&) { s.v = mx::zeros({4, 2, 9}); },
+         "the caches are expected");
+  broken([](Step&, O&, Caches& c) { c.pop_back(); },
+         "2 segments, got 1 caches");
+  broken([](Step&, O&, Caches& c) { c[1] = KvCache(KvType::kF16, 2, 8, 8); },
+         "the caches are expected");
+  for (const int position : {-1, 0x7fffffff})
+    broken([=](Step& s, O&, Caches&) { s.segments[0].position = position; },
+           "segment 0 has 3 rows");
+  broken([](Step& s, O&, Caches&) { s.segments[0].position = 1 << 30; },
+         "positions wanted");
+  for (const int n : {0, -1, 2, 0x7fffffff})
+    broken([=](Step& s, O&, Caches&) { s.segments[1].n_rows = n; },
+           "segment 1 has");
+  broken([](Step& s, O&, Caches&) { s.segments[1].first_row = 2; },
+         "expected at least one from row 3 of 4");
   broken(
-      [](Step& s) {
+      [](Step& s, O&, Caches& c) {
         s.segments.pop_back();
-        s.caches.pop_back();
+        c.pop_back();
       },
       "rows do not match");
-  broken(
-      [](Step& s) {
-        s.caches[0].keys = mx::astype(s.caches[0].keys, mx::float16);
-      },
-      "a cache is expected");
+  broken([](Step&, O& o, Caches&) { o.mask = mx::zeros({4, 7}); },
+         "the mask is expected to be [T, >= 8]");
+  broken([](Step&, O& o, Caches&) { o.mask = mx::zeros({3, 9}); }, "the mask");
+  broken([](Step&, O& o, Caches&) { o.sinks = mx::zeros({2}); },
+         "slopes and sinks");
+  broken([](Step&, O& o, Caches&) { o.slopes = mx::zeros({4, 1}); },
+         "slopes and sinks");
+  broken([](Step&, O& o, Caches&) { o.soft_cap = NAN; }, "soft cap");
+  broken([](Step&, O& o, Caches&) { o.window = -1; }, "window");
 }
 
 }  // namespace

@@ -34,10 +34,14 @@ std::string bits_of_results() {
   const mx::array wide = test::normal({37, 3000}, 3);
   add(rms_norm(wide, test::normal({3000}, 4), 1e-5f));
   add(gated(Gate::kSilu, wide, wide));
-  const mx::array q = test::normal({37, 6, 32}, 5);
-  add(append_and_attend(q, q, q, {{0, 37, 0}},
-                        {{mx::zeros({6, 64, 32}), mx::zeros({6, 64, 32})}}, {})
-          .out);
+  const mx::array q = test::normal({600, 6, 32}, 5);
+  for (const KvType type : {KvType::kF32, KvType::kInt8}) {
+    const KvCache cache(type, 6, 32, 32);
+    const auto first = mx::slice(q, {0, 0, 0}, {599, 6, 32});
+    const auto last = mx::slice(q, {599, 0, 0}, {600, 6, 32});
+    add(append_and_attend(first, first, first, {{0, 599, 0}}, {cache}, {}));
+    add(append_and_attend(last, last, last, {{0, 1, 599}}, {cache}, {}));
+  }
   return std::to_string(hash);
 }
 
@@ -47,7 +51,7 @@ TEST(Kernels, GiveTheSameBitsForEveryThreadCount) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   if (std::getenv("SKUA_TEST_BITS") == nullptr)
     setenv("SKUA_TEST_BITS", bits_of_results().c_str(), 1);
-  for (const char* n : {"1", "2", "3"}) {
+  for (const char* n : {"1", "2", "3", "8"}) {
     setenv("SKUA_THREADS", n, 1);
     EXPECT_EXIT(
         std::_Exit(bits_of_results() == std::getenv("SKUA_TEST_BITS") ? 0 : 1),

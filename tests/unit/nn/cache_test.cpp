@@ -57,7 +57,8 @@ TEST(Cache, ItsSizeGrowsBy256Positions) {
   Cache cache(1);
   const int s = cache.add_sequence();
   EXPECT_EQ(cache.n_bytes(), 0u);
-  const std::size_t slab = 2 * 256 * kHeads * kDim * sizeof(float);
+  // Values fill strips of 16.
+  const std::size_t slab = 256 * kHeads * (kDim + 16) * sizeof(float);
   for (const int n : {1, 255, 1, 255, 1}) {
     feed(cache, s, 1, n);
     const auto slabs = static_cast<std::size_t>((cache.length(s) + 255) / 256);
@@ -68,13 +69,30 @@ TEST(Cache, ItsSizeGrowsBy256Positions) {
 }
 
 // COMP-08
-TEST(Cache, AStepWritesInPlaceWithoutCopyingTheCache) {
-  Cache cache(1);
-  const int s = cache.add_sequence();
-  feed(cache, s, 1, 10);
-  const float* before = cache.arrays()[0].data<float>();
-  feed(cache, s, 1, 1);
-  EXPECT_EQ(cache.arrays()[0].data<float>(), before);
+TEST(Cache, ItsBytesAreThoseOfItsType) {
+  const auto bytes = [](KvType type) {
+    Cache cache(1, type);
+    feed(cache, cache.add_sequence(), 1, 257);
+    return cache.n_bytes();
+  };
+  // Two pages for 2 heads of 8 numbers; values fill strips of 16.
+  const std::size_t numbers = 2 * 256 * kHeads * (kDim + 16);
+  EXPECT_EQ(bytes(KvType::kF32), 4 * numbers);
+  EXPECT_EQ(bytes(KvType::kBf16), 2 * numbers);
+  EXPECT_EQ(bytes(KvType::kF16), 2 * numbers);
+  EXPECT_EQ(bytes(KvType::kInt8), numbers + 2 * 256 * kHeads * 2 * 4);
+}
+
+// COMP-08
+TEST(Cache, GrowingMovesNothing) {
+  KvCache cache(KvType::kBf16, kHeads, kDim, kDim);
+  cache.reserve(1);
+  const std::byte* first = cache.state().pages[0].data();
+  EXPECT_EQ(cache.capacity(), 256);
+  cache.reserve(5000);
+  EXPECT_EQ(cache.state().pages[0].data(), first);
+  EXPECT_EQ(cache.capacity(), 5120);
+  EXPECT_EQ(cache.state().pages.size(), 20u);
 }
 
 // GEN-70

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "kernels/cpu/attention.h"
+
+namespace skua::cpu {
+
+/** A query of a tile: all of them share one key head and one sequence. */
+struct TileRow {
+  std::size_t head = 0;
+  std::size_t position = 0;
+  std::size_t begin = 0, end = 0;  // the positions it sees
+  const float* mask = nullptr;     // one number for each position from 0
+};
+
+/** Numbers that a row's running softmax takes: the mixed values, padded to
+ *  whole strips, then the largest score and the sum of the weights. */
+inline std::size_t sums_stride(const KvShape& kv) {
+  return (kv.n_strips() + 1) * kLane;
+}
+
+/** Queries of a tile in the order in which attend_chunk reads them, scaled.
+ *  queries  one pointer to key_dim numbers for each row */
+void pack_queries(std::span<const float* const> queries, std::size_t key_dim,
+                  float scale, std::vector<float>& packed);
+
+/** Softmax and mix over the positions [first, first + kPage) that each row
+ *  sees; `first` is a multiple of kPage.
+ *  sums  [rows, sums_stride] are written; the largest score is -infinity
+ *        where a row sees none of the positions */
+void attend_chunk(const AttentionShape& shape, std::span<const TileRow> rows,
+                  const float* packed, const KvHead& head, std::size_t first,
+                  float* sums);
+
+/** Adds the sums of later positions to those of earlier ones. */
+void merge_sums(const KvShape& kv, std::size_t n_rows, const float* later,
+                float* sums);
+
+}  // namespace skua::cpu

@@ -1,0 +1,184 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "kernels/attention.h"
+#include "tests/unit/kernels/numbers.h"
+
+namespace skua::test {
+
+struct Heads {
+  int n_heads, n_kv_heads, key_dim, value_dim;
+
+  std::string name() const {
+    return "H" + std::to_string(n_heads) + "K" + std::to_string(n_kv_heads) +
+           "d" + std::to_string(key_dim) + "v" + std::to_string(value_dim);
+  }
+};
+
+inline mx::array rows(const mx::array& x, int first, int n) {
+  return mx::slice(x, {first, 0, 0}, {first + n, x.shape(1), x.shape(2)});
+}
+
+/** Rows and positions of the segments of each batch that is tried. */
+inline const std::vector<std::vector<AttentionSegment>> kBatches = {
+    {{0, 1, 0}},    {{0, 1, 40}},
+    {{0, 19, 0}},   {{0, 5, 253}},
+    {{0, 26, 500}}, {{0, 7, 0}, {0, 1, 12}, {0, 3, 5}, {0, 1, 0}, {0, 17, 511}},
+};
+
+/** A flat batch of random rows, and caches that hold random rows. */
+struct Step {
+  /** What a step gives, and the caches' numbers after it. */
+  struct Result {
+    std::vector<float> out;
+    std::vector<std::vector<float>> keys, values;
+  };
+
+  Step(Heads h, std::vector<AttentionSegment> in, float spread = 1)
+      : heads(h), segments(std::move(in)) {
+    int t = 0;
+    for (AttentionSegment& s : segments) {
+      s.first_row = t;
+      t += s.n_rows;
+    }
+    q = normal({t, h.n_heads, h.key_dim}, 1, spread);
+    k = normal({t, h.n_kv_heads, h.key_dim}, 2);
+    v = normal({t, h.n_kv_heads, h.value_dim}, 3);
+  }
+
+  int n_rows() const { return q.shape(0); }
+  int longest() const {
+    int most = 0;
+    for (const AttentionSegment& s : segments)
+      most = std::max(most, s.position + s.n_rows);
+    return most;
+  }
+
+  KvCache make_cache(KvType type, KvCache::Layout layout) const {
+    return {type, heads.n_kv_heads, heads.key_dim, heads.value_dim, layout};
+  }
+
+  /** Caches with the rows before each segment's position. */
+  std::vector<KvCache> filled(KvType type, KvCache::Layout layout) const {
+    std::vector<KvCache> caches;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      caches.push_back(make_cache(type, layout));
+      const int n = segments[i].position;
+      if (n == 0) continue;
+      const std::uint64_t seed = 100 + i;
+      append_and_attend(
+          mx::zeros({n, heads.n_heads, heads.key_dim}),
+          normal({n, heads.n_kv_heads, heads.key_dim}, seed),
+          normal({n, heads.n_kv_heads, heads.value_dim}, seed + 50),
+          {{0, n, 0}}, {caches.back()}, {.window = 1});
+    }
+    return caches;
+  }
+
+  Result run(const AttentionOptions& o, KvType type,
+             KvCache::Layout layout) const {
+    const auto caches = filled(type, layout);
+    Result result;
+    result.out = numbers(append_and_attend(q, k, v, segments, caches, o));
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      const KeyValue held =
+          caches[i].rows(segments[i].position + segments[i].n_rows);
+      result.keys.push_back(numbers(held.keys));
+      result.values.push_back(numbers(held.values));
+    }
+    return result;
+  }
+
+  Heads heads;
+  std::vector<AttentionSegment> segments;
+  mx::array q = mx::array(0), k = mx::array(0), v = mx::array(0);
+};
+
+/** Scores of one query in float64, -infinity where it sees nothing. */
+inline std::vector<double> oracle_scores(const Step& step,
+                                         const AttentionOptions& o,
+                                         const AttentionSegment& s, int row,
+                                         int head, const float* q,
+                                         const std::vector<float>& keys) {
+  const int length = s.position + s.n_rows, d = step.heads.key_dim;
+  const int kv = head / (step.heads.n_heads / step.heads.n_kv_heads);
+  const int query = s.position + row;
+  const auto slopes = o.slopes ? numbers(*o.slopes) : std::vector<float>();
+  const auto mask = o.mask ? numbers(mx::take(*o.mask, s.first_row + row, 0))
+                           : std::vector<float>();
+  std::vector<double> scores;
+  for (int j = 0; j < length; ++j) {
+    double x = 0;
+    for (int i = 0; i < d; ++i) {
+      x += double{q[i]} *
+           double{keys[static_cast<std::size_t>((kv * length + j) * d + i)]};
+    }
+    x *= o.scale;
+    if (o.soft_cap != 0) x = o.soft_cap * std::tanh(x / o.soft_cap);
+    if (o.slopes)
+      x += double{slopes[static_cast<std::size_t>(head)]} * (j - query);
+    if (o.mask) x += double{mask[static_cast<std::size_t>(j)]};
+    const bool seen =
+        (!o.causal || j <= query) && (o.window == 0 || j > query - o.window);
+    scores.push_back(seen ? x : -INFINITY);
+  }
+  return scores;
+}
+
+/** Largest error relative to the bound that attention.h states. */
+inline double worst_by_oracle(const Step& step, const AttentionOptions& o,
+                              const Step::Result& got) {
+  const Heads& h = step.heads;
+  const auto q = numbers(step.q);
+  const auto sinks = o.sinks ? numbers(*o.sinks) : std::vector<float>();
+  double most = 0;
+  for (std::size_t n = 0; n < step.segments.size(); ++n) {
+    const AttentionSegment& s = step.segments[n];
+    const int length = s.position + s.n_rows;
+    // Every seventh row and the last: the oracle is slow.
+    for (int row = (s.n_rows - 1) % 7; row < s.n_rows; row += 7) {
+      for (int head = 0; head < h.n_heads; ++head) {
+        const int at = (s.first_row + row) * h.n_heads + head;
+        const auto scores = oracle_scores(
+            step, o, s, row, head, &q[static_cast<std::size_t>(at * h.key_dim)],
+            got.keys[n]);
+        double max = *std::max_element(scores.begin(), scores.end());
+        double largest = 0, sum = 0, value = 0;
+        for (const double x : scores)
+          if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
+        if (o.sinks) {
+          const double sink = sinks[static_cast<std::size_t>(head)];
+          max = std::max(max, sink);
+          sum = std::exp(sink - max);
+        }
+        std::vector<double> out(static_cast<std::size_t>(h.value_dim));
+        const int kv = head / (h.n_heads / h.n_kv_heads);
+        for (int j = 0; j < length; ++j) {
+          const double w = std::exp(scores[static_cast<std::size_t>(j)] - max);
+          if (w == 0) continue;
+          sum += w;
+          for (int i = 0; i < h.value_dim; ++i) {
+            const double x = got.values[n][static_cast<std::size_t>(
+                (kv * length + j) * h.value_dim + i)];
+            value = std::max(value, std::abs(x));
+            out[static_cast<std::size_t>(i)] += w * x;
+          }
+        }
+        for (int i = 0; i < h.value_dim; ++i) {
+          const double error = std::abs(
+              double{got.out[static_cast<std::size_t>(at * h.value_dim + i)]} -
+              out[static_cast<std::size_t>(i)] / sum);
+          most = std::max(most, error / (2e-6 * (1 + largest) * value));
+          if (std::isnan(error)) return INFINITY;
+        }
+      }
+    }
+  }
+  return most;
+}
+
+}  // namespace skua::test
