@@ -27,65 +27,37 @@ struct Unit {
 // Independent sums: enough to hide the latency of two pipelines.
 constexpr int kSums = 12;
 
-// Makes the compiler forget what it knows of a register.
-#define SKUA_OPAQUE(x) asm volatile("" : "+v"(x))
-#define SKUA_OPAQUE_AVX2(x) asm volatile("" : "+x"(x))
-
-__attribute__((target("avx2,fma"))) void f32_avx2(long n_steps) {
-  __m256 sums[kSums] = {}, a = _mm256_set1_ps(0.5F), b = a;
-  for (long step = 0; step < n_steps; ++step) {
-    for (auto& sum : sums) sum = _mm256_fmadd_ps(sum, a, b);
+// Assembler, as compilers move such sums to memory or see that they are all
+// alike. In OP, %0 to %11 are the sums, %12 is free, %13 and %14 are factors.
+#define SKUA_EACH_SUM(OP)                                                 \
+  OP("0")                                                                 \
+  OP("1") OP("2") OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") \
+      OP("10") OP("11")
+#define SKUA_UNIT(name, isa, Vector, set1, OP)                         \
+  __attribute__((target(isa))) void name(long n_steps) {               \
+    Vector s[kSums] = {}, free, a = set1(0.5F), b = a;                 \
+    for (long step = 0; step < n_steps; ++step) {                      \
+      asm volatile(SKUA_EACH_SUM(OP)                                   \
+                   : "+v"(s[0]), "+v"(s[1]), "+v"(s[2]), "+v"(s[3]),   \
+                     "+v"(s[4]), "+v"(s[5]), "+v"(s[6]), "+v"(s[7]),   \
+                     "+v"(s[8]), "+v"(s[9]), "+v"(s[10]), "+v"(s[11]), \
+                     "=&v"(free)                                       \
+                   : "v"(a), "v"(b));                                  \
+    }                                                                  \
   }
-  for (auto& sum : sums) SKUA_OPAQUE_AVX2(sum);
-}
 
-__attribute__((target("avx2"))) void int16_avx2(long n_steps) {
-  __m256i sums[kSums] = {}, a = _mm256_set1_epi16(3), b = a;
-  for (long step = 0; step < n_steps; ++step) {
-    for (auto& sum : sums) {
-      SKUA_OPAQUE_AVX2(a);  // else all sums share one product
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
-    }
-  }
-  for (auto& sum : sums) SKUA_OPAQUE_AVX2(sum);
-}
+#define SKUA_FMA(i) "vfmadd231ps %13, %14, %" i "\n\t"
+#define SKUA_MADD(i) "vpmaddwd %13, %14, %12\n\tvpaddd %12, %" i ", %" i "\n\t"
+#define SKUA_AVX_VNNI(i) "%{vex%} vpdpbusd %13, %14, %" i "\n\t"
+#define SKUA_VNNI(i) "vpdpbusd %13, %14, %" i "\n\t"
+#define SKUA_BF16(i) "vdpbf16ps %13, %14, %" i "\n\t"
 
-__attribute__((target("avx2,avxvnni"))) void int8_avxvnni(long n_steps) {
-  __m256i sums[kSums] = {}, a = _mm256_set1_epi8(3), b = a;
-  for (long step = 0; step < n_steps; ++step) {
-    for (auto& sum : sums) sum = _mm256_dpbusd_avx_epi32(sum, a, b);
-    SKUA_OPAQUE_AVX2(a);
-  }
-  for (auto& sum : sums) SKUA_OPAQUE_AVX2(sum);
-}
-
-__attribute__((target("avx512f"))) void f32_avx512(long n_steps) {
-  __m512 sums[kSums] = {}, a = _mm512_set1_ps(0.5F), b = a;
-  for (long step = 0; step < n_steps; ++step) {
-    for (auto& sum : sums) sum = _mm512_fmadd_ps(sum, a, b);
-  }
-  for (auto& sum : sums) SKUA_OPAQUE(sum);
-}
-
-__attribute__((target("avx512f,avx512vnni"))) void int8_avx512(long n_steps) {
-  __m512i sums[kSums] = {}, a = _mm512_set1_epi8(3), b = a;
-  for (long step = 0; step < n_steps; ++step) {
-    for (auto& sum : sums) sum = _mm512_dpbusd_epi32(sum, a, b);
-    SKUA_OPAQUE(a);
-  }
-  for (auto& sum : sums) SKUA_OPAQUE(sum);
-}
-
-__attribute__((target("avx512f,avx512bf16"))) void bf16_avx512(long n_steps) {
-  __m512 sums[kSums] = {};
-  __m512i bits = _mm512_set1_epi16(0x3f00);  // 0.5
-  for (long step = 0; step < n_steps; ++step) {
-    SKUA_OPAQUE(bits);
-    const auto a = (__m512bh)bits;
-    for (auto& sum : sums) sum = _mm512_dpbf16_ps(sum, a, a);
-  }
-  for (auto& sum : sums) SKUA_OPAQUE(sum);
-}
+SKUA_UNIT(f32_avx2, "avx2,fma", __m256, _mm256_set1_ps, SKUA_FMA)
+SKUA_UNIT(int16_avx2, "avx2", __m256, _mm256_set1_ps, SKUA_MADD)
+SKUA_UNIT(int8_avxvnni, "avx2", __m256, _mm256_set1_ps, SKUA_AVX_VNNI)
+SKUA_UNIT(f32_avx512, "avx512f", __m512, _mm512_set1_ps, SKUA_FMA)
+SKUA_UNIT(int8_avx512, "avx512f", __m512, _mm512_set1_ps, SKUA_VNNI)
+SKUA_UNIT(bf16_avx512, "avx512f", __m512, _mm512_set1_ps, SKUA_BF16)
 
 constexpr int kTileRows = 16, kTileBytes = 64;
 
@@ -182,7 +154,7 @@ void f32_portable(long n_steps) {
   Vector sums[16] = {}, a = {0.5F, 0.5F, 0.5F, 0.5F}, b = a;
   for (long step = 0; step < n_steps; ++step) {
     asm volatile("" : "+m"(a));
-    for (auto& sum : sums) sum = sum * a + b;
+    SKUA_EACH_SUM(sums[i] = sum * a + b);
   }
   for (auto& sum : sums) asm volatile("" : "+m"(sum));
 }
