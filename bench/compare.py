@@ -59,11 +59,11 @@ def main():
                 measure.Skua(options.build, "now"))
     lines, slower = [["model", "test", "base", "now", "ratio"]], False
     for (name, test), (base, now) in gather(options, programs).items():
-        gain = table.ratio(now, [base])
-        bad = not gain or float(gain) < 1 - TOLERANCE
+        gain = table.gain(now, [base])
+        bad = gain is None or gain < 1 - TOLERANCE
         slower |= bad
         lines.append([name, test, table.figure(base), table.figure(now),
-                      gain + (" slower" if bad else "")])
+                      table.ratio(now, [base]) + " slower" * bad])
     print("\n".join(table.aligned(lines, False)))
     return 1 if slower else 0
 

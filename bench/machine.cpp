@@ -1,5 +1,6 @@
 #include "bench/machine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <string>
@@ -40,7 +41,10 @@ Json to_json(const Rate& rate) {
 
 Json bandwidths(const MachineOptions& options) {
   BandwidthOptions read;
-  if (options.quick) read.n_mib = 128;
+  if (options.quick)
+    read.n_mib = 128;
+  else if (options.bandwidth_only)
+    read.n_mib = 256;
   if (options.quick || options.bandwidth_only) read.n_trials = 5;
   Json list = Json::array();
   const auto add = [&](int n_threads, bool huge_pages) {

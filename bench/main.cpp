@@ -29,6 +29,21 @@ void add_machine(CLI::App& app, MachineOptions& options) {
   command->callback([&options] { print_line(describe_machine(options)); });
 }
 
+void add_tests(CLI::App& app) {
+  auto* command = app.add_subcommand("tests", "The tests and their counts");
+  command->callback([] {
+    skua::Json json;
+    for (const ModelTest& test : known_tests()) {
+      json[test.name] = {{"prompt", test.n_prompt},
+                         {"gen", test.n_generated},
+                         {"depth", test.depth},
+                         {"batch", test.batch},
+                         {"reps", test.n_repetitions}};
+    }
+    print_line(json);
+  });
+}
+
 struct ModelArguments {
   std::string path;
   std::vector<std::string> names;
@@ -78,6 +93,7 @@ int main(int argc, char** argv) {
   ModelArguments model;
   add_machine(app, machine);
   add_model(app, model);
+  add_tests(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

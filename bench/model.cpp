@@ -141,8 +141,8 @@ void time_steps(const CausalLM& model, const ModelTest& test, Json& row) {
 
 }  // namespace
 
-ModelTest find_test(const std::string& name) {
-  static const std::vector<ModelTest> kTests = {
+const std::vector<ModelTest>& known_tests() {
+  static const std::vector<ModelTest> tests = {
       {"load", 1, 0, 0, 1, 1},
       {"prefill_128", 128, 0, 0, 1, 3},
       {"prefill_512", 512, 0, 0, 1, 2},
@@ -155,8 +155,12 @@ ModelTest find_test(const std::string& name) {
       {"batch_8", 0, 32, 16, 8, 1},
       {"batch_32", 0, 32, 16, 32, 1},
   };
+  return tests;
+}
+
+ModelTest find_test(const std::string& name) {
   std::string known;
-  for (const ModelTest& test : kTests) {
+  for (const ModelTest& test : known_tests()) {
     if (test.name == name) return test;
     known += " " + test.name;
   }

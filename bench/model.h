@@ -20,6 +20,8 @@ struct ModelTest {
   int n_repetitions = 1;
 };
 
+const std::vector<ModelTest>& known_tests();
+
 /** The test called `name`. Throws InvalidInput that lists those known. */
 ModelTest find_test(const std::string& name);
 

@@ -23,14 +23,20 @@ def figure(rows):
     return f"{number(best(rows))} / {number(statistics.median(rates(rows)))}"
 
 
-def ratio(ours, others):
-    """How many times better the best of ours is than the best of theirs."""
+def gain(ours, others):
+    """How many times better the best of ours is than the best of theirs;
+    None where one of them has no figure."""
     theirs = [best(rows) for rows in others if rates(rows)]
     if not theirs or not rates(ours):
-        return ""
+        return None
     if "seconds" in ours[0]:
-        return f"{min(theirs) / best(ours):.2f}"
-    return f"{best(ours) / max(theirs):.2f}"
+        return min(theirs) / best(ours)
+    return best(ours) / max(theirs)
+
+
+def ratio(ours, others):
+    value = gain(ours, others)
+    return "" if value is None else f"{value:.2f}"
 
 
 def float_peak(machines):
