@@ -48,6 +48,7 @@ struct ModelArguments {
   std::string path;
   std::vector<std::string> names;
   ModelTest test;
+  skua::LoadOptions load;
 };
 
 void run_model(const ModelArguments& arguments) {
@@ -55,7 +56,7 @@ void run_model(const ModelArguments& arguments) {
   for (const std::string& name : arguments.names)
     tests.push_back(find_test(name));
   if (tests.empty()) tests.push_back(arguments.test);
-  run_model_tests(arguments.path, tests, print_line);
+  run_model_tests(arguments.path, arguments.load, tests, print_line);
 }
 
 void add_model(CLI::App& app, ModelArguments& arguments) {
@@ -75,6 +76,8 @@ void add_model(CLI::App& app, ModelArguments& arguments) {
   command->add_option("--depth", test.depth, "Tokens held before the steps");
   command->add_option("--batch", test.batch, "Sequences in each step");
   command->add_option("--reps", test.n_repetitions, "Repetitions");
+  command->add_flag("--float32", arguments.load.float32,
+                    "Compute in float32 throughout");
   command->callback([&arguments] { run_model(arguments); });
 }
 

@@ -1,18 +1,14 @@
 #include "bench/model.h"
 
-#include <fmt/format.h>
 #include <mlx/mlx.h>
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
 #include <random>
 
 #include "base/memory.h"
 #include "base/thread_pool.h"
 #include "bench/model_size.h"
-#include "bench/trials.h"
-#include "models/load.h"
 #include "skua/error.h"
 
 namespace skua::bench {
@@ -168,11 +164,12 @@ ModelTest find_test(const std::string& name) {
 }
 
 void run_model_tests(const std::filesystem::path& path,
+                     const LoadOptions& options,
                      const std::vector<ModelTest>& tests,
                      const std::function<void(const Json&)>& report) {
   std::ranges::for_each(tests, check);
   const auto begin = Clock::now();
-  const auto loaded = load_model(path);
+  const auto loaded = load_model(path, options);
   const double load_s = seconds_since(begin);
   const ModelSize size = model_size(*loaded);
   for (const ModelTest& test : tests) {

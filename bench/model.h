@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "models/load.h"
 
 namespace skua::bench {
 
@@ -33,6 +34,7 @@ ModelTest find_test(const std::string& name);
  *  Throws InvalidInput for counts that make no test, and what load_model
  *  throws. */
 void run_model_tests(const std::filesystem::path& path,
+                     const LoadOptions& options,
                      const std::vector<ModelTest>& tests,
                      const std::function<void(const Json&)>& report);
 
