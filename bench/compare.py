@@ -4,7 +4,6 @@
 A test counts as slower if its best figure is more than 5 % below the base's.
 """
 import argparse
-import os
 import pathlib
 import sys
 
@@ -51,7 +50,7 @@ def main():
     parser.add_argument("--tests", default=TESTS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int,
-                        default=len(os.sched_getaffinity(0)))
+                        default=measure.thread_count())
     parser.add_argument("--patience", type=float, default=20)
     parser.add_argument("--limit", type=float, default=300)
     options = parser.parse_args()

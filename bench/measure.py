@@ -95,6 +95,13 @@ class Llama:
         return {"tok_s": [float(row[7])], "prefill_tok_s": float(row[5])}
 
 
+def thread_count():
+    """The CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
 def machine_busy():
     """CPU seconds that all processes of the machine have used."""
     stat = pathlib.Path("/proc/stat")
@@ -146,8 +153,13 @@ def run(program, model, test, limit):
         alarm = threading.Timer(limit, os.killpg,
                                 (process.pid, signal.SIGKILL))
         alarm.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        alarm.cancel()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            alarm.cancel()
         seconds = time.monotonic() - begin
         used = machine_busy() - busy - usage.ru_utime - usage.ru_stime
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -117,7 +117,7 @@ def main():
                         help=f"one round of {QUICK}")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--threads", type=int,
-                        default=len(os.sched_getaffinity(0)))
+                        default=measure.thread_count())
     parser.add_argument("--peer", action="append", default=[],
                         metavar="NAME=DIR", help="another build of llama.cpp")
     parser.add_argument("--no-peers", action="store_true")
