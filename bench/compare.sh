@@ -30,6 +30,11 @@ build_both() {
 }
 
 mkdir -p "$root/build"
-(set -e; build_both) > "$log" 2>&1 || { tail -n 40 "$log" >&2; exit 2; }
+# Not on the left of ||, where a failure inside would not end it.
+set +e
+(set -e; build_both) > "$log" 2>&1
+status=$?
+set -e
+[ $status -eq 0 ] || { tail -n 40 "$log" >&2; exit 2; }
 exec python3 "$root/bench/compare.py" --base "$tree/build/release" \
   --build "$build" "$@"
