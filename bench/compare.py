@@ -54,6 +54,7 @@ def main():
     parser.add_argument("--patience", type=float, default=20)
     parser.add_argument("--limit", type=float, default=300)
     options = parser.parse_args()
+    measure.end_cleanly()
     programs = (measure.Skua(options.base, "base"),
                 measure.Skua(options.build, "now"))
     lines, slower = [["model", "test", "base", "now", "ratio"]], False

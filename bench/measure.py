@@ -138,6 +138,12 @@ def neighbour(wanted):
         spin.wait()
 
 
+def end_cleanly():
+    """Makes a termination an exception, so that children are ended too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def run(program, model, test, limit):
     """One sample: rates (or the seconds of the whole process), peak memory,
     and the share of the machine that others used. A failure has a note."""

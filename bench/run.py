@@ -132,6 +132,7 @@ def main():
                         help="the table of an earlier run")
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
+    measure.end_cleanly()
     options.tests = options.tests or (QUICK if options.quick else TESTS)
     options.rounds = options.rounds or (1 if options.quick else 3)
     if options.show:
