@@ -20,7 +20,7 @@ class Test:
     NAME is one of `skua_bench tests` or first_token; NAME_busy runs while
     another process keeps a core busy, NAME_one_thread with one thread."""
 
-    def __init__(self, name, known, threads):
+    def __init__(self, name, known, threads, quick=False):
         self.name = name
         self.busy = name.endswith("_busy")
         alone = name.endswith("_one_thread")
@@ -32,8 +32,10 @@ class Test:
         if base not in known:
             sys.exit(f"no test {base}; there are {' '.join(known)} first_token")
         self.counts = known[base]
-        if self.busy:  # peers need seconds for a token then
+        if self.busy or quick:  # peers need seconds for a token then
             self.counts = {**self.counts, "reps": 1}
+        if quick:
+            self.counts["gen"] = min(self.counts["gen"], 16)
 
 
 class Skua:

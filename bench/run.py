@@ -72,7 +72,7 @@ def plan(options, ours):
 
 def measure_all(options, ours, emit):
     known = ours.ask("tests")
-    tests = [measure.Test(name, known, options.threads)
+    tests = [measure.Test(name, known, options.threads, options.quick)
              for name in options.tests.split(",")]
     groups = list(plan(options, ours))
     emit({"groups": {name: [[p.name, path.name] for p, path in jobs]
@@ -114,7 +114,7 @@ def main():
                         default=PEERS / "models/1b")
     parser.add_argument("--tests", help=f"default: {TESTS}")
     parser.add_argument("--quick", action="store_true",
-                        help=f"one round of {QUICK}")
+                        help=f"one round of {QUICK}, 16 steps at most")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--threads", type=int,
                         default=measure.thread_count())
