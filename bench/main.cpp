@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "bench/machine.h"
+#include "bench/model.h"
+#include "skua/error.h"
+
+namespace {
+
+using namespace skua::bench;
+
+void print_line(const skua::Json& json) {
+  fmt::print("{}\n", skua::dump_json(json));
+  std::fflush(stdout);
+}
+
+void add_machine(CLI::App& app, MachineOptions& options) {
+  auto* command = app.add_subcommand(
+      "machine", "What the machine is, what it reads and computes at most");
+  command->add_flag("--quick", options.quick, "Rough, in a second or two");
+  command->add_flag("--bandwidth", options.bandwidth_only,
+                    "Just the read bandwidth of all threads");
+  command->callback([&options] { print_line(describe_machine(options)); });
+}
+
+void add_tests(CLI::App& app) {
+  auto* command = app.add_subcommand("tests", "The tests and their counts");
+  command->callback([] {
+    skua::Json json;
+    for (const ModelTest& test : known_tests()) {
+      json[test.name] = {{"prompt", test.n_prompt},
+                         {"gen", test.n_generated},
+                         {"depth", test.depth},
+                         {"batch", test.batch},
+                         {"reps", test.n_repetitions}};
+    }
+    print_line(json);
+  });
+}
+
+struct ModelArguments {
+  std::string path;
+  std::vector<std::string> names;
+  ModelTest test;
+  skua::LoadOptions load;
+};
+
+void run_model(const ModelArguments& arguments) {
+  std::vector<ModelTest> tests;
+  for (const std::string& name : arguments.names)
+    tests.push_back(find_test(name));
+  if (tests.empty()) tests.push_back(arguments.test);
+  run_model_tests(arguments.path, arguments.load, tests, print_line);
+}
+
+void add_model(CLI::App& app, ModelArguments& arguments) {
+  auto* command = app.add_subcommand(
+      "model", "Tokens per second of a model, one JSON object per line");
+  command->add_option("path", arguments.path, "A folder or a .gguf file")
+      ->required();
+  command
+      ->add_option("--test", arguments.names,
+                   "Tests by name, e.g. decode,prefill_512; else one of the "
+                   "counts below")
+      ->delimiter(',');
+  ModelTest& test = arguments.test;
+  test.name = "custom";
+  command->add_option("--prompt", test.n_prompt, "Tokens of a prompt to time");
+  command->add_option("--gen", test.n_generated, "Steps to time instead");
+  command->add_option("--depth", test.depth, "Tokens held before the steps");
+  command->add_option("--batch", test.batch, "Sequences in each step");
+  command->add_option("--reps", test.n_repetitions, "Repetitions");
+  command->add_flag("--float32", arguments.load.float32,
+                    "Compute in float32 throughout");
+  command->callback([&arguments] { run_model(arguments); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Measures this machine and Skua on it");
+  app.require_subcommand(1);
+  std::string threads;
+  // The pool's size is read from the environment when it is first asked for.
+  app.add_option("--threads", threads, "Threads to use")
+      ->each(
+          [](const std::string& n) { setenv("SKUA_THREADS", n.c_str(), 1); });
+  app.fallthrough();
+  MachineOptions machine;
+  ModelArguments model;
+  add_machine(app, machine);
+  add_model(app, model);
+  add_tests(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "skua_bench: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}

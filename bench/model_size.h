@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "models/load.h"
+
+namespace skua::bench {
+
+/** What one token costs, whatever computes it. */
+struct ModelSize {
+  double weight_bytes = 0;      // in the file: all that a step reads
+  double kv_bytes = 0;          // one token, in 16 bits
+  double layer_parameters = 0;  // without embedding and head
+  double query_width = 0;       // heads x head size, of all layers
+
+  /** Bytes read for each token of a step of `batch` sequences that hold
+   *  `context` tokens each. */
+  double bytes_per_token(double context, int batch) const {
+    return weight_bytes / batch + context * kv_bytes;
+  }
+
+  /** Multiplications and additions for each token of a prompt: the layers,
+   *  and attention to half the prompt on average. */
+  double flop_per_prompt_token(int n_prompt) const {
+    return 2 * layer_parameters + 4 * query_width * n_prompt / 2.0;
+  }
+};
+
+/** Sizes from the files and the configuration. An embedding that is not the
+ *  head too is not counted: a step reads a row of it. */
+ModelSize model_size(const LoadedModel& loaded);
+
+}  // namespace skua::bench
