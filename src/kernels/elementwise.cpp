@@ -14,19 +14,19 @@ bool takes_cpu_kernel(const mx::array& x) {
   return runs_on_cpu() && x.dtype() == mx::float32;
 }
 
-void check_angles(const mx::array& x, const RotaryAngles& angles) {
+}  // namespace
+
+void check_angles(const mx::Shape& shape, const RotaryAngles& angles) {
   const mx::array& cos = angles.cos;
-  if (x.ndim() != 3 || cos.ndim() != 2 || cos.shape(0) != x.shape(0) ||
-      2 * cos.shape(1) > x.shape(2) || angles.sin.shape() != cos.shape() ||
+  if (shape.size() != 3 || cos.ndim() != 2 || cos.shape(0) != shape[0] ||
+      2 * cos.shape(1) > shape[2] || angles.sin.shape() != cos.shape() ||
       cos.dtype() != mx::float32 || angles.sin.dtype() != mx::float32) {
-    throw InvalidInput("rope", "x is " + shape_text(x.shape()) +
-                                   " and cos is " + shape_text(cos.shape()) +
+    throw InvalidInput("rope", "x is " + shape_text(shape) + " and cos is " +
+                                   shape_text(cos.shape()) +
                                    ", expected [T, H, d] and [T, <= d / 2] of "
                                    "type float32");
   }
 }
-
-}  // namespace
 
 mx::array rms_norm_fallback(const mx::array& x, const mx::array& weight,
                             float eps) {
@@ -58,7 +58,7 @@ mx::array rms_norm(const mx::array& x, const mx::array& weight, float eps) {
 }
 
 mx::array rope_fallback(const mx::array& x, const RotaryAngles& angles) {
-  check_angles(x, angles);
+  check_angles(x.shape(), angles);
   const int t = x.shape(0);
   const int h = x.shape(1);
   const int half = angles.cos.shape(1);
@@ -83,7 +83,7 @@ mx::array rope_fallback(const mx::array& x, const RotaryAngles& angles) {
 }
 
 mx::array rope(const mx::array& x, const RotaryAngles& angles) {
-  check_angles(x, angles);
+  check_angles(x.shape(), angles);
   if (!takes_cpu_kernel(x)) return rope_fallback(x, angles);
   auto body = [interleaved = angles.interleaved](
                   const std::vector<mx::array>& in,

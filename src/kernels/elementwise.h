@@ -18,6 +18,9 @@ struct RotaryAngles {
   bool interleaved = false;  // pairs (2i, 2i + 1) instead of (i, i + R / 2)
 };
 
+/** Throws InvalidInput unless the angles fit x of `shape` [T, H, d]. */
+void check_angles(const mx::Shape& shape, const RotaryAngles& angles);
+
 /** x [T, H, d] with the first R dimensions of each head rotated.
  *  Throws InvalidInput if the shapes do not fit.
  *  Source: arXiv 2104.09864. */

@@ -2,43 +2,17 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/matrix_input.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
 
 namespace skua {
 namespace {
 
-// The arrays of a matrix as inputs of a primitive, and the way back.
-void append_matrix(std::vector<mx::array>& inputs, const WeightMatrix& w) {
-  inputs.push_back(w.weight);
-  if (w.scales) inputs.push_back(*w.scales);
-  if (w.biases) inputs.push_back(*w.biases);
-}
-
-// What a primitive keeps of a matrix whose arrays are inputs from `at` on.
-struct MatrixInput {
-  MatrixInput(const WeightMatrix& w, std::size_t at)
-      : quantization(w.quantization),
-        precision(w.precision),
-        scaled(w.scales.has_value()),
-        biased(w.biases.has_value()),
-        at(at) {}
-
-  cpu::MatrixView view(const std::vector<mx::array>& in) const {
-    WeightMatrix w{in[at], std::nullopt, std::nullopt, quantization, precision};
-    if (scaled) w.scales = in[at + 1];
-    if (biased) w.biases = in[at + 2];
-    return skua::view(w);
-  }
-
-  Quantization quantization;
-  Precision precision;
-  bool scaled, biased;
-  std::size_t at;
-};
-
 void check_input(const mx::array& x, const WeightMatrix& w) {
-  if (x.ndim() != 2 || x.shape(1) != w.cols()) {
+  const bool fits = x.ndim() == 2 || x.ndim() == 3;
+  if (!fits ||
+      std::int64_t{x.shape(1)} * (x.ndim() == 3 ? x.shape(2) : 1) != w.cols()) {
     throw InvalidInput("linear", "x is " + shape_text(x.shape()) +
                                      ", expected [T, " +
                                      std::to_string(w.cols()) + "]");
@@ -105,6 +79,7 @@ std::vector<mx::array> linears(const mx::array& x,
       check_addend("residual", *part.residual, x, shapes.back());
   }
   if (!takes_cpu_kernel(x)) {
+    if (x.ndim() == 3) return linears(mx::reshape(x, {x.shape(0), -1}), parts);
     std::vector<mx::array> outputs;
     for (const LinearPart& part : parts) {
       outputs.push_back(linear_fallback(x, *part.w));
@@ -117,8 +92,7 @@ std::vector<mx::array> linears(const mx::array& x,
   std::vector<mx::array> inputs = {row_contiguous(x)};
   std::vector<PartInputs> places;
   for (const LinearPart& part : parts) {
-    PartInputs place{{*part.w, inputs.size()}, std::nullopt, std::nullopt};
-    append_matrix(inputs, *part.w);
+    PartInputs place{{*part.w, inputs}, std::nullopt, std::nullopt};
     if (part.bias) {
       place.bias = inputs.size();
       inputs.push_back(row_contiguous(*part.bias));
@@ -164,10 +138,8 @@ mx::array gated_linear(Gate activation, const mx::array& x,
                           linear_fallback(x, up));
   }
   std::vector<mx::array> inputs = {row_contiguous(x)};
-  const MatrixInput gate_input(gate, inputs.size());
-  append_matrix(inputs, gate);
-  const MatrixInput up_input(up, inputs.size());
-  append_matrix(inputs, up);
+  const MatrixInput gate_input(gate, inputs);
+  const MatrixInput up_input(up, inputs);
   auto body = [=](const std::vector<mx::array>& in,
                   std::vector<mx::array>& out) {
     allocate(out[0]);
@@ -194,8 +166,7 @@ mx::array embedding(const mx::array& ids, const WeightMatrix& w,
   if (!runs_on_cpu() || dtype != mx::float32)
     return embedding_fallback(ids, w, dtype);
   std::vector<mx::array> inputs = {row_contiguous(ids)};
-  const MatrixInput matrix(w, inputs.size());
-  append_matrix(inputs, w);
+  const MatrixInput matrix(w, inputs);
   auto body = [matrix](const std::vector<mx::array>& in,
                        std::vector<mx::array>& out) {
     allocate(out[0]);

@@ -9,7 +9,7 @@
 namespace skua {
 
 /** x w^T.
- *  x  [T, K], float32 on CPU, any float type on GPU
+ *  x  [T, K] or [T, H, d] with H d = K, float32 on CPU, any float type on GPU
  *  w  [N, K], contiguous
  *  Returns [T, N] of x's type. On CPU a row of the result depends on its row
  *  of x alone (T and the number of threads change no bit).

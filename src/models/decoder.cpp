@@ -91,9 +91,9 @@ mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
   mx::array x = embed_tokens_(ids);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const Block& block = blocks_[i];
-    x = block.attention(block.input_norm(x), angles, batch,
-                        cache.layer(static_cast<int>(i)), x);
-    x = block.mlp(block.mlp_norm(x), x);
+    x = block.attention(x, block.input_norm, angles, batch,
+                        cache.layer(static_cast<int>(i)), Residual::kInput);
+    x = block.mlp(x, block.mlp_norm, Residual::kInput);
   }
   x = norm_(output_rows(x, batch));
   return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);

@@ -65,9 +65,10 @@ struct GemmaBlock {
 
   mx::array operator()(const mx::array& x, const RotaryAngles& angles,
                        const Batch& batch, LayerCache& cache) const {
-    const auto h = mx::add(
-        x, attention_norm(attention(input_norm(x), angles, batch, cache)));
-    return mx::add(h, out_norm(mlp(mlp_norm(h))));
+    const auto h =
+        mx::add(x, attention_norm(attention(x, input_norm, angles, batch, cache,
+                                            Residual::kNone)));
+    return mx::add(h, out_norm(mlp(h, mlp_norm, Residual::kNone)));
   }
 
   bool global;

@@ -22,23 +22,22 @@ Attention::Attention(const Scope& w, const AttentionConfig& config)
       q_norm_(optional_norm(w / "q_norm", config)),
       k_norm_(optional_norm(w / "k_norm", config)) {}
 
-mx::array Attention::operator()(
-    const mx::array& x, const RotaryAngles& angles, const Batch& batch,
-    LayerCache& cache, const std::optional<mx::array>& residual) const {
-  const int t = x.shape(0);
-  const auto heads = [&](const mx::array& rows, int n_heads) {
-    return mx::reshape(rows, {t, n_heads, config_.head_dim});
+mx::array Attention::operator()(const mx::array& x, const RmsNorm& norm,
+                                const RotaryAngles& angles, const Batch& batch,
+                                LayerCache& cache, Residual residual) const {
+  const auto head_norm = [](const std::optional<RmsNorm>& of_heads) {
+    return of_heads ? std::optional(of_heads->norm()) : std::nullopt;
   };
-  const auto qkv = apply_each(x, {&q_proj_, &k_proj_, &v_proj_});
-  auto q = heads(qkv[0], config_.n_heads);
-  auto k = heads(qkv[1], config_.n_kv_heads);
-  const auto v = heads(qkv[2], config_.n_kv_heads);
-  if (q_norm_) q = (*q_norm_)(q);
-  if (k_norm_) k = (*k_norm_)(k);
-  const auto out = cache.attend(rope(q, angles), rope(k, angles), v, batch,
+  const auto qkv = project_heads(
+      x, norm.norm(),
+      {{&q_proj_.weight(), q_proj_.bias(), head_norm(q_norm_), true},
+       {&k_proj_.weight(), k_proj_.bias(), head_norm(k_norm_), true},
+       {&v_proj_.weight(), v_proj_.bias()}},
+      config_.head_dim, angles);
+  const auto out = cache.attend(qkv[0], qkv[1], qkv[2], batch,
                                 {config_.scale, config_.window});
-  return o_proj_(mx::reshape(out, {t, config_.n_heads * config_.head_dim}),
-                 residual);
+  return o_proj_(
+      out, residual == Residual::kInput ? std::optional(x) : std::nullopt);
 }
 
 }  // namespace skua

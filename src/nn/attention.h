@@ -18,16 +18,15 @@ struct AttentionConfig {
   RmsNorm::Stored norm_stored = RmsNorm::Stored::kWeight;
 };
 
-/** Causal self-attention with rotary positions, grouped key heads and, where
- *  the checkpoint has them, biases and norms of queries and keys. */
+/** Causal self-attention over norm(x) with rotary positions, grouped key heads
+ *  and, where the checkpoint has them, biases and norms of queries and keys. */
 class Attention {
  public:
   Attention(const Scope& w, const AttentionConfig& config);
-  /** x [T, dim] -> [T, dim], with `residual` added. */
-  mx::array operator()(
-      const mx::array& x, const RotaryAngles& angles, const Batch& batch,
-      LayerCache& cache,
-      const std::optional<mx::array>& residual = std::nullopt) const;
+  /** x [T, dim] -> [T, dim] */
+  mx::array operator()(const mx::array& x, const RmsNorm& norm,
+                       const RotaryAngles& angles, const Batch& batch,
+                       LayerCache& cache, Residual residual) const;
 
  private:
   AttentionConfig config_;

@@ -14,14 +14,6 @@ mx::array Linear::operator()(const mx::array& x,
   return linears(x, {{&weight_, bias_, residual}})[0];
 }
 
-std::vector<mx::array> apply_each(const mx::array& x,
-                                  const std::vector<const Linear*>& layers) {
-  std::vector<LinearPart> parts;
-  for (const Linear* layer : layers)
-    parts.push_back({&layer->weight(), layer->bias()});
-  return linears(x, parts);
-}
-
 Embedding::Embedding(const Scope& w, int vocab_size, int dim)
     : weight_(w.take_matrix(vocab_size, dim)), compute_(w.compute()) {}
 
@@ -34,14 +26,14 @@ mx::array Embedding::as_linear(const mx::array& x) const {
 }
 
 RmsNorm::RmsNorm(const Scope& w, int dim, float eps, Stored stored)
-    : weight_(w.take_vector("weight", dim)), eps_(eps) {
+    : norm_{w.take_vector("weight", dim), eps} {
   if (stored == Stored::kWeightMinusOne)
-    weight_ = mx::add(weight_, mx::array(1.0f, weight_.dtype()));
-  weight_.eval();
+    norm_.weight = mx::add(norm_.weight, mx::array(1.0f, norm_.weight.dtype()));
+  norm_.weight.eval();
 }
 
 mx::array RmsNorm::operator()(const mx::array& x) const {
-  return rms_norm(x, weight_, eps_);
+  return rms_norm(x, norm_.weight, norm_.eps);
 }
 
 GatedMlp::GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation)
@@ -50,14 +42,18 @@ GatedMlp::GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation)
       down_(w / "down_proj", hidden_dim, dim),
       activation_(activation) {}
 
-mx::array GatedMlp::operator()(const mx::array& x,
-                               const std::optional<mx::array>& residual) const {
-  if (gate_.bias() || up_.bias()) {
-    const auto parts = apply_each(x, {&gate_, &up_});
-    return down_(gated(activation_, parts[0], parts[1]), residual);
+mx::array GatedMlp::operator()(const mx::array& x, const RmsNorm& norm,
+                               Residual residual) const {
+  const bool add_input = residual == Residual::kInput;
+  if (!gate_.bias() && !up_.bias() && !down_.bias()) {
+    return gated_mlp(
+        x, norm.norm(),
+        {&gate_.weight(), &up_.weight(), &down_.weight(), activation_},
+        add_input);
   }
-  return down_(gated_linear(activation_, x, gate_.weight(), up_.weight()),
-               residual);
+  const mx::array h = norm(x);
+  return down_(gated(activation_, gate_(h), up_(h)),
+               add_input ? std::optional(x) : std::nullopt);
 }
 
 }  // namespace skua

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "kernels/elementwise.h"
+#include "kernels/blocks.h"
 #include "kernels/linear.h"
 #include "nn/weights.h"
 
@@ -26,10 +26,6 @@ class Linear {
   std::optional<mx::array> bias_;
 };
 
-/** Each layer's result for the same x, computed together. */
-std::vector<mx::array> apply_each(const mx::array& x,
-                                  const std::vector<const Linear*>& layers);
-
 /** Token embeddings, which also serve as the output head where it is tied. */
 class Embedding {
  public:
@@ -52,20 +48,23 @@ class RmsNorm {
   RmsNorm(const Scope& w, int dim, float eps, Stored stored = Stored::kWeight);
   mx::array operator()(const mx::array& x) const;
 
+  const Norm& norm() const { return norm_; }
+
  private:
-  mx::array weight_;
-  float eps_;
+  Norm norm_;
 };
 
-/** down(activation(gate(x)) * up(x)), the feed-forward part of Llama and its
- *  kin. Source: arXiv 2002.05202. */
+/** Whether a layer adds its input to its result. */
+enum class Residual { kNone, kInput };
+
+/** down(activation(gate(h)) * up(h)) of h = norm(x), the feed-forward part of
+ *  Llama and its kin. Source: arXiv 2002.05202. */
 class GatedMlp {
  public:
   GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation);
-  /** x [T, dim] -> [T, dim], with `residual` added. */
-  mx::array operator()(
-      const mx::array& x,
-      const std::optional<mx::array>& residual = std::nullopt) const;
+  /** x [T, dim] -> [T, dim] */
+  mx::array operator()(const mx::array& x, const RmsNorm& norm,
+                       Residual residual) const;
 
  private:
   Linear gate_, up_, down_;
