@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <tuple>
 
 #include "skua/error.h"
 #include "tests/unit/kernels/attention_steps.h"
@@ -174,7 +175,11 @@ TEST(Attention, ARowThatSeesNothingIsZero) {
     EXPECT_EQ(x, 0.0f);
 }
 
-class AttentionBits : public testing::TestWithParam<KvType> {};
+// Tiles of one, of few and of all rows, by the heads that share a key.
+constexpr Heads kShared[] = {{2, 2, 24, 40}, {6, 3, 24, 40}, {7, 1, 16, 16}};
+
+class AttentionBits : public testing::TestWithParam<std::tuple<KvType, Heads>> {
+};
 
 // Rows [first, first + n) of the options' mask.
 AttentionOptions part_of(AttentionOptions o, int first, int n) {
@@ -184,15 +189,15 @@ AttentionOptions part_of(AttentionOptions o, int first, int n) {
 }
 
 TEST_P(AttentionBits, OfARowAreTheSameAloneInChunksAndBesideOthers) {
-  const Heads heads = {6, 3, 24, 40};
+  const auto [type, heads] = GetParam();
   const Step whole(heads, {{0, 300, 0}});
   const Step other(heads, {{0, 4, 270}});
   for (const Variant& variant : kVariants) {
     SCOPED_TRACE(variant.name);
     const AttentionOptions o = options_of(variant, whole);
     if (!o.causal) continue;
-    const auto want = whole.run(o, GetParam(), Layout::kPages).out;
-    KvCache cache = whole.make_cache(GetParam(), Layout::kPages);
+    const auto want = whole.run(o, type, Layout::kPages).out;
+    KvCache cache = whole.make_cache(type, Layout::kPages);
     std::vector<float> got;
     int at = 0;
     for (const int n : {1, 2, 7, 1, 49, 190, 5, 1, 3, 1, 1, 39}) {
@@ -211,8 +216,8 @@ TEST_P(AttentionBits, OfARowAreTheSameAloneInChunksAndBesideOthers) {
       both.mask =
           mx::concatenate({mx::zeros({4, o.mask->shape(1)}), *o.mask}, 0);
     }
-    auto caches = other.filled(GetParam(), Layout::kPages);
-    caches.push_back(whole.make_cache(GetParam(), Layout::kPages));
+    auto caches = other.filled(type, Layout::kPages);
+    caches.push_back(whole.make_cache(type, Layout::kPages));
     const auto out =
         numbers(append_and_attend(mx::concatenate({other.q, whole.q}, 0),
                                   mx::concatenate({other.k, whole.k}, 0),
@@ -222,7 +227,9 @@ TEST_P(AttentionBits, OfARowAreTheSameAloneInChunksAndBesideOthers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, AttentionBits, testing::ValuesIn(kTypes));
+INSTANTIATE_TEST_SUITE_P(Types, AttentionBits,
+                         testing::Combine(testing::ValuesIn(kTypes),
+                                          testing::ValuesIn(kShared)));
 
 TEST(Attention, ReadsStridedQueriesAndKeys) {
   Step step({4, 2, 8, 8}, {{0, 6, 3}});
