@@ -127,11 +127,12 @@ Checkpoint open_folder(const std::filesystem::path& folder,
     const std::string where = file.path().string();
     for (const SafeTensor& tensor : file.tensors()) {
       if (fits_memory) read_ahead(tensor.data);
-      checkpoint.weights.add(
+      const bool copied = checkpoint.weights.add(
           tensor.name,
           share_array(tensor.data.data(),
                       array_shape(tensor.shape, where + " " + tensor.name),
                       array_dtype(tensor, where), file.file().owner()));
+      if (copied) drop_pages(tensor.data);
       info.n_parameters += count_parameters(tensor, checkpoint.weights);
       info.n_bytes_by_type[std::string(safe_dtype_name(tensor.dtype))] +=
           tensor.data.size();

@@ -4,14 +4,22 @@
 
 #include <vector>
 
+#include "base/memory.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
 
 namespace skua {
 
-void Weights::add(const std::string& name, mx::array tensor) {
+bool Weights::add(const std::string& name, mx::array tensor) {
+  // Small ones do not matter; large models stay mapped.
+  constexpr std::size_t kFewBytes = 4096;
+  const bool moves = tensor.is_available() && tensor.flags().row_contiguous &&
+                     tensor.nbytes() >= kFewBytes && WeightArena::is_wanted() &&
+                     arena_.n_bytes() + tensor.nbytes() < physical_memory() / 2;
+  if (moves) tensor = arena_.copy(tensor);
   if (!tensors_.emplace(name, std::move(tensor)).second)
     throw InvalidInput(source_, "tensor " + name + " comes twice");
+  return moves;
 }
 
 void Weights::set_quantization(const std::string& path,

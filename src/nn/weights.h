@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernels/weight_matrix.h"
+#include "nn/weight_arena.h"
 
 namespace skua {
 
@@ -31,8 +32,9 @@ class Weights {
   Weights(std::string source, const Numerics& numerics)
       : source_(std::move(source)), numerics_(numerics) {}
 
-  /** Throws InvalidInput for a name that is there already. */
-  void add(const std::string& name, mx::array tensor);
+  /** Throws InvalidInput for a name that is there already. Where huge
+   *  pages are wanted the tensor is copied there; returns true then. */
+  bool add(const std::string& name, mx::array tensor);
 
   /** Quantisation of the tensors under `path` ("" is that of all others). */
   void set_quantization(const std::string& path, Quantization quantization);
@@ -56,6 +58,7 @@ class Weights {
  private:
   std::string source_;
   Numerics numerics_;
+  WeightArena arena_;
   std::map<std::string, mx::array> tensors_;
   std::map<std::string, Quantization> quantizations_;
 };

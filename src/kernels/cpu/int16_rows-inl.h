@@ -7,8 +7,6 @@
 #define SKUA_KERNELS_CPU_INT16_ROWS_INL_H
 #endif
 
-#include <hwy/cache_control.h>
-
 #include "kernels/cpu/int16_sums-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -130,7 +128,6 @@ HWY_INLINE void block_sums(const std::uint8_t* w, std::size_t n_blocks,
   constexpr std::size_t kWide = blocks_per_step(Shorts());
   std::size_t b = 0;
   for (; b + kWide <= n_blocks; b += kWide) {
-    hwy::Prefetch(w + b * kBlockBytes + 2048);
     step_sums<kBits, kTokens>(Shorts(), w + b * kBlockBytes, kStepVectors,
                               x + b * kBlockColumns, x_stride, sums + b,
                               sums_stride);
