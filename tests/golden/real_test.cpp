@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdio>
 
 #include "base/json.h"
 #include "tests/golden/golden.h"
@@ -192,8 +191,6 @@ TEST(RealDefault, StaysCloseToFloat32OnSmolLM2) {
       divergence += std::exp(p[i]) * (p[i] - q[i]);
     n_same += argmax(exact) == argmax(rounded);
   }
-  std::printf("KL %g, same first choice %g\n", divergence / n,
-              double(n_same) / n);
   EXPECT_LE(divergence / n, 0.0005);
   EXPECT_GE(n_same, n * 99 / 100);
 }

@@ -140,8 +140,7 @@ void rope(const float* x, const float* cos, const float* sin,
           out[i * step] = a * c[i] - b * s[i];
           out[i * step + partner] = a * s[i] + b * c[i];
         }
-        if (out != in)
-          std::copy(in + 2 * half, in + head_dim, out + 2 * half);
+        if (out != in) std::copy(in + 2 * half, in + head_dim, out + 2 * half);
       }
     }
   });

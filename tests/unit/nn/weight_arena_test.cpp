@@ -43,7 +43,7 @@ TEST(WeightArena, WeightsMoveThereOnRequest) {
   EXPECT_EQ(added(), WeightArena::is_wanted());
   setenv("SKUA_HUGE_PAGES", "yes", 1);
   SKUA_EXPECT_ERROR(added(), InvalidInput,
-                    "[SKUA_HUGE_PAGES] is \"yes\", expected 0 or 1");
+                    "[SKUA_HUGE_PAGES] is 'yes', expected 0 or 1");
   unsetenv("SKUA_HUGE_PAGES");
 }
 
