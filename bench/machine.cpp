@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/cpu_level.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
 #include "bench/bandwidth.h"
@@ -81,7 +82,8 @@ Json describe_machine(const MachineOptions& options) {
   Json json = {{"threads", thread_count()}};
   if (!options.bandwidth_only) {
     json["cpu"] = system_line("/proc/cpuinfo", "model name");
-    json["features"] = cpu_features();
+    json["level"] = cpu_level_name(cpu_level());
+    json["features"] = feature_names(cpu_features());
     json["memory_bytes"] = physical_memory();
     json["cgroup_cpu_max"] = first_line("/sys/fs/cgroup/cpu.max");
     json["clock"] = first_line(

@@ -2,10 +2,10 @@
 
 #include <chrono>
 
+#include "base/cpu_level.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cstdint>
 #endif
@@ -29,11 +29,9 @@ constexpr int kSums = 12;
 
 // Assembler, as compilers move such sums to memory or see that they are all
 // alike. In OP, %0 to %11 are the sums, %12 is free, %13 and %14 are factors.
-#define SKUA_EACH_SUM(OP) \
-  OP("0")                 \
-  OP("1")                 \
-  OP("2")                 \
-  OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") OP("10") OP("11")
+#define SKUA_EACH_SUM(OP)                          \
+  OP("0") OP("1") OP("2") OP("3") OP("4") OP("5") \
+      OP("6") OP("7") OP("8") OP("9") OP("10") OP("11")
 #define SKUA_UNIT(name, isa, Vector, set1, OP)                         \
   __attribute__((target(isa))) void name(long n_steps) {               \
     Vector s[kSums] = {}, free, a = set1(0.5F), b = a;                 \
@@ -88,80 +86,55 @@ __attribute__((target("amx-tile"))) void load_tiles() {
   _tile_zero(7);
 }
 
-__attribute__((target("amx-tile,amx-int8"))) void int8_amx(long n_steps) {
-  load_tiles();
-  for (long step = 0; step < n_steps; ++step) {
-    _tile_dpbusd(0, 4, 6);
-    _tile_dpbusd(1, 4, 7);
-    _tile_dpbusd(2, 5, 6);
-    _tile_dpbusd(3, 5, 7);
+// Each product of two tiles of weights with two of activations.
+#define SKUA_TILE_UNIT(name, isa, product)                          \
+  __attribute__((target("amx-tile," isa))) void name(long n_steps) { \
+    load_tiles();                                                    \
+    for (long step = 0; step < n_steps; ++step) {                    \
+      product(0, 4, 6);                                              \
+      product(1, 4, 7);                                              \
+      product(2, 5, 6);                                              \
+      product(3, 5, 7);                                              \
+    }                                                                \
+    _tile_release();                                                 \
   }
-  _tile_release();
-}
 
-__attribute__((target("amx-tile,amx-bf16"))) void bf16_amx(long n_steps) {
-  load_tiles();
-  for (long step = 0; step < n_steps; ++step) {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-  _tile_release();
-}
+SKUA_TILE_UNIT(int8_amx, "amx-int8", _tile_dpbusd)
+SKUA_TILE_UNIT(bf16_amx, "amx-bf16", _tile_dpbf16ps)
 
-// The kernel gives tile registers to processes that ask before they have
-// threads; it refuses where CPU or system lacks them.
-bool allow_amx() {
-#ifdef __linux__
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  static const bool allowed =
-      __builtin_cpu_supports("amx-tile") &&
-      syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-  return allowed;
-#else
-  return false;
-#endif
-}
-
-// __builtin_cpu_supports includes the state that the system saves.
 std::vector<Unit> units() {
-  const bool avx2 = __builtin_cpu_supports("avx2");
-  const bool avx512 = __builtin_cpu_supports("avx512f");
-  const bool fma = avx2 && __builtin_cpu_supports("fma");
-  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
-  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
-  const bool amx = allow_amx();
+  const bool avx2 = cpu_level() >= CpuLevel::kAvx2;
+  const bool avx512 = cpu_level() >= CpuLevel::kAvx512;
+  const CpuFeatures& has = cpu_features();
   constexpr double kTileOps = 4.0 * 2 * kTileRows * kTileRows;
   return {
-      {"f32_fma_avx2", false, fma, kSums * 16, f32_avx2},
+      {"f32_fma_avx2", false, avx2, kSums * 16, f32_avx2},
       {"f32_fma_avx512", false, avx512, kSums * 32, f32_avx512},
-      {"bf16_dot_avx512", false, bf16, kSums * 64, bf16_avx512},
-      {"bf16_amx", false, amx && __builtin_cpu_supports("amx-bf16"),
-       kTileOps * 32, bf16_amx},
+      {"bf16_dot_avx512", false, has.avx512_bf16, kSums * 64, bf16_avx512},
+      {"bf16_amx", false, has.amx_bf16, kTileOps * 32, bf16_amx},
       {"int16_madd_avx2", true, avx2, kSums * 32, int16_avx2},
-      {"int8_vnni_avx", true, avx2 && __builtin_cpu_supports("avxvnni"),
-       kSums * 64, int8_avxvnni},
-      {"int8_vnni_avx512", true, vnni, kSums * 128, int8_avx512},
-      {"int8_amx", true, amx && __builtin_cpu_supports("amx-int8"),
-       kTileOps * 64, int8_amx},
+      {"int8_vnni_avx", true, has.avx_vnni, kSums * 64, int8_avxvnni},
+      {"int8_vnni_avx512", true, has.avx512_vnni, kSums * 128, int8_avx512},
+      {"int8_amx", true, has.amx_int8, kTileOps * 64, int8_amx},
   };
 }
 
 #else
 
+constexpr int kSums = 16;
+
 void f32_portable(long n_steps) {
   using Vector = float __attribute__((vector_size(16)));
-  Vector sums[16] = {}, a = {0.5F, 0.5F, 0.5F, 0.5F}, b = a;
+  Vector sums[kSums] = {}, a = {0.5F, 0.5F, 0.5F, 0.5F}, b = a;
   for (long step = 0; step < n_steps; ++step) {
     asm volatile("" : "+m"(a));
-    SKUA_EACH_SUM(sums[i] = sum * a + b);
+    for (Vector& sum : sums) sum = sum * a + b;
   }
-  for (auto& sum : sums) asm volatile("" : "+m"(sum));
+  for (Vector& sum : sums) asm volatile("" : "+m"(sum));
 }
 
 std::vector<Unit> units() {
-  return {{"f32_portable", false, true, 16 * 8, f32_portable}};
+  return {{"f32_portable", false, true, kSums * 8, f32_portable}};
 }
 
 #endif
@@ -190,28 +163,6 @@ Rate measure(const Unit& unit, int n_threads, int n_trials, long n_steps) {
 }
 
 }  // namespace
-
-std::vector<std::string> cpu_features() {
-  std::vector<std::string> found;
-#if defined(__x86_64__)
-  const auto add = [&](const char* name, bool has) {
-    if (has) found.emplace_back(name);
-  };
-  add("avx2", __builtin_cpu_supports("avx2"));
-  add("fma", __builtin_cpu_supports("fma"));
-  add("avxvnni", __builtin_cpu_supports("avxvnni"));
-  add("avx512f", __builtin_cpu_supports("avx512f"));
-  add("avx512bw", __builtin_cpu_supports("avx512bw"));
-  add("avx512vbmi", __builtin_cpu_supports("avx512vbmi"));
-  add("avx512vnni", __builtin_cpu_supports("avx512vnni"));
-  add("avx512bf16", __builtin_cpu_supports("avx512bf16"));
-  add("avx512fp16", __builtin_cpu_supports("avx512fp16"));
-  add("amx-tile", allow_amx());
-  add("amx-int8", allow_amx() && __builtin_cpu_supports("amx-int8"));
-  add("amx-bf16", allow_amx() && __builtin_cpu_supports("amx-bf16"));
-#endif
-  return found;
-}
 
 std::vector<Peak> compute_peaks(int n_threads, int n_trials,
                                 double trial_seconds) {

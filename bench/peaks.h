@@ -15,11 +15,7 @@ struct Peak {
   Rate all_threads;
 };
 
-/** Instruction sets that matter here and that CPU and system both offer. */
-std::vector<std::string> cpu_features();
-
-/** Measures each instruction that the CPU has, from registers alone.
- *  To be called before other threads start: AMX is asked for per process. */
+/** Measures each instruction that cpu_level() allows, from registers alone. */
 std::vector<Peak> compute_peaks(int n_threads, int n_trials,
                                 double trial_seconds);
 

@@ -138,7 +138,7 @@ def aligned(lines, markdown):
 def machine_lines(samples):
     machine = samples.machines[0]
     yield (f"{machine['cpu']}, {machine['threads']} threads, "
-           f"{' '.join(machine['features'])}")
+           f"{' '.join([machine['level'], *machine['features']])}")
     for label, m in zip(("before", "after"), samples.machines):
         read = ", ".join(
             f"{b['threads']} threads {b['best']:.1f} / {b['median']:.1f} GB/s"

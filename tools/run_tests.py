@@ -64,7 +64,8 @@ def run_python(context):
 def stages(context, options):
     """(label, prefixes of the names it reports, action)"""
     # Unit tests of every build read the fixtures; e2e uses their Python.
-    readers = ("fixtures", "unit", "golden", "e2e", "limited", "level", "asan", "tsan")
+    readers = ("fixtures", "unit", "golden", "e2e", "limited", "level", "asan",
+               "tsan")
     yield "fixtures", readers, fixtures.run
     yield "checks", ("check",), checks.run
     yield "unit and golden tests", ("unit", "golden"), run_programs

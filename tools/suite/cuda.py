@@ -50,8 +50,8 @@ def include_folder(folder):
     """Where a configured build finds mlx/mlx.h."""
     cache = (folder / "CMakeCache.txt").read_text().splitlines()
     config = next(l for l in cache if l.startswith("MLX_DIR:PATH="))
-    share = core.pathlib.Path(config.partition("=")[2])
-    return share.parents[2] / "include/mlx"
+    package = core.pathlib.Path(config.partition("=")[2])
+    return package.parents[2] / "include/mlx"
 
 
 def changed_headers(ours, theirs):
