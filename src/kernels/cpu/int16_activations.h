@@ -4,6 +4,15 @@
 
 namespace skua::cpu {
 
+/** The sum of group g goes to partial sum g % kPartials, so that any kernel
+ *  which walks the groups in order rounds alike. */
+inline constexpr std::size_t kPartials = 8;
+
+/** Groups, filled up to whole sets of partial sums. */
+constexpr std::size_t padded_groups(std::size_t n_groups) {
+  return (n_groups + kPartials - 1) / kPartials * kPartials;
+}
+
 /** The order in which a kernel of linear_int16 reads its activations. */
 struct Int16Layout {
   int bits = 8;        // of the codes that the kernel reads: 2, 4 or 8
@@ -12,14 +21,17 @@ struct Int16Layout {
   bool operator==(const Int16Layout&) const = default;
 };
 
-/** Activations of T tokens as 16-bit fixed point. */
+/** Activations of T tokens as 16-bit fixed point. Groups are filled up with
+ *  zeros to a multiple of kPartials. */
 struct Int16Activations {
   Int16Layout layout;
   std::size_t n_cols = 0;
-  std::size_t n_groups = 0;  // filled up to a multiple of 8
-  AlignedBuffer values;      // int16 [T, n_cols]
+  std::size_t n_groups = 0;  // with those filled up
+  AlignedBuffer values;      // int16 [T, stride()]
   AlignedBuffer scales;      // float [T, n_groups]
   AlignedBuffer sums;        // float [T, n_groups]: of each group's values
+
+  std::size_t stride() const { return n_groups * layout.group_size; }
 };
 
 }  // namespace skua::cpu

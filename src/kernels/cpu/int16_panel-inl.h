@@ -143,8 +143,8 @@ HWY_INLINE void add_group(const std::int32_t* panel, std::size_t n_pairs,
   }
 }
 
-// y[row] = the partial sums joined as join_groups() does.
-inline void join_partials(const float* partials, std::size_t n_rows, float* y) {
+// y[row] = the partial sums joined as join_partials() does.
+inline void join_panel(const float* partials, std::size_t n_rows, float* y) {
   const Floats df;
   float joined[kPanelRows];
   for (std::size_t row = 0; row < kPanelRows; row += kLaneRows) {

@@ -13,17 +13,13 @@ HWY_BEFORE_NAMESPACE();
 namespace skua::cpu::HWY_NAMESPACE {
 
 using Shorts = hn::ScalableTag<std::int16_t>;
-using BlockShorts = hn::CappedTag<std::int16_t, 8>;
+using Sums = hn::RepartitionToWide<Shorts>;
+using EightSums = hn::RebindToSigned<Eight>;
 
-// A block is 16 bytes of packed weights. One step takes kStepVectors vectors
-// of them, whose sums then fit one vector.
+// A block is 16 bytes of packed weights; a group of columns has whole ones.
 constexpr std::size_t kBlockBytes = 16;
-constexpr std::size_t kStepVectors = 4;
-
-template <class D>
-constexpr std::size_t blocks_per_step(D d) {
-  return kStepVectors * hn::MaxLanes(d) / hn::MaxLanes(BlockShorts());
-}
+constexpr std::size_t kVectorBytes = hn::MaxLanes(Shorts()) * 2;
+constexpr std::size_t kVectorBlocks = kVectorBytes / kBlockBytes;
 
 // Columns that one 16-bit word of packed weights holds.
 constexpr std::size_t fields(int bits) {
@@ -31,112 +27,200 @@ constexpr std::size_t fields(int bits) {
 }
 
 // The order in which the sums below read activations: vector by vector, in it
-// field by field; whole steps first, then single blocks.
+// field by field.
 template <int kBits>
 void arrange_for_rows(const std::int16_t* in, std::size_t n_cols,
                       std::int16_t* out) {
   constexpr std::size_t kFields = fields(kBits);
-  const std::size_t wide = hn::MaxLanes(Shorts());
-  const std::size_t step = wide * kFields * kStepVectors;
-  const std::size_t whole = n_cols / step * step;
-  const auto arrange = [&](std::size_t begin, std::size_t end,
-                           std::size_t lanes) {
-    for (std::size_t c = begin; c < end; c += lanes * kFields) {
-      for (std::size_t f = 0; f < kFields; ++f)
-        for (std::size_t lane = 0; lane < lanes; ++lane)
-          out[c + f * lanes + lane] = in[c + lane * kFields + f];
-    }
-  };
-  arrange(0, whole, wide);
-  arrange(whole, n_cols, hn::MaxLanes(BlockShorts()));
-}
-
-// Of each 128-bit block of four vectors the sum of its lanes, in the order of
-// the blocks.
-template <class D32, class V32>
-HWY_INLINE V32 sums_of_blocks(D32 d32, const V32* v) {
-  const hn::RepartitionToWide<D32> d64;
-  const auto fold = [&](V32 a, V32 b) {
-    return hn::Add(hn::InterleaveLower(d32, a, b),
-                   hn::InterleaveUpper(d32, a, b));
-  };
-  const auto ab = hn::BitCast(d64, fold(v[0], v[1]));
-  const auto cd = hn::BitCast(d64, fold(v[2], v[3]));
-  const auto sums = hn::Add(hn::BitCast(d32, hn::InterleaveLower(d64, ab, cd)),
-                            hn::BitCast(d32, hn::InterleaveUpper(d64, ab, cd)));
-  constexpr std::size_t kBlocks = hn::MaxLanes(D32()) / 4;
-  if constexpr (kBlocks == 1) {
-    return sums;
-  } else {
-    alignas(64) std::int32_t order[4 * kBlocks];
-    for (std::size_t i = 0; i < 4 * kBlocks; ++i)
-      order[i] = static_cast<std::int32_t>(i % kBlocks * 4 + i / kBlocks);
-    return hn::TableLookupLanes(sums, hn::SetTableIndices(d32, order));
+  constexpr std::size_t kLanes = hn::MaxLanes(Shorts());
+  for (std::size_t c = 0; c < n_cols; c += kLanes * kFields) {
+    for (std::size_t f = 0; f < kFields; ++f)
+      for (std::size_t lane = 0; lane < kLanes; ++lane)
+        out[c + f * kLanes + lane] = in[c + lane * kFields + f];
   }
 }
 
-// sums[t][0, blocks) of one step for kTokens activations x_stride apart;
-// only n_vectors of its vectors are read.
-template <int kBits, int kTokens, class D>
-HWY_INLINE void step_sums(D d, const std::uint8_t* w, std::size_t n_vectors,
-                          const std::int16_t* x, std::size_t x_stride,
-                          std::int32_t* sums, std::size_t sums_stride) {
-  const hn::RepartitionToWide<D> d32;
-  const hn::RebindToUnsigned<D> du;
-  using V32 = hn::Vec<decltype(d32)>;
-  const std::size_t lanes = hn::Lanes(d);
-  V32 totals[kTokens][kStepVectors];
+// Codes times activations of one vector, whose lanes have a block's in four.
+template <int kBits>
+HWY_INLINE hn::Vec<Sums> dot(const std::uint8_t* codes, const std::int16_t* x) {
+  const Shorts d;
+  const Sums d32;
+  const hn::RebindToUnsigned<Shorts> du;
+  constexpr std::size_t kLanes = hn::MaxLanes(d);
   const auto mask = hn::Set(du, static_cast<std::uint16_t>((1 << kBits) - 1));
-  for (std::size_t v = 0; v < kStepVectors; ++v) {
-    V32 even[kTokens], odd[kTokens];
-    for (int t = 0; t < kTokens; ++t) even[t] = odd[t] = hn::Zero(d32);
-    if (v < n_vectors) {
-      const auto words =
-          hn::LoadU(du, reinterpret_cast<const std::uint16_t*>(w) + v * lanes);
-      const auto add_field =
-          [&]<std::size_t kField>(std::integral_constant<std::size_t, kField>) {
-            constexpr int kShift = static_cast<int>(kField) * kBits;
-            auto codes = hn::ShiftRight<kShift>(words);
-            if constexpr (kShift + kBits < 16) codes = hn::And(codes, mask);
-            const auto weights = hn::BitCast(d, codes);
-            const std::size_t at = (v * fields(kBits) + kField) * lanes;
-            for (int t = 0; t < kTokens; ++t) {
-              even[t] = hn::ReorderWidenMulAccumulate(
-                  d32, weights, hn::LoadU(d, x + t * x_stride + at), even[t],
-                  odd[t]);
-            }
-          };
-      [&]<std::size_t... kField>(std::index_sequence<kField...>) {
-        (add_field(std::integral_constant<std::size_t, kField>()), ...);
-      }(std::make_index_sequence<fields(kBits)>());
-    }
-    for (int t = 0; t < kTokens; ++t)
-      totals[t][v] = hn::RearrangeToOddPlusEven(even[t], odd[t]);
+  const auto words =
+      hn::LoadU(du, reinterpret_cast<const std::uint16_t*>(codes));
+  auto odd = hn::Zero(d32);
+  auto even =
+      hn::ReorderWidenMulAccumulate(d32, hn::BitCast(d, hn::And(words, mask)),
+                                    hn::LoadU(d, x), hn::Zero(d32), odd);
+  const auto add = [&](auto field, std::size_t f) {
+    even = hn::ReorderWidenMulAccumulate(
+        d32, hn::BitCast(d, field), hn::LoadU(d, x + f * kLanes), even, odd);
+  };
+  if constexpr (kBits == 2) {
+    add(hn::And(hn::ShiftRight<2>(words), mask), 1);
+    add(hn::And(hn::ShiftRight<4>(words), mask), 2);
+    add(hn::And(hn::ShiftRight<6>(words), mask), 3);
+    add(hn::And(hn::ShiftRight<8>(words), mask), 4);
+    add(hn::And(hn::ShiftRight<10>(words), mask), 5);
+    add(hn::And(hn::ShiftRight<12>(words), mask), 6);
+  } else if constexpr (kBits == 4) {
+    add(hn::And(hn::ShiftRight<4>(words), mask), 1);
+    add(hn::And(hn::ShiftRight<8>(words), mask), 2);
   }
-  for (int t = 0; t < kTokens; ++t)
-    hn::StoreU(sums_of_blocks(d32, totals[t]), d32, sums + t * sums_stride);
+  add(hn::ShiftRight<16 - kBits>(words), fields(kBits) - 1);
+  return hn::RearrangeToOddPlusEven(even, odd);
 }
 
-// sums[t][0, n_blocks): code times activation, summed over each block.
-// Room for kSumsSlack more is written.
-constexpr std::size_t kSumsSlack = 64;
-template <int kBits, int kTokens>
-HWY_INLINE void block_sums(const std::uint8_t* w, std::size_t n_blocks,
-                           const std::int16_t* x, std::size_t x_stride,
-                           std::int32_t* sums, std::size_t sums_stride) {
-  constexpr std::size_t kBlockColumns = 8 * fields(kBits);
-  constexpr std::size_t kWide = blocks_per_step(Shorts());
-  std::size_t b = 0;
-  for (; b + kWide <= n_blocks; b += kWide) {
-    step_sums<kBits, kTokens>(Shorts(), w + b * kBlockBytes, kStepVectors,
-                              x + b * kBlockColumns, x_stride, sums + b,
-                              sums_stride);
+// Of each 128-bit block b of four vectors v the sum of its lanes, in lane
+// 4 b + v.
+template <class V>
+HWY_INLINE V sum_blocks(V v0, V v1, V v2, V v3) {
+  const Sums d;
+  const hn::RepartitionToWide<Sums> d64;
+  const auto fold = [&](V a, V b) {
+    return hn::BitCast(d64, hn::Add(hn::InterleaveLower(d, a, b),
+                                    hn::InterleaveUpper(d, a, b)));
+  };
+  const auto low = fold(v0, v1), high = fold(v2, v3);
+  return hn::Add(hn::BitCast(d, hn::InterleaveLower(d64, low, high)),
+                 hn::BitCast(d, hn::InterleaveUpper(d64, low, high)));
+}
+
+// Lanes of v in the order kOrder(0), kOrder(1), ...
+template <class V, class Order>
+HWY_INLINE V permute(V v, Order order) {
+  alignas(64) std::int32_t table[hn::MaxLanes(Sums())];
+  for (std::size_t i = 0; i < hn::MaxLanes(Sums()); ++i)
+    table[i] = static_cast<std::int32_t>(order(i));
+  return hn::TableLookupLanes(v, hn::SetTableIndices(Sums(), table));
+}
+
+// Joins what sum_blocks() gave for the eight groups' vectors, a group or more
+// in each: sums[p] are lanes of eight in the order of the groups.
+template <std::size_t kPerVector, class V>
+HWY_INLINE void join_blocks(const V* blocks, hn::Vec<EightSums>* sums) {
+  const Sums d;
+  if constexpr (kVectorBlocks == 1) {
+    sums[0] = blocks[0];
+    sums[1] = blocks[1];
+  } else if constexpr (kVectorBlocks == 2 && kPerVector == 1) {
+    sums[0] = hn::Add(hn::ConcatLowerLower(d, blocks[1], blocks[0]),
+                      hn::ConcatUpperUpper(d, blocks[1], blocks[0]));
+  } else if constexpr (kVectorBlocks == 2) {
+    sums[0] = permute(blocks[0], [](auto g) { return g % 2 * 4 + g / 2; });
+  } else {
+    // Each half of `halves` holds a part of all eight sums.
+    V halves;
+    if constexpr (kPerVector == 1) {
+      halves =
+          permute(hn::Add(hn::ConcatLowerLower(d, blocks[1], blocks[0]),
+                          hn::ConcatUpperUpper(d, blocks[1], blocks[0])),
+                  [](auto i) { return i % 8 / 4 * 8 + i / 8 * 4 + i % 4; });
+    } else if constexpr (kPerVector == 2) {
+      halves = permute(blocks[0], [](auto i) {
+        return (i % 2 * 2 + i / 8) * 4 + i % 8 / 2;
+      });
+    } else {
+      halves = permute(
+          blocks[0], [](auto i) { return i % 4 * 4 + i / 4 % 2 + i / 8 * 2; });
+    }
+    sums[0] =
+        hn::Add(hn::LowerHalf(halves), hn::UpperHalf(EightSums(), halves));
   }
-  for (; b < n_blocks; b += kStepVectors) {
-    step_sums<kBits, kTokens>(BlockShorts(), w + b * kBlockBytes,
-                              std::min(kStepVectors, n_blocks - b),
-                              x + b * kBlockColumns, x_stride, sums + b,
-                              sums_stride);
+}
+
+// sums[t][0, 8): code times activation, summed over each of eight groups of
+// kGroupBlocks blocks. Token t's activations are at x + t x_stride.
+template <int kBits, std::size_t kGroupBlocks, std::size_t kTokens>
+HWY_INLINE void eight_sums(const std::uint8_t* codes, const std::int16_t* x,
+                           std::size_t x_stride,
+                           hn::Vec<EightSums> (&sums)[kTokens][kEightParts]) {
+  using V = hn::Vec<Sums>;
+  constexpr std::size_t kPerVector =
+      std::max<std::size_t>(kVectorBlocks / kGroupBlocks, 1);
+  constexpr std::size_t kVectors =
+      std::max<std::size_t>(kGroupBlocks / kVectorBlocks, 1);
+  constexpr std::size_t kTotals = kPartials / kPerVector;
+  constexpr std::size_t kVectorColumns = hn::MaxLanes(Shorts()) * fields(kBits);
+  V blocks[kTokens][(kTotals + 3) / 4];
+  for (std::size_t first = 0; first < kTotals; first += 4) {
+    V totals[kTokens][4];
+    for (std::size_t i = 0; i < 4; ++i) {
+      for (std::size_t t = 0; t < kTokens; ++t) totals[t][i] = hn::Zero(Sums());
+      if (first + i >= kTotals) continue;
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const std::size_t at = (first + i) * kVectors + v;
+        for (std::size_t t = 0; t < kTokens; ++t) {
+          totals[t][i] = hn::Add(
+              totals[t][i], dot<kBits>(codes + at * kVectorBytes,
+                                       x + t * x_stride + at * kVectorColumns));
+        }
+      }
+    }
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      blocks[t][first / 4] =
+          sum_blocks(totals[t][0], totals[t][1], totals[t][2], totals[t][3]);
+    }
+  }
+  for (std::size_t t = 0; t < kTokens; ++t)
+    join_blocks<kPerVector>(blocks[t], sums[t]);
+}
+
+// ((p0 + p4) + (p2 + p6)) + ((p1 + p5) + (p3 + p7)), as join_panel() does.
+inline float join_partials(const float* p) {
+  const hn::CappedTag<float, 4> d4;
+  const auto four = hn::Add(hn::Load(d4, p), hn::Load(d4, p + 4));
+  const auto two = hn::Add(four, hn::Shuffle1032(four));
+  return hn::GetLane(hn::Add(two, hn::Shuffle2301(two)));
+}
+
+// Scales and biases of a row as float32, with zeros for the groups that fill
+// up the last eight.
+struct RowScales {
+  const float* scales;
+  const float* biases;
+};
+
+// partials[t][g % 8] for kTokens activations from `token` on: over the groups
+// the sums of (w_scale * sum + w_bias * x_sum) * x_scale.
+template <int kBits, std::size_t kGroupBlocks, std::size_t kTokens>
+void multiply_row(const std::uint8_t* codes, RowScales w,
+                  const Int16Activations& a, std::size_t token,
+                  float* partials) {
+  const Eight df;
+  constexpr std::size_t kEightBytes = kPartials * kGroupBlocks * kBlockBytes;
+  const auto* x = a.values.as<std::int16_t>() + token * a.stride();
+  const float* x_scales = a.scales.as<float>() + token * a.n_groups;
+  const float* x_sums = a.sums.as<float>() + token * a.n_groups;
+  hn::Vec<Eight> totals[kTokens][kEightParts];
+  for (std::size_t t = 0; t < kTokens; ++t)
+    for (std::size_t p = 0; p < kEightParts; ++p) totals[t][p] = hn::Zero(df);
+  for (std::size_t g = 0; g < a.n_groups; g += kPartials) {
+    hn::Vec<EightSums> sums[kTokens][kEightParts];
+    eight_sums<kBits, kGroupBlocks>(codes, x, a.stride(), sums);
+    codes += kEightBytes;
+    x += kEightBytes * 8 / kBits;
+    for (std::size_t p = 0; p < kEightParts; ++p) {
+      const std::size_t at = g + p * hn::MaxLanes(df);
+      const auto w_scale = hn::LoadU(df, w.scales + at);
+      const auto w_bias = hn::LoadU(df, w.biases + at);
+      for (std::size_t t = 0; t < kTokens; ++t) {
+        const std::size_t x_at = t * a.n_groups + at;
+        const auto bias = hn::Mul(w_bias, hn::LoadU(df, x_sums + x_at));
+        const auto term =
+            hn::MulAdd(w_scale, hn::ConvertTo(df, sums[t][p]), bias);
+        totals[t][p] =
+            hn::MulAdd(term, hn::LoadU(df, x_scales + x_at), totals[t][p]);
+      }
+    }
+  }
+  for (std::size_t t = 0; t < kTokens; ++t) {
+    for (std::size_t p = 0; p < kEightParts; ++p) {
+      hn::Store(totals[t][p], df,
+                partials + t * kPartials + p * hn::MaxLanes(df));
+    }
   }
 }
 

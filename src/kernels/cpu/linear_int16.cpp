@@ -50,7 +50,7 @@ void arrange(const Int16Layout& layout, const std::int16_t* in,
 
 void round_activations(const float* x, Range tokens, Int16Activations& a) {
   thread_local std::vector<std::int16_t> values;
-  values.resize(a.n_cols);
+  values.assign(a.stride(), 0);
   const std::size_t group = a.layout.group_size;
   for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
     float* scales = a.scales.as<float>() + t * a.n_groups;
@@ -61,57 +61,82 @@ void round_activations(const float* x, Range tokens, Int16Activations& a) {
       scales[g] = quantise_group(x + t * a.n_cols + g * group, group,
                                  values.data() + g * group, sums + g);
     }
-    arrange(a.layout, values.data(), a.n_cols,
-            a.values.as<std::int16_t>() + t * a.n_cols);
+    arrange(a.layout, values.data(), a.stride(),
+            a.values.as<std::int16_t>() + t * a.stride());
   }
 }
 
-template <int kBits, int kTokens>
-void multiply_row(const std::uint8_t* codes, const RowScales& scales,
-                  const Int16Activations& a, std::size_t t, std::int32_t* sums,
-                  float* y, std::size_t y_stride) {
-  constexpr std::size_t kBlockColumns = 8 * fields(kBits);
-  const std::size_t n_blocks = a.n_cols / kBlockColumns;
-  const std::size_t stride = n_blocks + kSumsSlack;
-  block_sums<kBits, kTokens>(codes, n_blocks,
-                             a.values.as<std::int16_t>() + t * a.n_cols,
-                             a.n_cols, sums, stride);
-  for (int i = 0; i < kTokens; ++i) {
-    std::int32_t* of_token = sums + i * stride;
-    std::size_t n = n_blocks;
-    for (std::size_t size = kBlockColumns; size < a.layout.group_size;
-         size *= 2) {
-      n /= 2;
-      add_pairs(of_token, n);
+// row_codes() of which the columns that fill up the groups can be read too.
+template <int kBits>
+const std::uint8_t* padded_row(const MatrixView& w, std::size_t row,
+                               const Int16Activations& a, std::uint8_t* room) {
+  const bool in_place = w.encoding == Encoding::kAffine && w.bits == kBits;
+  const std::size_t n_read = a.stride() * kBits / 8;
+  const std::uint8_t* codes = row_codes(w, row, in_place, room);
+  if (codes != room &&
+      row * w.row_bytes() + n_read > w.n_rows * w.row_bytes()) {
+    std::memcpy(room, codes, w.row_bytes());
+    return room;
+  }
+  return codes;
+}
+
+template <int kBits, std::size_t kGroupBlocks>
+void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
+                   Range tokens, float* y, std::size_t stride) {
+  // Partial sums are joined some rows later, so that nothing waits for them.
+  constexpr std::size_t kRows = 8;
+  thread_local std::vector<std::uint8_t> codes;
+  thread_local std::vector<float> scales;
+  alignas(64) float partials[kRows][4][kPartials];
+  codes.assign(a.stride(), 0);
+  scales.assign(2 * kRows * a.n_groups, 0);
+  float* biases = scales.data() + kRows * a.n_groups;
+  for (std::size_t r = rows.begin; r < rows.end; r += kRows) {
+    const std::size_t n_rows = std::min(kRows, rows.end - r);
+    widen_scales(w, {r, r + n_rows}, a.n_groups, scales.data(), biases);
+    for (std::size_t t = tokens.begin; t < tokens.end;) {
+      const std::size_t left = tokens.end - t;
+      const std::size_t n_tokens = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+      const auto multiply = n_tokens == 4 ? multiply_row<kBits, kGroupBlocks, 4>
+                            : n_tokens == 2
+                                ? multiply_row<kBits, kGroupBlocks, 2>
+                                : multiply_row<kBits, kGroupBlocks, 1>;
+      for (std::size_t i = 0; i < n_rows; ++i) {
+        multiply(padded_row<kBits>(w, r + i, a, codes.data()),
+                 {scales.data() + i * a.n_groups, biases + i * a.n_groups}, a,
+                 t, partials[i][0]);
+      }
+      for (std::size_t k = 0; k < n_tokens; ++k) {
+        float* out = y + (t + k - tokens.begin) * stride + r - rows.begin;
+        for (std::size_t i = 0; i < n_rows; ++i)
+          out[i] = join_partials(partials[i][k]);
+      }
+      t += n_tokens;
     }
-    const std::size_t at = (t + i) * a.n_groups;
-    y[i * y_stride] =
-        join_groups(of_token, scales, a.scales.as<float>() + at,
-                    a.sums.as<float>() + at, a.n_cols / a.layout.group_size);
   }
 }
 
 template <int kBits>
 void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
                    Range tokens, float* y, std::size_t stride) {
-  thread_local std::vector<std::uint8_t> codes;
-  thread_local std::vector<float> room;
-  thread_local std::vector<std::int32_t> sums;
-  codes.resize(w.n_cols);
-  room.resize(2 * a.n_groups);
-  sums.resize(4 * (a.n_cols / 16 + kSumsSlack + kPartials));
-  const bool in_place = w.encoding == Encoding::kAffine && w.bits == kBits;
-  for (std::size_t r = rows.begin; r < rows.end; ++r) {
-    const std::uint8_t* row = row_codes(w, r, in_place, codes.data());
-    const RowScales scales = row_scales(w, r, room.data());
-    float* out = y + (r - rows.begin);
-    std::size_t t = tokens.begin;
-    for (; t + 4 <= tokens.end; t += 4, out += 4 * stride)
-      multiply_row<kBits, 4>(row, scales, a, t, sums.data(), out, stride);
-    for (; t + 2 <= tokens.end; t += 2, out += 2 * stride)
-      multiply_row<kBits, 2>(row, scales, a, t, sums.data(), out, stride);
-    for (; t < tokens.end; ++t, out += stride)
-      multiply_row<kBits, 1>(row, scales, a, t, sums.data(), out, stride);
+  const auto with_blocks =
+      [&]<std::size_t kBlocks>(std::integral_constant<std::size_t, kBlocks>) {
+        multiply_rows<kBits, kBlocks>(w, a, rows, tokens, y, stride);
+      };
+  switch (a.layout.group_size * kBits / 8 / kBlockBytes) {
+    case 1:
+      return with_blocks(std::integral_constant<std::size_t, 1>());
+    case 2:
+      return with_blocks(std::integral_constant<std::size_t, 2>());
+    case 4:
+      if constexpr (kBits >= 4)
+        return with_blocks(std::integral_constant<std::size_t, 4>());
+      break;
+    case 8:
+      if constexpr (kBits == 8)
+        return with_blocks(std::integral_constant<std::size_t, 8>());
+      break;
   }
 }
 
@@ -126,8 +151,8 @@ class Panel {
     for (std::size_t i = 0; i < kPanelRows; ++i) {
       const std::size_t row = std::min(rows.begin + i, rows.end - 1);
       rows_[i] = row_codes(w, row, in_place, codes_.data() + i * w.n_cols);
-      widen_row_scales(w, row, row_scales_.data(),
-                       row_scales_.data() + w.n_groups());
+      widen_scales(w, {row, row + 1}, w.n_groups(), row_scales_.data(),
+                   row_scales_.data() + w.n_groups());
       for (std::size_t g = 0; g < w.n_groups(); ++g) {
         scales_[g].scales[i] = row_scales_[g];
         scales_[g].biases[i] = row_scales_[w.n_groups() + g];
@@ -165,7 +190,7 @@ void add_groups(const Panel& panel, const std::int32_t* pairs,
                 const Int16Activations& a, Range groups, std::size_t token,
                 float* partials) {
   const std::size_t size = a.layout.group_size;
-  const std::size_t stride = a.n_cols / 2;
+  const std::size_t stride = a.stride() / 2;
   for (std::size_t g = groups.begin; g < groups.end; ++g) {
     const std::size_t at = token * a.n_groups + g;
     const PanelTokens x{
@@ -201,8 +226,8 @@ void multiply_panel(const MatrixView& w, const Int16Activations& a, Range rows,
       add_groups<1>(panel, pairs, a, groups, t, out);
   }
   for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
-    join_partials(partials.data() + (t - tokens.begin) * kTokenFloats,
-                  rows.size(), y + (t - tokens.begin) * stride);
+    join_panel(partials.data() + (t - tokens.begin) * kTokenFloats, rows.size(),
+               y + (t - tokens.begin) * stride);
   }
 }
 
@@ -258,8 +283,8 @@ Int16Activations make_activations(const Int16Layout& layout, const float* x,
   Int16Activations a;
   a.layout = layout;
   a.n_cols = n_cols;
-  a.n_groups = (n_cols / layout.group_size + 7) / 8 * 8;
-  a.values = AlignedBuffer(n_tokens * n_cols * sizeof(std::int16_t));
+  a.n_groups = padded_groups(n_cols / layout.group_size);
+  a.values = AlignedBuffer(n_tokens * a.stride() * sizeof(std::int16_t));
   a.scales = AlignedBuffer(n_tokens * a.n_groups * sizeof(float));
   a.sums = AlignedBuffer(n_tokens * a.n_groups * sizeof(float));
   constexpr std::size_t kTokensPerChunk = 8;
