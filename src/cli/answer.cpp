@@ -10,27 +10,17 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <memory>
 #include <mutex>
 
 #include "base/json.h"
 #include "base/memory.h"
 #include "cli/interrupt.h"
-#include "cli/number.h"
 #include "cli/progress.h"
 #include "generate/sampler.h"
 
 namespace skua::cli {
 namespace {
-
-const std::map<std::string, KvType>& kv_types() {
-  static const std::map<std::string, KvType> types = {{"bf16", KvType::kBf16},
-                                                      {"f16", KvType::kF16},
-                                                      {"f32", KvType::kF32},
-                                                      {"int8", KvType::kInt8}};
-  return types;
-}
 
 double rate(int n, double seconds) {
   return seconds > 0 ? n / seconds : 0;
@@ -38,41 +28,36 @@ double rate(int n, double seconds) {
 
 }  // namespace
 
-void add_model_option(CLI::App& command, std::string& model) {
-  command.add_option("-m,--model", model,
-                     "Folder, .gguf file or org/name[:file] "
-                     "(default: $SKUA_MODEL, else SmolLM2 135M)");
+void add_model_option(Command& command, std::string& model) {
+  command.text("-m,--model", model,
+               "Folder, .gguf file or org/name[:file] "
+               "(default: $SKUA_MODEL, else SmolLM2 135M)");
 }
 
-void add_answer_options(CLI::App& command, AnswerOptions& options) {
+void add_answer_options(Command& command, AnswerOptions& options) {
   GenerationOptions& g = options.generation;
   add_model_option(command, options.model);
-  add_number(command, "-n,--max-tokens", g.max_tokens,
-             "Most tokens to generate");
-  add_number(command, "--temp", g.temperature,
-             "Temperature; 0 takes the likeliest token");
-  add_number(command, "--top-p", g.top_p,
-             "Sum of probabilities to choose among; 0 or 1: off");
-  add_number(command, "--top-k", g.top_k,
-             "Number of tokens to choose among; 0: off");
-  add_number(command, "--min-p", g.min_p,
-             "Least probability relative to the best; 0: off");
-  add_number(command, "--seed", g.seed, "Seed of the random numbers");
-  command.add_option("--system", options.system, "System message");
-  add_number(command, "--ctx", options.context,
-             "Most tokens of prompt and answer; 0: what the model allows");
-  command
-      .add_option_function<std::string>(
-          "--kv-type",
-          [&options](const std::string& name) {
-            options.kv_type = kv_types().at(name);
-          },
-          "How the cache stores keys and values: bf16 (default), f16, f32, "
-          "int8")
-      ->check(CLI::IsMember(kv_types()))
-      ->option_text("TYPE");
-  command.add_flag("-q,--quiet", options.quiet,
-                   "No progress and no statistics");
+  command.number("-n,--max-tokens", g.max_tokens, "Most tokens to generate");
+  command.number("--temp", g.temperature,
+                 "Temperature; 0 takes the likeliest token");
+  command.number("--top-p", g.top_p,
+                 "Sum of probabilities to choose among; 0 or 1: off");
+  command.number("--top-k", g.top_k,
+                 "Number of tokens to choose among; 0: off");
+  command.number("--min-p", g.min_p,
+                 "Least probability relative to the best; 0: off");
+  command.number("--seed", g.seed, "Seed of the random numbers");
+  command.text("--system", options.system, "System message");
+  command.number("--ctx", options.context,
+                 "Most tokens of prompt and answer; 0: what the model allows");
+  command.choice("--kv-type", options.kv_type,
+                 {{"bf16", KvType::kBf16},
+                  {"f16", KvType::kF16},
+                  {"f32", KvType::kF32},
+                  {"int8", KvType::kInt8}},
+                 "How the cache stores keys and values: bf16 (default), f16, "
+                 "f32, int8");
+  command.flag("-q,--quiet", options.quiet, "No progress and no statistics");
 }
 
 Model load_with_progress(const AnswerOptions& options) {

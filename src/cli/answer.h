@@ -1,11 +1,11 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "cli/command.h"
 #include "skua/skua.h"
 
 namespace skua::cli {
@@ -21,9 +21,9 @@ struct AnswerOptions {
 };
 
 /** Adds --model; every command that takes a model spells it alike. */
-void add_model_option(CLI::App& command, std::string& model);
+void add_model_option(Command& command, std::string& model);
 
-void add_answer_options(CLI::App& command, AnswerOptions& options);
+void add_answer_options(Command& command, AnswerOptions& options);
 
 /** Loads the model, once the options are seen to hold; progress shows on
  *  stderr when loading takes longer than a second. */

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/answer.h"
+#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
@@ -212,13 +213,13 @@ class ChatLoop {
 
 void add_chat(CLI::App& app) {
   auto options = std::make_shared<AnswerOptions>();
-  auto* command = app.add_subcommand("chat", "Talk with a model");
-  add_answer_options(*command, *options);
-  command->footer(std::string("Example:\n"
-                              "  skua chat --temp 0.7 --system \"Be brief.\"\n"
-                              "In the chat:\n") +
-                  kHelp);
-  command->callback([options] { ChatLoop(*options).run(); });
+  Command command(app, "chat", "Talk with a model");
+  add_answer_options(command, *options);
+  command.footer(std::string("Example:\n"
+                             "  skua chat --temp 0.7 --system \"Be brief.\"\n"
+                             "In the chat:\n") +
+                 kHelp);
+  command.callback([options] { ChatLoop(*options).run(); });
 }
 
 }  // namespace skua::cli

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/model_path.h"
+#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
 
@@ -49,16 +50,16 @@ void print_table(const std::vector<CachedModel>& models) {
 
 void add_list(CLI::App& app) {
   auto as_json = std::make_shared<bool>(false);
-  auto* command = app.add_subcommand("list", "List the models on this machine");
-  command->add_flag("--json", *as_json, "Print as JSON");
-  command->footer(
+  Command command(app, "list", "List the models on this machine");
+  command.flag("--json", *as_json, "Print as JSON");
+  command.footer(
       "Examples:\n"
       "  skua list\n"
       "  skua list --json\n"
       "Shows the Hugging Face cache ($HF_HOME) and Skua's own model folder\n"
       "($SKUA_HOME/models, else ~/.cache/skua/models); times are UTC.\n"
       "Every name can be given to --model.");
-  command->callback([as_json] {
+  command.callback([as_json] {
     const auto models = cached_models();
     if (*as_json) {
       print_json(models);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <limits>
 #include <string>
@@ -25,23 +24,6 @@ Number parse_number(const std::string& where, const std::string& text) {
                std::to_string(Limits::max());
   }
   throw InvalidInput(where, "is '" + text + "', expected " + expected);
-}
-
-/** Adds an option whose value is all of a number, where CLI11 itself takes
- *  nothing for 0, wraps -1 and cuts what is too large. */
-template <class Number>
-CLI::Option* add_number(CLI::App& command, const std::string& names,
-                        Number& value, const std::string& help) {
-  return command
-      .add_option_function<std::string>(
-          names,
-          [&value,
-           name = names.substr(names.rfind(',') + 1)](const std::string& text) {
-            value = parse_number<Number>(name, text);
-          },
-          help)
-      ->type_name("NUMBER")
-      ->default_str(CLI::detail::to_string(value));
 }
 
 }  // namespace skua::cli

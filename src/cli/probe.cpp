@@ -8,8 +8,8 @@
 #include "base/json.h"
 #include "base/model_path.h"
 #include "cli/answer.h"
+#include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/number.h"
 #include "cli/pull.h"
 #include "models/load.h"
 
@@ -45,33 +45,28 @@ void run(const Arguments& arguments) {
 
 void add_probe(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  auto* probe = app.add_subcommand(
-      "probe", "Print a model's numbers, for comparison and bug reports");
-  probe->require_subcommand(1);
-  probe->footer(
+  Command probe(app, "probe",
+                "Print a model's numbers, for comparison and bug reports");
+  probe.footer(
       "Example:\n"
       "  skua probe logits --tokens \"[1, 2, 3]\"");
-  auto* command = probe->add_subcommand(
+  Command command = probe.subcommand(
       "logits", "Logits and greedy tokens after given token ids");
-  add_model_option(*command, arguments->model);
+  add_model_option(command, arguments->model);
   command
-      ->add_option("--tokens", arguments->tokens,
-                   "Token ids as JSON, e.g. [1, 2, 3]")
-      ->required();
-  command
-      ->add_option("--at", arguments->at,
-                   "Positions whose logits to print, e.g. 0,7")
-      ->delimiter(',');
-  add_number(*command, "--greedy", arguments->n_greedy,
-             "How many tokens to continue greedily");
-  add_number(*command, "--chunk", arguments->chunk,
-             "Tokens fed in one step; 0: all");
-  command->footer(
+      .text("--tokens", arguments->tokens, "Token ids as JSON, e.g. [1, 2, 3]")
+      .required();
+  command.integers("--at", arguments->at,
+                   "Positions whose logits to print, e.g. 0,7");
+  command.number("--greedy", arguments->n_greedy,
+                 "How many tokens to continue greedily");
+  command.number("--chunk", arguments->chunk, "Tokens fed in one step; 0: all");
+  command.footer(
       "Example:\n"
       "  skua probe logits --tokens \"[1, 2, 3]\" --at 0,1 --greedy 5\n"
       "Computes in float32. Works without a tokenizer. A number that is not\n"
       "finite prints as null.");
-  command->callback([arguments] { run(*arguments); });
+  command.callback([arguments] { run(*arguments); });
 }
 
 }  // namespace skua::cli

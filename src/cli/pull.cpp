@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 
@@ -51,20 +52,19 @@ PullOptions pull_options(bool quiet) {
 
 void add_pull(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command =
-      app.add_subcommand("pull", "Download a model from the Hugging Face hub");
-  command->add_option("model", arguments->model, "org/name[:file][@revision]")
-      ->required();
-  command->add_flag("-q,--quiet", arguments->quiet, "Show no progress");
-  command->add_flag("--json", arguments->json, "Print the result as JSON");
-  command->footer(
+  Command command(app, "pull", "Download a model from the Hugging Face hub");
+  command.text("model", arguments->model, "org/name[:file][@revision]")
+      .required();
+  command.flag("-q,--quiet", arguments->quiet, "Show no progress");
+  command.flag("--json", arguments->json, "Print the result as JSON");
+  command.footer(
       "Examples:\n"
       "  skua pull HuggingFaceTB/SmolLM2-135M-Instruct\n"
       "  skua pull bartowski/SmolLM2-135M-Instruct-GGUF:Q4_K_M\n"
       "Prints the path. Files go to the Hugging Face cache ($HF_HOME), where\n"
       "other programs find them; a download that was cut is resumed.\n"
       "Private and gated models need HF_TOKEN.");
-  command->callback([arguments] { run(*arguments); });
+  command.callback([arguments] { run(*arguments); });
 }
 
 }  // namespace skua::cli

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "cli/answer.h"
+#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 
@@ -60,24 +61,24 @@ void run(const Arguments& arguments) {
 
 void add_run(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("run", "Answer one prompt");
-  command->add_option("prompt", arguments->prompt,
-                      "The prompt; '-' or nothing reads stdin");
-  add_answer_options(*command, arguments->answer);
+  Command command(app, "run", "Answer one prompt");
+  command.text("prompt", arguments->prompt,
+               "The prompt; '-' or nothing reads stdin");
+  add_answer_options(command, arguments->answer);
   command
-      ->add_flag("--raw", arguments->raw,
-                 "Continue the text itself, without the chat template")
-      ->excludes("--system");
-  command->add_flag("--json", arguments->json,
-                    "Print text and statistics as JSON at the end");
-  command->footer(
+      .flag("--raw", arguments->raw,
+            "Continue the text itself, without the chat template")
+      .excludes("--system");
+  command.flag("--json", arguments->json,
+               "Print text and statistics as JSON at the end");
+  command.footer(
       "Examples:\n"
       "  skua run \"Why is the sky blue?\"\n"
       "  skua run --temp 0.7 --top-p 0.9 --seed 1 \"Write a haiku.\"\n"
       "  cat notes.txt | skua run --system \"Summarise.\" -\n"
       "  skua run --raw \"Once upon a time\" --max-tokens 100\n"
       "The answer goes to stdout, statistics to stderr.");
-  command->callback([arguments] { run(*arguments); });
+  command.callback([arguments] { run(*arguments); });
 }
 
 }  // namespace skua::cli

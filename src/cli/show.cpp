@@ -9,6 +9,7 @@
 #include "base/model_path.h"
 #include "base/thread_pool.h"
 #include "cli/answer.h"
+#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/pull.h"
@@ -125,27 +126,26 @@ void run(const Arguments& arguments) {
 
 void add_show(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("show", "Describe a model or the CPU");
-  auto* model = command->add_option(
+  Command command(app, "show", "Describe a model or the CPU");
+  command.text(
       "model", arguments->model,
       "Folder, .gguf file or org/name[:file]; nothing is the default model");
-  auto* chat_template =
-      command->add_flag("--template", arguments->chat_template,
-                        "Print the chat template's source");
+  command.flag("--template", arguments->chat_template,
+               "Print the chat template's source");
   command
-      ->add_flag("--cpu", arguments->cpu,
-                 "Describe instead which code and how many threads compute")
-      ->excludes(model)
-      ->excludes(chat_template);
-  command->add_flag("--json", arguments->json, "Print as JSON");
-  command->footer(
+      .flag("--cpu", arguments->cpu,
+            "Describe instead which code and how many threads compute")
+      .excludes("model")
+      .excludes("--template");
+  command.flag("--json", arguments->json, "Print as JSON");
+  command.footer(
       "Examples:\n"
       "  skua show\n"
       "  skua show model.gguf --json\n"
       "  skua show --cpu\n"
       "SKUA_CPU=scalar|avx2|avx512|amx chooses a lower level of the CPU, "
       "SKUA_THREADS a number of threads.");
-  command->callback([arguments] { run(*arguments); });
+  command.callback([arguments] { run(*arguments); });
 }
 
 }  // namespace skua::cli

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/model_path.h"
 #include "cli/answer.h"
+#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/pull.h"
 #include "text/chat_template.h"
@@ -69,28 +70,27 @@ void run(const Arguments& arguments) {
 
 void add_template(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("template", "Render a chat template");
-  add_model_option(*command, arguments->model);
-  command->add_option("--messages", arguments->messages,
-                      "JSON file with the list of messages");
-  command->add_option("--tools", arguments->tools,
-                      "JSON file with the list of tools");
+  Command command(app, "template", "Render a chat template");
+  add_model_option(command, arguments->model);
+  command.text("--messages", arguments->messages,
+               "JSON file with the list of messages");
+  command.text("--tools", arguments->tools, "JSON file with the list of tools");
   command
-      ->add_option("--template", arguments->file,
-                   "Template file instead of the model's own")
-      ->excludes("--messages")
-      ->excludes("--tools");
-  command->add_option("--context", arguments->context,
-                      "JSON file with further variables");
-  command->add_flag("--no-generation-prompt", arguments->no_generation_prompt,
-                    "End after the last message");
-  command->add_flag("--json", arguments->json,
-                    "Print {\"text\": ...} or {\"error\": ...}");
-  command->footer(
+      .text("--template", arguments->file,
+            "Template file instead of the model's own")
+      .excludes("--messages")
+      .excludes("--tools");
+  command.text("--context", arguments->context,
+               "JSON file with further variables");
+  command.flag("--no-generation-prompt", arguments->no_generation_prompt,
+               "End after the last message");
+  command.flag("--json", arguments->json,
+               "Print {\"text\": ...} or {\"error\": ...}");
+  command.footer(
       "Examples:\n"
       "  skua template --messages chat.json\n"
       "  skua template --template my.jinja --context variables.json --json");
-  command->callback([arguments] { run(*arguments); });
+  command.callback([arguments] { run(*arguments); });
 }
 
 }  // namespace skua::cli

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/model_path.h"
 #include "cli/answer.h"
+#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/pull.h"
 #include "text/tokenizer.h"
@@ -56,22 +57,21 @@ void run(const Arguments& arguments) {
 
 void add_tokenize(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("tokenize", "Show the tokens of a text");
-  command->add_option("text", arguments->text,
-                      "The text; '-' or nothing reads stdin");
-  add_model_option(*command, arguments->model);
-  command->add_flag("--no-special", arguments->no_special,
-                    "Do not add tokens such as BOS around the text");
-  command->add_flag("--decode", arguments->decode,
-                    "The text is a JSON list of ids; print what they say");
-  command->add_flag("--json", arguments->json,
-                    "Print {\"ids\": [...], \"pieces\": [...]}");
-  command->footer(
+  Command command(app, "tokenize", "Show the tokens of a text");
+  command.text("text", arguments->text, "The text; '-' or nothing reads stdin");
+  add_model_option(command, arguments->model);
+  command.flag("--no-special", arguments->no_special,
+               "Do not add tokens such as BOS around the text");
+  command.flag("--decode", arguments->decode,
+               "The text is a JSON list of ids; print what they say");
+  command.flag("--json", arguments->json,
+               "Print {\"ids\": [...], \"pieces\": [...]}");
+  command.footer(
       "Examples:\n"
       "  skua tokenize \"Hello world\"\n"
       "  skua tokenize --json - < file.txt\n"
       "  skua tokenize --decode \"[19556, 905]\"");
-  command->callback([arguments] { run(*arguments); });
+  command.callback([arguments] { run(*arguments); });
 }
 
 }  // namespace skua::cli

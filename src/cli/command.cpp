@@ -1,0 +1,81 @@
+#include "cli/command.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/number.h"
+
+namespace skua::cli {
+
+Option Option::required() {
+  option_->required();
+  return *this;
+}
+
+Option Option::excludes(const std::string& other) {
+  option_->excludes(other);
+  return *this;
+}
+
+Command::Command(CLI::App& program, const std::string& name,
+                 const std::string& help)
+    : app_(program.add_subcommand(name, help)) {}
+
+Command Command::subcommand(const std::string& name, const std::string& help) {
+  app_->require_subcommand(1);
+  return Command(*app_, name, help);
+}
+
+Option Command::text(const std::string& names, std::string& value,
+                     const std::string& help) {
+  return Option(app_->add_option(names, value, help));
+}
+
+// CLI11 itself takes nothing for 0, wraps -1 and cuts what is too large.
+template <class Number>
+Option Command::number(const std::string& names, Number& value,
+                       const std::string& help) {
+  const std::string name = names.substr(names.rfind(',') + 1);
+  return Option(app_->add_option_function<std::string>(
+                        names,
+                        [&value, name](const std::string& text) {
+                          value = parse_number<Number>(name, text);
+                        },
+                        help)
+                    ->type_name("NUMBER")
+                    ->default_str(CLI::detail::to_string(value)));
+}
+
+template Option Command::number(const std::string&, int&, const std::string&);
+template Option Command::number(const std::string&, double&,
+                                const std::string&);
+template Option Command::number(const std::string&, std::uint64_t&,
+                                const std::string&);
+
+Option Command::integers(const std::string& names, std::vector<int>& values,
+                         const std::string& help) {
+  return Option(app_->add_option(names, values, help)->delimiter(','));
+}
+
+Option Command::flag(const std::string& names, bool& value,
+                     const std::string& help) {
+  return Option(app_->add_flag(names, value, help));
+}
+
+Option Command::choose(const std::string& names,
+                       std::function<void(const std::string&)> set,
+                       std::vector<std::string> words,
+                       const std::string& help) {
+  return Option(app_->add_option_function<std::string>(names, set, help)
+                    ->check(CLI::IsMember(std::move(words)))
+                    ->option_text("TYPE"));
+}
+
+void Command::footer(const std::string& text) {
+  app_->footer(text);
+}
+
+void Command::callback(std::function<void()> work) {
+  app_->callback(std::move(work));
+}
+
+}  // namespace skua::cli

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace skua::cli {
+
+/** An option or argument that a command has, to ask more of it. */
+class Option {
+ public:
+  explicit Option(CLI::Option* option) : option_(option) {}
+
+  Option required();
+
+  /** Refuses it together with `other`, which the command already has. */
+  Option excludes(const std::string& other);
+
+ private:
+  CLI::Option* option_;
+};
+
+/** A command of the program, over CLI11, whose slow header stays out of here.
+ *  names  "-m,--model" of an option, "prompt" of an argument by its place
+ *  value  is written as the command line is read, so it lives as long as the
+ *         program's CLI::App
+ *  help   its line in --help
+ *  The reading throws CLI::ParseError, or InvalidInput where text is no number.
+ */
+class Command {
+ public:
+  /** Adds the command to the program. */
+  Command(CLI::App& program, const std::string& name, const std::string& help);
+
+  /** Adds a command to this one, which from then on needs one. */
+  Command subcommand(const std::string& name, const std::string& help);
+
+  Option text(const std::string& names, std::string& value,
+              const std::string& help);
+
+  /** Number is int, double or std::uint64_t. All of the text must spell one;
+   *  --help shows what `value` holds as the default. */
+  template <class Number>
+  Option number(const std::string& names, Number& value,
+                const std::string& help);
+
+  /** Whole numbers, as "0,7" or as several arguments. */
+  Option integers(const std::string& names, std::vector<int>& values,
+                  const std::string& help);
+
+  Option flag(const std::string& names, bool& value, const std::string& help);
+
+  /** One of the names in `choices`. */
+  template <class Value>
+  Option choice(const std::string& names, Value& value,
+                const std::map<std::string, Value>& choices,
+                const std::string& help) {
+    std::vector<std::string> words;
+    for (const auto& choice : choices) words.push_back(choice.first);
+    return choose(
+        names,
+        [&value, choices](const std::string& word) {
+          value = choices.at(word);
+        },
+        std::move(words), help);
+  }
+
+  /** The end of --help. */
+  void footer(const std::string& text);
+
+  /** Does `work` once the whole command line is read without an error. */
+  void callback(std::function<void()> work);
+
+ private:
+  Option choose(const std::string& names,
+                std::function<void(const std::string&)> set,
+                std::vector<std::string> words, const std::string& help);
+
+  CLI::App* app_;
+};
+
+}  // namespace skua::cli
