@@ -38,19 +38,21 @@ class MachineTest(unittest.TestCase):
         pages = {(b["threads"], b["pages"]) for b in machine["bandwidth"]}
         self.assertIn((machine["threads"], "small"), pages)
 
-    def test_peaks_are_those_of_the_features(self):
+    def test_peaks_are_those_of_the_level(self):
         (machine,) = lines("machine", "--quick", "--threads", 1)
         named = {peak["name"] for peak in machine["peaks"]}
-        features = set(machine["features"])
-        for peak, needs in {
-            "f32_fma_avx2": {"avx2", "fma"},
-            "f32_fma_avx512": {"avx512f"},
-            "bf16_dot_avx512": {"avx512bf16"},
-            "int8_vnni_avx512": {"avx512vnni"},
-            "bf16_amx": {"amx-bf16"},
-            "int8_amx": {"amx-int8"},
+        levels = {"avx2": {"avx2"}, "avx512": {"avx2", "avx512"},
+                  "amx": {"avx2", "avx512"}}
+        has = levels.get(machine["level"], set()) | set(machine["features"])
+        for peak, need in {
+            "f32_fma_avx2": "avx2",
+            "f32_fma_avx512": "avx512",
+            "bf16_dot_avx512": "avx512_bf16",
+            "int8_vnni_avx512": "avx512_vnni",
+            "bf16_amx": "amx_bf16",
+            "int8_amx": "amx_int8",
         }.items():
-            self.assertEqual(peak in named, needs <= features, peak)
+            self.assertEqual(peak in named, need in has, peak)
         self.assertEqual(machine["threads"], 1)
 
 
@@ -121,8 +123,9 @@ class TableTest(unittest.TestCase):
         peak = {"name": "fma", "unit": "GFLOP/s", "one_thread": rate,
                 "all_threads": {"best": 200.0, "median": 100.0}}
         yield {"groups": {"4bit": [["skua", "a"], ["peer", "b"]]}}
-        yield {"machine": {"cpu": "CPU", "threads": 2, "features": ["fma"],
-                           "peaks": [peak], "bandwidth": [
+        yield {"machine": {"cpu": "CPU", "threads": 2, "level": "avx2",
+                           "features": ["avx_vnni"], "peaks": [peak],
+                           "bandwidth": [
                                {"threads": 2, "pages": "huge", **rate}]},
                "commit": "abc", "date": "2000-01-01"}
 

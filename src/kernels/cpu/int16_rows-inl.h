@@ -7,6 +7,8 @@
 #define SKUA_KERNELS_CPU_INT16_ROWS_INL_H
 #endif
 
+#include <hwy/cache_control.h>
+
 #include "kernels/cpu/int16_sums-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -20,6 +22,10 @@ using EightSums = hn::RebindToSigned<Eight>;
 constexpr std::size_t kBlockBytes = 16;
 constexpr std::size_t kVectorBytes = hn::MaxLanes(Shorts()) * 2;
 constexpr std::size_t kVectorBlocks = kVectorBytes / kBlockBytes;
+
+// Reaches into the next page: there the CPU's own prefetching begins anew, and
+// the address is translated.
+constexpr std::size_t kPrefetchBytes = 8192;
 
 // Columns that one 16-bit word of packed weights holds.
 constexpr std::size_t fields(int bits) {
@@ -200,6 +206,8 @@ void multiply_row(const std::uint8_t* codes, RowScales w,
   for (std::size_t g = 0; g < a.n_groups; g += kPartials) {
     hn::Vec<EightSums> sums[kTokens][kEightParts];
     eight_sums<kBits, kGroupBlocks>(codes, x, a.stride(), sums);
+    for (std::size_t i = 0; i < kEightBytes; i += 64)
+      hwy::Prefetch(codes + kPrefetchBytes + i);
     codes += kEightBytes;
     x += kEightBytes * 8 / kBits;
     for (std::size_t p = 0; p < kEightParts; ++p) {

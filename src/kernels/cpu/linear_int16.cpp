@@ -10,6 +10,7 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear_int16.cpp"
 #include <hwy/foreach_target.h>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 // clang-format on
 
@@ -81,6 +82,17 @@ const std::uint8_t* padded_row(const MatrixView& w, std::size_t row,
   return codes;
 }
 
+// Asks for the scales and biases of rows that come next.
+void prefetch_scales(const MatrixView& w, Range rows) {
+  if (w.encoding != Encoding::kAffine) return;
+  const std::size_t row_bytes = w.n_groups() * float_bytes(w.float_type);
+  const std::size_t end = std::min(rows.end, w.n_rows) * row_bytes;
+  for (std::size_t at = rows.begin * row_bytes; at < end; at += 64) {
+    hwy::Prefetch(w.scales + at);
+    hwy::Prefetch(w.biases + at);
+  }
+}
+
 template <int kBits, std::size_t kGroupBlocks>
 void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
                    Range tokens, float* y, std::size_t stride) {
@@ -95,6 +107,7 @@ void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
   for (std::size_t r = rows.begin; r < rows.end; r += kRows) {
     const std::size_t n_rows = std::min(kRows, rows.end - r);
     widen_scales(w, {r, r + n_rows}, a.n_groups, scales.data(), biases);
+    prefetch_scales(w, {r + n_rows, r + n_rows + kRows});
     for (std::size_t t = tokens.begin; t < tokens.end;) {
       const std::size_t left = tokens.end - t;
       const std::size_t n_tokens = left >= 4 ? 4 : left >= 2 ? 2 : 1;
