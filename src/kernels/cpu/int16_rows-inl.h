@@ -182,11 +182,20 @@ inline float join_partials(const float* p) {
   return hn::GetLane(hn::Add(two, hn::Shuffle2301(two)));
 }
 
-// Scales and biases of a row as float32, with zeros for the groups that fill
-// up the last eight.
+// A row's scales and biases, whole sets of eight.
 struct RowScales {
-  const float* scales;
-  const float* biases;
+  Float type = Float::kF32;
+  const std::uint8_t* scales = nullptr;
+  const std::uint8_t* biases = nullptr;
+
+  HWY_INLINE hn::Vec<Eight> load(const std::uint8_t* numbers,
+                                 std::size_t g) const {
+    const Eight df;
+    if (type == Float::kF32)
+      return hn::LoadU(df, reinterpret_cast<const float*>(numbers) + g);
+    return widen_vector(df, reinterpret_cast<const std::uint16_t*>(numbers) + g,
+                        type);
+  }
 };
 
 // partials[t][g % 8] for kTokens activations from `token` on: over the groups
@@ -212,8 +221,8 @@ void multiply_row(const std::uint8_t* codes, RowScales w,
     x += kEightBytes * 8 / kBits;
     for (std::size_t p = 0; p < kEightParts; ++p) {
       const std::size_t at = g + p * hn::MaxLanes(df);
-      const auto w_scale = hn::LoadU(df, w.scales + at);
-      const auto w_bias = hn::LoadU(df, w.biases + at);
+      const auto w_scale = w.load(w.scales, at);
+      const auto w_bias = w.load(w.biases, at);
       for (std::size_t t = 0; t < kTokens; ++t) {
         const std::size_t x_at = t * a.n_groups + at;
         const auto bias = hn::Mul(w_bias, hn::LoadU(df, x_sums + x_at));

@@ -65,30 +65,22 @@ inline const std::uint8_t* row_codes(const MatrixView& w, std::size_t row,
   return room;
 }
 
-// Scales and biases of rows' groups as float32, each row's `stride` behind
-// those of the row before.
-inline void widen_scales(const MatrixView& w, Range rows, std::size_t stride,
-                         float* scales, float* biases) {
+// Scales and biases of a row's groups as float32.
+inline void widen_row_scales(const MatrixView& w, std::size_t row,
+                             float* scales, float* biases) {
   const std::size_t n_groups = w.n_groups();
-  const bool no_gaps = stride == n_groups;
-  const std::size_t n = no_gaps ? rows.size() * n_groups : n_groups;
-  for (std::size_t at = 0; at < rows.size() * n_groups; at += n) {
-    const std::size_t from = rows.begin * n_groups + at;
-    float* to = scales + at / n_groups * stride;
-    float* bias_to = biases + at / n_groups * stride;
-    if (w.encoding == Encoding::kAffine) {
-      const std::size_t offset = from * float_bytes(w.float_type);
-      widen(w.scales + offset, w.float_type, n, to);
-      widen(w.biases + offset, w.float_type, n, bias_to);
-      continue;
-    }
-    const FloatTables& tables = float_tables();
-    const float* values =
-        w.encoding == Encoding::kNvfp4 ? tables.e4m3 : tables.e8m0;
-    for (std::size_t g = 0; g < n; ++g) {
-      to[g] = 0.5f * values[w.scales[from + g]];
-      bias_to[g] = -12 * to[g];
-    }
+  if (w.encoding == Encoding::kAffine) {
+    const std::size_t offset = row * n_groups * float_bytes(w.float_type);
+    widen(w.scales + offset, w.float_type, n_groups, scales);
+    widen(w.biases + offset, w.float_type, n_groups, biases);
+    return;
+  }
+  const FloatTables& tables = float_tables();
+  const float* values =
+      w.encoding == Encoding::kNvfp4 ? tables.e4m3 : tables.e8m0;
+  for (std::size_t g = 0; g < n_groups; ++g) {
+    scales[g] = 0.5f * values[w.scales[row * n_groups + g]];
+    biases[g] = -12 * scales[g];
   }
 }
 

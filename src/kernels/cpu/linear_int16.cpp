@@ -10,7 +10,6 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear_int16.cpp"
 #include <hwy/foreach_target.h>
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 // clang-format on
 
@@ -82,15 +81,18 @@ const std::uint8_t* padded_row(const MatrixView& w, std::size_t row,
   return codes;
 }
 
-// Asks for the scales and biases of rows that come next.
-void prefetch_scales(const MatrixView& w, Range rows) {
-  if (w.encoding != Encoding::kAffine) return;
-  const std::size_t row_bytes = w.n_groups() * float_bytes(w.float_type);
-  const std::size_t end = std::min(rows.end, w.n_rows) * row_bytes;
-  for (std::size_t at = rows.begin * row_bytes; at < end; at += 64) {
-    hwy::Prefetch(w.scales + at);
-    hwy::Prefetch(w.biases + at);
+// In place where the matrix holds whole sets of eight, else in `room`, whose
+// numbers behind the row's own are zero.
+RowScales row_scales(const MatrixView& w, std::size_t row, std::size_t n_padded,
+                     float* room) {
+  const std::size_t n_groups = w.n_groups();
+  if (w.encoding == Encoding::kAffine && n_groups == n_padded) {
+    const std::size_t offset = row * n_groups * float_bytes(w.float_type);
+    return {w.float_type, w.scales + offset, w.biases + offset};
   }
+  widen_row_scales(w, row, room, room + n_padded);
+  return {Float::kF32, reinterpret_cast<const std::uint8_t*>(room),
+          reinterpret_cast<const std::uint8_t*>(room + n_padded)};
 }
 
 template <int kBits, std::size_t kGroupBlocks>
@@ -102,12 +104,9 @@ void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
   thread_local std::vector<float> scales;
   alignas(64) float partials[kRows][4][kPartials];
   codes.assign(a.stride(), 0);
-  scales.assign(2 * kRows * a.n_groups, 0);
-  float* biases = scales.data() + kRows * a.n_groups;
+  scales.assign(2 * a.n_groups, 0);
   for (std::size_t r = rows.begin; r < rows.end; r += kRows) {
     const std::size_t n_rows = std::min(kRows, rows.end - r);
-    widen_scales(w, {r, r + n_rows}, a.n_groups, scales.data(), biases);
-    prefetch_scales(w, {r + n_rows, r + n_rows + kRows});
     for (std::size_t t = tokens.begin; t < tokens.end;) {
       const std::size_t left = tokens.end - t;
       const std::size_t n_tokens = left >= 4 ? 4 : left >= 2 ? 2 : 1;
@@ -117,8 +116,8 @@ void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
                                 : multiply_row<kBits, kGroupBlocks, 1>;
       for (std::size_t i = 0; i < n_rows; ++i) {
         multiply(padded_row<kBits>(w, r + i, a, codes.data()),
-                 {scales.data() + i * a.n_groups, biases + i * a.n_groups}, a,
-                 t, partials[i][0]);
+                 row_scales(w, r + i, a.n_groups, scales.data()), a, t,
+                 partials[i][0]);
       }
       for (std::size_t k = 0; k < n_tokens; ++k) {
         float* out = y + (t + k - tokens.begin) * stride + r - rows.begin;
@@ -164,8 +163,8 @@ class Panel {
     for (std::size_t i = 0; i < kPanelRows; ++i) {
       const std::size_t row = std::min(rows.begin + i, rows.end - 1);
       rows_[i] = row_codes(w, row, in_place, codes_.data() + i * w.n_cols);
-      widen_scales(w, {row, row + 1}, w.n_groups(), row_scales_.data(),
-                   row_scales_.data() + w.n_groups());
+      widen_row_scales(w, row, row_scales_.data(),
+                       row_scales_.data() + w.n_groups());
       for (std::size_t g = 0; g < w.n_groups(); ++g) {
         scales_[g].scales[i] = row_scales_[g];
         scales_[g].biases[i] = row_scales_[w.n_groups() + g];
