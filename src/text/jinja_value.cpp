@@ -38,6 +38,12 @@ Value Object::call(Interpreter&, const Args&) {
   throw Failure{"'" + type_name() + "' object is not callable"};
 }
 
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
+
 std::optional<Int> Value::integer() const {
   if (const auto* value = std::get_if<Int>(&data_)) return *value;
   if (const auto* value = boolean()) return Int{*value};

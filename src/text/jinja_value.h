@@ -102,6 +102,12 @@ class Value {
   Value(UndefinedPtr value) : data_(std::move(value)) {}
   template <typename T>
   Value(T*) = delete;  // would become a bool
+  // Not inline: they take most of the compile time of those who hold values.
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value();
 
   bool is_none() const { return std::holds_alternative<None>(data_); }
   const bool* boolean() const { return std::get_if<bool>(&data_); }
