@@ -50,13 +50,15 @@ void add_answer_options(Command& command, AnswerOptions& options) {
   command.text("--system", options.system, "System message");
   command.number("--ctx", options.context,
                  "Most tokens of prompt and answer; 0: what the model allows");
-  command.choice("--kv-type", options.kv_type,
-                 {{"bf16", KvType::kBf16},
-                  {"f16", KvType::kF16},
-                  {"f32", KvType::kF32},
-                  {"int8", KvType::kInt8}},
-                 "How the cache stores keys and values: bf16 (default), f16, "
-                 "f32, int8");
+  command
+      .choice("--kv-type", options.kv_type,
+              {{"bf16", KvType::kBf16},
+               {"f16", KvType::kF16},
+               {"f32", KvType::kF32},
+               {"int8", KvType::kInt8}},
+              "How the cache stores keys and values: bf16 (default), f16, "
+              "f32, int8")
+      .shown_as("TYPE");
   command.flag("-q,--quiet", options.quiet, "No progress and no statistics");
 }
 

@@ -5,9 +5,30 @@
 #include "cli/number.h"
 
 namespace skua::cli {
+namespace {
+
+void add_words(const CLI::App& command, std::vector<std::string>& words) {
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames())
+      words.push_back("--" + name);
+    for (const std::string& name : option->get_snames())
+      words.push_back("-" + name);
+  }
+  for (const CLI::App* inner : command.get_subcommands({})) {
+    words.push_back(inner->get_name());
+    add_words(*inner, words);
+  }
+}
+
+}  // namespace
 
 Option Option::required() {
   option_->required();
+  return *this;
+}
+
+Option Option::shown_as(const std::string& text) {
+  option_->option_text(text);
   return *this;
 }
 
@@ -66,8 +87,7 @@ Option Command::choose(const std::string& names,
                        std::vector<std::string> words,
                        const std::string& help) {
   return Option(app_->add_option_function<std::string>(names, set, help)
-                    ->check(CLI::IsMember(std::move(words)))
-                    ->option_text("TYPE"));
+                    ->check(CLI::IsMember(std::move(words))));
 }
 
 void Command::footer(const std::string& text) {
@@ -76,6 +96,15 @@ void Command::footer(const std::string& text) {
 
 void Command::callback(std::function<void()> work) {
   app_->callback(std::move(work));
+}
+
+std::vector<CommandWords> command_words(const CLI::App& program) {
+  std::vector<CommandWords> commands;
+  for (const CLI::App* command : program.get_subcommands({})) {
+    commands.push_back({command->get_name(), {}});
+    add_words(*command, commands.back().words);
+  }
+  return commands;
 }
 
 }  // namespace skua::cli

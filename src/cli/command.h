@@ -21,6 +21,9 @@ class Option {
 
   Option required();
 
+  /** What --help shows in the place of its type and choices. */
+  Option shown_as(const std::string& text);
+
   /** Refuses it together with `other`, which the command already has. */
   Option excludes(const std::string& other);
 
@@ -86,5 +89,14 @@ class Command {
 
   CLI::App* app_;
 };
+
+/** A command's name and what may stand behind it: its options, and its own
+ *  commands with theirs. */
+struct CommandWords {
+  std::string name;
+  std::vector<std::string> words;
+};
+
+std::vector<CommandWords> command_words(const CLI::App& program);
 
 }  // namespace skua::cli

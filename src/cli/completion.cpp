@@ -1,34 +1,20 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "cli/command.h"
 #include "cli/commands.h"
-#include "skua/error.h"
 
 namespace skua::cli {
 namespace {
 
-// "--model -m ..." of a command, with what its own commands have.
-std::string option_words(const CLI::App& command) {
-  std::string words;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) words += " --" + name;
-    for (const std::string& name : option->get_snames()) words += " -" + name;
-  }
-  for (const CLI::App* inner : command.get_subcommands({}))
-    words += " " + inner->get_name() + " " + option_words(*inner);
-  return words.empty() ? words : words.substr(1);
-}
-
 std::string bash_script(const CLI::App& app) {
   std::string names, cases;
-  for (const CLI::App* command : app.get_subcommands({})) {
-    names += (names.empty() ? "" : " ") + command->get_name();
-    cases += fmt::format("    {}) words=\"{}\" ;;\n", command->get_name(),
-                         option_words(*command));
+  for (const auto& [name, words] : command_words(app)) {
+    names += (names.empty() ? "" : " ") + name;
+    cases +=
+        fmt::format("    {}) words=\"{}\" ;;\n", name, fmt::join(words, " "));
   }
   return fmt::format(
       "_skua() {{\n"
@@ -50,16 +36,16 @@ std::string bash_script(const CLI::App& app) {
 
 void add_completion(CLI::App& app) {
   auto shell = std::make_shared<std::string>();
-  auto* command =
-      app.add_subcommand("completion", "Print a shell's completion script");
-  command->add_option("shell", *shell, "bash or zsh")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh"}));
-  command->footer(
+  Command command(app, "completion", "Print a shell's completion script");
+  command
+      .choice<std::string>("shell", *shell, {{"bash", "bash"}, {"zsh", "zsh"}},
+                           "bash or zsh")
+      .required();
+  command.footer(
       "Examples:\n"
       "  eval \"$(skua completion bash)\"   # in ~/.bashrc\n"
       "  eval \"$(skua completion zsh)\"    # in ~/.zshrc");
-  command->callback([shell, &app] {
+  command.callback([shell, &app] {
     if (*shell == "zsh")
       fmt::print("autoload -U +X bashcompinit && bashcompinit\n");
     fmt::print("{}", bash_script(app));
