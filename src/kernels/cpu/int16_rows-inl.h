@@ -46,38 +46,46 @@ void arrange_for_rows(const std::int16_t* in, std::size_t n_cols,
   }
 }
 
-// Codes times activations of one vector, whose lanes have a block's in four.
+// One vector of packed codes as 16-bit numbers: field by field.
 template <int kBits>
-HWY_INLINE hn::Vec<Sums> dot(const std::uint8_t* codes, const std::int16_t* x) {
-  const Shorts d;
-  const Sums d32;
-  const hn::RebindToUnsigned<Shorts> du;
-  constexpr std::size_t kLanes = hn::MaxLanes(d);
-  const auto mask = hn::Set(du, static_cast<std::uint16_t>((1 << kBits) - 1));
-  const auto words =
-      hn::LoadU(du, reinterpret_cast<const std::uint16_t*>(codes));
-  auto odd = hn::Zero(d32);
-  auto even =
-      hn::ReorderWidenMulAccumulate(d32, hn::BitCast(d, hn::And(words, mask)),
-                                    hn::LoadU(d, x), hn::Zero(d32), odd);
-  const auto add = [&](auto field, std::size_t f) {
-    even = hn::ReorderWidenMulAccumulate(
-        d32, hn::BitCast(d, field), hn::LoadU(d, x + f * kLanes), even, odd);
-  };
-  if constexpr (kBits == 2) {
-    add(hn::And(hn::ShiftRight<2>(words), mask), 1);
-    add(hn::And(hn::ShiftRight<4>(words), mask), 2);
-    add(hn::And(hn::ShiftRight<6>(words), mask), 3);
-    add(hn::And(hn::ShiftRight<8>(words), mask), 4);
-    add(hn::And(hn::ShiftRight<10>(words), mask), 5);
-    add(hn::And(hn::ShiftRight<12>(words), mask), 6);
-  } else if constexpr (kBits == 4) {
-    add(hn::And(hn::ShiftRight<4>(words), mask), 1);
-    add(hn::And(hn::ShiftRight<8>(words), mask), 2);
+struct Codes {
+  hn::Vec<Shorts> field[fields(kBits)];
+
+  HWY_INLINE explicit Codes(const std::uint8_t* packed) {
+    const hn::RebindToUnsigned<Shorts> du;
+    const auto words =
+        hn::LoadU(du, reinterpret_cast<const std::uint16_t*>(packed));
+    const auto mask = hn::Set(du, static_cast<std::uint16_t>((1 << kBits) - 1));
+    const auto set = [&](std::size_t f, auto code) {
+      field[f] = hn::BitCast(Shorts(), code);
+    };
+    set(0, hn::And(words, mask));
+    if constexpr (kBits == 2) {
+      set(1, hn::And(hn::ShiftRight<2>(words), mask));
+      set(2, hn::And(hn::ShiftRight<4>(words), mask));
+      set(3, hn::And(hn::ShiftRight<6>(words), mask));
+      set(4, hn::And(hn::ShiftRight<8>(words), mask));
+      set(5, hn::And(hn::ShiftRight<10>(words), mask));
+      set(6, hn::And(hn::ShiftRight<12>(words), mask));
+    } else if constexpr (kBits == 4) {
+      set(1, hn::And(hn::ShiftRight<4>(words), mask));
+      set(2, hn::And(hn::ShiftRight<8>(words), mask));
+    }
+    set(fields(kBits) - 1, hn::ShiftRight<16 - kBits>(words));
   }
-  add(hn::ShiftRight<16 - kBits>(words), fields(kBits) - 1);
-  return hn::RearrangeToOddPlusEven(even, odd);
-}
+
+  // Codes times activations; a block's are in four lanes.
+  HWY_INLINE hn::Vec<Sums> dot(const std::int16_t* x) const {
+    const Sums d32;
+    auto even = hn::Zero(d32), odd = hn::Zero(d32);
+    for (std::size_t f = 0; f < fields(kBits); ++f) {
+      even = hn::ReorderWidenMulAccumulate(
+          d32, field[f], hn::LoadU(Shorts(), x + f * hn::MaxLanes(Shorts())),
+          even, odd);
+    }
+    return hn::RearrangeToOddPlusEven(even, odd);
+  }
+};
 
 // Of each 128-bit block b of four vectors v the sum of its lanes, in lane
 // 4 b + v.
@@ -158,10 +166,11 @@ HWY_INLINE void eight_sums(const std::uint8_t* codes, const std::int16_t* x,
       if (first + i >= kTotals) continue;
       for (std::size_t v = 0; v < kVectors; ++v) {
         const std::size_t at = (first + i) * kVectors + v;
+        const Codes<kBits> vector(codes + at * kVectorBytes);
+        const std::int16_t* of_vector = x + at * kVectorColumns;
         for (std::size_t t = 0; t < kTokens; ++t) {
-          totals[t][i] = hn::Add(
-              totals[t][i], dot<kBits>(codes + at * kVectorBytes,
-                                       x + t * x_stride + at * kVectorColumns));
+          totals[t][i] =
+              hn::Add(totals[t][i], vector.dot(of_vector + t * x_stride));
         }
       }
     }
