@@ -136,6 +136,7 @@ void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
       [&]<std::size_t kBlocks>(std::integral_constant<std::size_t, kBlocks>) {
         multiply_rows<kBits, kBlocks>(w, a, rows, tokens, y, stride);
       };
+  // Groups have 128 columns at most.
   switch (a.layout.group_size * kBits / 8 / kBlockBytes) {
     case 1:
       return with_blocks(std::integral_constant<std::size_t, 1>());
