@@ -29,11 +29,11 @@ constexpr int kSums = 12;
 
 // Assembler, as compilers move such sums to memory or see that they are all
 // alike. In OP, %0 to %11 are the sums, %12 is free, %13 and %14 are factors.
-#define SKUA_EACH_SUM(OP)                                                  \
-  OP("0")                                                                  \
-  OP("1")                                                                  \
-  OP("2") OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") OP("10") \
-      OP("11")
+#define SKUA_EACH_SUM(OP) \
+  OP("0")                 \
+  OP("1")                 \
+  OP("2")                 \
+  OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") OP("10") OP("11")
 #define SKUA_UNIT(name, isa, Vector, set1, OP)                         \
   __attribute__((target(isa))) void name(long n_steps) {               \
     Vector s[kSums] = {}, free, a = set1(0.5F), b = a;                 \
