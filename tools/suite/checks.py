@@ -71,6 +71,8 @@ def clang_arguments(compiler_words):
     for word in words:
         if word in ("-o", "-include", "-c"):
             next(words)
+        elif word.startswith("--param="):
+            continue
         elif word.startswith("-") and word not in GCC_ONLY:
             kept.append(word)
             if word == "-isystem":
