@@ -102,7 +102,7 @@ class Value {
   Value(UndefinedPtr value) : data_(std::move(value)) {}
   template <typename T>
   Value(T*) = delete;  // would become a bool
-  // Not inline: they take most of the compile time of those who hold values.
+  // Inline they take a fifth of the compile time of files that use values.
   Value(const Value& other);
   Value(Value&& other) noexcept;
   Value& operator=(const Value& other);
