@@ -8,6 +8,10 @@ namespace skua::cpu {
  *  which walks the groups in order rounds alike. */
 inline constexpr std::size_t kPartials = 8;
 
+/** The largest magnitude of the fixed point: that of 256 high + low with two
+ *  signed bytes. */
+inline constexpr int kMaxFixed = 127 * 256 + 127;
+
 /** Groups, filled up to whole sets of partial sums. */
 constexpr std::size_t padded_groups(std::size_t n_groups) {
   return (n_groups + kPartials - 1) / kPartials * kPartials;
@@ -21,17 +25,19 @@ struct Int16Layout {
   bool operator==(const Int16Layout&) const = default;
 };
 
-/** Activations of T tokens as 16-bit fixed point. Groups are filled up with
- *  zeros to a multiple of kPartials. */
+/** Activations of T tokens as 16-bit fixed point, each number times its group's
+ *  scale. A token's groups are filled up with zeros to whole sets of partial
+ *  sums. */
 struct Int16Activations {
   Int16Layout layout;
   std::size_t n_cols = 0;
-  std::size_t n_groups = 0;  // with those filled up
-  AlignedBuffer values;      // int16 [T, stride()]
-  AlignedBuffer scales;      // float [T, n_groups]
-  AlignedBuffer sums;        // float [T, n_groups]: of each group's values
+  std::size_t n_groups = 0;  // of n_cols columns
+  std::size_t n_padded = 0;  // with those filled up
+  AlignedBuffer values;      // int16 [T, stride()], arranged as layout says
+  AlignedBuffer scales;      // float [T, n_padded]
+  AlignedBuffer sums;        // float [T, n_padded]: of each group's values
 
-  std::size_t stride() const { return n_groups * layout.group_size; }
+  std::size_t stride() const { return n_padded * layout.group_size; }
 };
 
 }  // namespace skua::cpu

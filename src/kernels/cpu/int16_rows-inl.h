@@ -9,13 +9,11 @@
 
 #include <hwy/cache_control.h>
 
-#include "kernels/cpu/int16_sums-inl.h"
+#include "kernels/cpu/int16_products-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace skua::cpu::HWY_NAMESPACE {
 
-using Shorts = hn::ScalableTag<std::int16_t>;
-using Sums = hn::RepartitionToWide<Shorts>;
 using EightSums = hn::RebindToSigned<Eight>;
 
 // A block is 16 bytes of packed weights; a group of columns has whole ones.
@@ -26,66 +24,6 @@ constexpr std::size_t kVectorBlocks = kVectorBytes / kBlockBytes;
 // Reaches into the next page: there the CPU's own prefetching begins anew, and
 // the address is translated.
 constexpr std::size_t kPrefetchBytes = 8192;
-
-// Columns that one 16-bit word of packed weights holds.
-constexpr std::size_t fields(int bits) {
-  return 16 / static_cast<std::size_t>(bits);
-}
-
-// The order in which the sums below read activations: vector by vector, in it
-// field by field.
-template <int kBits>
-void arrange_for_rows(const std::int16_t* in, std::size_t n_cols,
-                      std::int16_t* out) {
-  constexpr std::size_t kFields = fields(kBits);
-  constexpr std::size_t kLanes = hn::MaxLanes(Shorts());
-  for (std::size_t c = 0; c < n_cols; c += kLanes * kFields) {
-    for (std::size_t f = 0; f < kFields; ++f)
-      for (std::size_t lane = 0; lane < kLanes; ++lane)
-        out[c + f * kLanes + lane] = in[c + lane * kFields + f];
-  }
-}
-
-// One vector of packed codes as 16-bit numbers: field by field.
-template <int kBits>
-struct Codes {
-  hn::Vec<Shorts> field[fields(kBits)];
-
-  HWY_INLINE explicit Codes(const std::uint8_t* packed) {
-    const hn::RebindToUnsigned<Shorts> du;
-    const auto words =
-        hn::LoadU(du, reinterpret_cast<const std::uint16_t*>(packed));
-    const auto mask = hn::Set(du, static_cast<std::uint16_t>((1 << kBits) - 1));
-    const auto set = [&](std::size_t f, auto code) {
-      field[f] = hn::BitCast(Shorts(), code);
-    };
-    set(0, hn::And(words, mask));
-    if constexpr (kBits == 2) {
-      set(1, hn::And(hn::ShiftRight<2>(words), mask));
-      set(2, hn::And(hn::ShiftRight<4>(words), mask));
-      set(3, hn::And(hn::ShiftRight<6>(words), mask));
-      set(4, hn::And(hn::ShiftRight<8>(words), mask));
-      set(5, hn::And(hn::ShiftRight<10>(words), mask));
-      set(6, hn::And(hn::ShiftRight<12>(words), mask));
-    } else if constexpr (kBits == 4) {
-      set(1, hn::And(hn::ShiftRight<4>(words), mask));
-      set(2, hn::And(hn::ShiftRight<8>(words), mask));
-    }
-    set(fields(kBits) - 1, hn::ShiftRight<16 - kBits>(words));
-  }
-
-  // Codes times activations; a block's are in four lanes.
-  HWY_INLINE hn::Vec<Sums> dot(const std::int16_t* x) const {
-    const Sums d32;
-    auto even = hn::Zero(d32), odd = hn::Zero(d32);
-    for (std::size_t f = 0; f < fields(kBits); ++f) {
-      even = hn::ReorderWidenMulAccumulate(
-          d32, field[f], hn::LoadU(Shorts(), x + f * hn::MaxLanes(Shorts())),
-          even, odd);
-    }
-    return hn::RearrangeToOddPlusEven(even, odd);
-  }
-};
 
 // Of each 128-bit block b of four vectors v the sum of its lanes, in lane
 // 4 b + v.
@@ -145,42 +83,94 @@ HWY_INLINE void join_blocks(const V* blocks, hn::Vec<EightSums>* sums) {
   }
 }
 
-// sums[t][0, 8): code times activation, summed over each of eight groups of
-// kGroupBlocks blocks. Token t's activations are at x + t x_stride.
+// What the kernels below know of a set of eight groups, each of kGroupBlocks
+// blocks.
+template <int kBits, std::size_t kGroupBlocks>
+struct SetShape {
+  // Groups in a vector of codes, or vectors of a group, where more than one.
+  static constexpr std::size_t kPerVector =
+      std::max<std::size_t>(kVectorBlocks / kGroupBlocks, 1);
+  static constexpr std::size_t kVectors =
+      std::max<std::size_t>(kGroupBlocks / kVectorBlocks, 1);
+  static constexpr std::size_t kTotals = kPartials / kPerVector;
+  static constexpr std::size_t kTotalBytes = kVectors * kVectorBytes;
+  static constexpr std::size_t kTotalColumns = kTotalBytes * 8 / kBits;
+  static constexpr std::size_t kBytes = kTotals * kTotalBytes;
+};
+
+// totals[t]: code times activation over kVectors vectors. Token t's activations
+// are at x + t x_stride.
+template <int kBits, std::size_t kVectors, std::size_t kTokens>
+HWY_INLINE void add_vectors(const std::uint8_t* codes, const std::int16_t* x,
+                            std::size_t x_stride,
+                            hn::Vec<Sums> (&totals)[kTokens]) {
+  using D = CodeLanes<kBits>;
+  Products<kBits> products[kTokens];
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    const std::int16_t* of_vector = x + v * kVectorBytes * 8 / kBits;
+    for_fields<kBits>(D(), codes + v * kVectorBytes,
+                      [&](hn::Vec<D> field, std::size_t f) {
+                        for (std::size_t t = 0; t < kTokens; ++t)
+                          products[t].add(field, f, of_vector + t * x_stride);
+                      });
+  }
+  for (std::size_t t = 0; t < kTokens; ++t) totals[t] = products[t].total();
+}
+
+// sums[t][0, 8): code times activation, summed over each of eight groups.
 template <int kBits, std::size_t kGroupBlocks, std::size_t kTokens>
 HWY_INLINE void eight_sums(const std::uint8_t* codes, const std::int16_t* x,
                            std::size_t x_stride,
                            hn::Vec<EightSums> (&sums)[kTokens][kEightParts]) {
   using V = hn::Vec<Sums>;
-  constexpr std::size_t kPerVector =
-      std::max<std::size_t>(kVectorBlocks / kGroupBlocks, 1);
-  constexpr std::size_t kVectors =
-      std::max<std::size_t>(kGroupBlocks / kVectorBlocks, 1);
-  constexpr std::size_t kTotals = kPartials / kPerVector;
-  constexpr std::size_t kVectorColumns = hn::MaxLanes(Shorts()) * fields(kBits);
-  V blocks[kTokens][(kTotals + 3) / 4];
-  for (std::size_t first = 0; first < kTotals; first += 4) {
-    V totals[kTokens][4];
+  using Set = SetShape<kBits, kGroupBlocks>;
+  V blocks[kTokens][(Set::kTotals + 3) / 4];
+  for (std::size_t first = 0; first < Set::kTotals; first += 4) {
+    V totals[4][kTokens];
     for (std::size_t i = 0; i < 4; ++i) {
-      for (std::size_t t = 0; t < kTokens; ++t) totals[t][i] = hn::Zero(Sums());
-      if (first + i >= kTotals) continue;
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        const std::size_t at = (first + i) * kVectors + v;
-        const Codes<kBits> vector(codes + at * kVectorBytes);
-        const std::int16_t* of_vector = x + at * kVectorColumns;
-        for (std::size_t t = 0; t < kTokens; ++t) {
-          totals[t][i] =
-              hn::Add(totals[t][i], vector.dot(of_vector + t * x_stride));
-        }
+      if (first + i < Set::kTotals) {
+        add_vectors<kBits, Set::kVectors>(
+            codes + (first + i) * Set::kTotalBytes,
+            x + (first + i) * Set::kTotalColumns, x_stride, totals[i]);
+      } else {
+        for (V& total : totals[i]) total = hn::Zero(Sums());
       }
     }
     for (std::size_t t = 0; t < kTokens; ++t) {
       blocks[t][first / 4] =
-          sum_blocks(totals[t][0], totals[t][1], totals[t][2], totals[t][3]);
+          sum_blocks(totals[0][t], totals[1][t], totals[2][t], totals[3][t]);
     }
   }
   for (std::size_t t = 0; t < kTokens; ++t)
-    join_blocks<kPerVector>(blocks[t], sums[t]);
+    join_blocks<Set::kPerVector>(blocks[t], sums[t]);
+}
+
+// As eight_sums() for one token and the n_groups < 8 that end a row; the other
+// sums are zero.
+template <int kBits, std::size_t kGroupBlocks>
+HWY_NOINLINE void last_sums(const std::uint8_t* codes, const std::int16_t* x,
+                            std::size_t n_groups,
+                            hn::Vec<EightSums> (&sums)[kEightParts]) {
+  using V = hn::Vec<Sums>;
+  using Set = SetShape<kBits, kGroupBlocks>;
+  const std::size_t n_totals =
+      (n_groups + Set::kPerVector - 1) / Set::kPerVector;
+  V blocks[(Set::kTotals + 3) / 4];
+  for (std::size_t first = 0; first < Set::kTotals; first += 4) {
+    V totals[4][1];
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (first + i < n_totals) {
+        add_vectors<kBits, Set::kVectors>(
+            codes + (first + i) * Set::kTotalBytes,
+            x + (first + i) * Set::kTotalColumns, 0, totals[i]);
+      } else {
+        totals[i][0] = hn::Zero(Sums());
+      }
+    }
+    blocks[first / 4] =
+        sum_blocks(totals[0][0], totals[1][0], totals[2][0], totals[3][0]);
+  }
+  join_blocks<Set::kPerVector>(blocks, sums);
 }
 
 // ((p0 + p4) + (p2 + p6)) + ((p1 + p5) + (p3 + p7)), as join_panel() does.
@@ -191,61 +181,105 @@ inline float join_partials(const float* p) {
   return hn::GetLane(hn::Add(two, hn::Shuffle2301(two)));
 }
 
-// A row's scales and biases, whole sets of eight.
-struct RowScales {
-  Float type = Float::kF32;
+// Rows of a weight matrix in memory, each so many bytes after the one before.
+struct RowBlock {
+  std::size_t n_rows = 0;
+  const std::uint8_t* codes = nullptr;
+  std::size_t code_stride = 0;
+  Float scale_type = Float::kF32;
   const std::uint8_t* scales = nullptr;
   const std::uint8_t* biases = nullptr;
-
-  HWY_INLINE hn::Vec<Eight> load(const std::uint8_t* numbers,
-                                 std::size_t g) const {
-    const Eight df;
-    if (type == Float::kF32)
-      return hn::LoadU(df, reinterpret_cast<const float*>(numbers) + g);
-    return widen_vector(df, reinterpret_cast<const std::uint16_t*>(numbers) + g,
-                        type);
-  }
+  std::size_t scale_stride = 0;
 };
 
-// partials[t][g % 8] for kTokens activations from `token` on: over the groups
-// the sums of (w_scale * sum + w_bias * x_sum) * x_scale.
-template <int kBits, std::size_t kGroupBlocks, std::size_t kTokens>
-void multiply_row(const std::uint8_t* codes, RowScales w,
-                  const Int16Activations& a, std::size_t token,
-                  float* partials) {
+// Eight numbers from `numbers`[g] on.
+HWY_INLINE hn::Vec<Eight> load_scales(const std::uint8_t* numbers, Float type,
+                                      std::size_t g) {
   const Eight df;
-  constexpr std::size_t kEightBytes = kPartials * kGroupBlocks * kBlockBytes;
-  const auto* x = a.values.as<std::int16_t>() + token * a.stride();
-  const float* x_scales = a.scales.as<float>() + token * a.n_groups;
-  const float* x_sums = a.sums.as<float>() + token * a.n_groups;
-  hn::Vec<Eight> totals[kTokens][kEightParts];
-  for (std::size_t t = 0; t < kTokens; ++t)
-    for (std::size_t p = 0; p < kEightParts; ++p) totals[t][p] = hn::Zero(df);
-  for (std::size_t g = 0; g < a.n_groups; g += kPartials) {
-    hn::Vec<EightSums> sums[kTokens][kEightParts];
-    eight_sums<kBits, kGroupBlocks>(codes, x, a.stride(), sums);
-    for (std::size_t i = 0; i < kEightBytes; i += 64)
-      hwy::Prefetch(codes + kPrefetchBytes + i);
-    codes += kEightBytes;
-    x += kEightBytes * 8 / kBits;
-    for (std::size_t p = 0; p < kEightParts; ++p) {
-      const std::size_t at = g + p * hn::MaxLanes(df);
-      const auto w_scale = w.load(w.scales, at);
-      const auto w_bias = w.load(w.biases, at);
-      for (std::size_t t = 0; t < kTokens; ++t) {
-        const std::size_t x_at = t * a.n_groups + at;
-        const auto bias = hn::Mul(w_bias, hn::LoadU(df, x_sums + x_at));
-        const auto term =
-            hn::MulAdd(w_scale, hn::ConvertTo(df, sums[t][p]), bias);
-        totals[t][p] =
-            hn::MulAdd(term, hn::LoadU(df, x_scales + x_at), totals[t][p]);
+  if (type == Float::kF32)
+    return hn::LoadU(df, reinterpret_cast<const float*>(numbers) + g);
+  return widen_vector(df, reinterpret_cast<const std::uint16_t*>(numbers) + g,
+                      type);
+}
+
+// total + (w_scale * sum + w_bias * x_sum) * x_scale
+HWY_INLINE hn::Vec<Eight> add_terms(hn::Vec<EightSums> sums,
+                                    hn::Vec<Eight> w_scale,
+                                    hn::Vec<Eight> w_bias, const float* x_sums,
+                                    const float* x_scales,
+                                    hn::Vec<Eight> total) {
+  const Eight df;
+  const auto bias = hn::Mul(w_bias, hn::LoadU(df, x_sums));
+  const auto term = hn::MulAdd(w_scale, hn::ConvertTo(df, sums), bias);
+  return hn::MulAdd(term, hn::LoadU(df, x_scales), total);
+}
+
+// Partial sums of a row of weights with up to four tokens.
+using RowPartials = float[4][kPartials];
+
+// partials[row][t][g % 8] for kTokens activations from `token` on: over the
+// groups the sums of (w_scale * sum + w_bias * x_sum) * x_scale. Reads whole
+// sets of eight scales, and whole vectors of codes.
+template <int kBits, std::size_t kGroupBlocks, std::size_t kTokens>
+void multiply_rows(const RowBlock& rows, const Int16Activations& a,
+                   std::size_t token, RowPartials* partials) {
+  const Eight df;
+  using Set = SetShape<kBits, kGroupBlocks>;
+  const auto* first_x = a.values.as<std::int16_t>() + token * a.stride();
+  const float* x_scales = a.scales.as<float>() + token * a.n_padded;
+  const float* x_sums = a.sums.as<float>() + token * a.n_padded;
+  for (std::size_t row = 0; row < rows.n_rows; ++row) {
+    const std::uint8_t* codes = rows.codes + row * rows.code_stride;
+    const std::uint8_t* scales = rows.scales + row * rows.scale_stride;
+    const std::uint8_t* biases = rows.biases + row * rows.scale_stride;
+    const std::int16_t* x = first_x;
+    hn::Vec<Eight> totals[kTokens][kEightParts];
+    for (std::size_t t = 0; t < kTokens; ++t)
+      for (std::size_t p = 0; p < kEightParts; ++p) totals[t][p] = hn::Zero(df);
+    std::size_t g = 0;
+    for (; g + kPartials <= a.n_groups; g += kPartials) {
+      hn::Vec<EightSums> sums[kTokens][kEightParts];
+      eight_sums<kBits, kGroupBlocks>(codes, x, a.stride(), sums);
+      for (std::size_t i = 0; i < Set::kBytes; i += 64)
+        hwy::Prefetch(codes + kPrefetchBytes + i);
+      codes += Set::kBytes;
+      x += Set::kBytes * 8 / kBits;
+      for (std::size_t p = 0; p < kEightParts; ++p) {
+        const std::size_t at = g + p * hn::MaxLanes(df);
+        const auto w_scale = load_scales(scales, rows.scale_type, at);
+        const auto w_bias = load_scales(biases, rows.scale_type, at);
+        for (std::size_t t = 0; t < kTokens; ++t) {
+          const std::size_t x_at = t * a.n_padded + at;
+          totals[t][p] = add_terms(sums[t][p], w_scale, w_bias, x_sums + x_at,
+                                   x_scales + x_at, totals[t][p]);
+        }
       }
     }
-  }
-  for (std::size_t t = 0; t < kTokens; ++t) {
-    for (std::size_t p = 0; p < kEightParts; ++p) {
-      hn::Store(totals[t][p], df,
-                partials + t * kPartials + p * hn::MaxLanes(df));
+    if (g < a.n_groups) {
+      for (std::size_t i = 0; i < Set::kBytes; i += 64)
+        hwy::Prefetch(codes + kPrefetchBytes + i);
+      hn::Vec<EightSums> sums[kEightParts];
+      for (std::size_t t = 0; t < kTokens; ++t) {
+        last_sums<kBits, kGroupBlocks>(codes, x + t * a.stride(),
+                                       a.n_groups - g, sums);
+        for (std::size_t p = 0; p < kEightParts; ++p) {
+          const std::size_t at = g + p * hn::MaxLanes(df);
+          // What is read past the row's end may be no number.
+          const auto own =
+              hn::FirstN(df, a.n_groups - std::min(at, a.n_groups));
+          const auto w_scale =
+              hn::IfThenElseZero(own, load_scales(scales, rows.scale_type, at));
+          const auto w_bias =
+              hn::IfThenElseZero(own, load_scales(biases, rows.scale_type, at));
+          const std::size_t x_at = t * a.n_padded + at;
+          totals[t][p] = add_terms(sums[p], w_scale, w_bias, x_sums + x_at,
+                                   x_scales + x_at, totals[t][p]);
+        }
+      }
+    }
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      for (std::size_t p = 0; p < kEightParts; ++p)
+        hn::Store(totals[t][p], df, partials[row][t] + p * hn::MaxLanes(df));
     }
   }
 }

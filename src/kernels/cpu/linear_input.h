@@ -36,7 +36,7 @@ bool has_int16_kernel(const MatrixView& w);
 /** For matrices stored like w. x is rounded to 16-bit fixed point, with one
  *  scale for each token and group of w's columns; products and their sums over
  *  a group are exact whole numbers. With m_g the largest |x| of a group, an
- *  error is at most the sum over g of m_g / 65534 * sum |w|, plus float32
+ *  error is at most the sum over g of m_g / 65278 * sum |w|, plus float32
  *  rounding. */
 std::unique_ptr<LinearInput> int16_input(const MatrixView& w, const float* x,
                                          std::size_t n_tokens);

@@ -6,6 +6,7 @@
 #include "kernels/cpu/linear_input.h"
 
 // clang-format off: foreach_target comes before all that it repeats.
+#define HWY_WANT_AVX3_DL  // for VNNI
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear_int16.cpp"
 #include <hwy/foreach_target.h>
@@ -53,11 +54,11 @@ void round_activations(const float* x, Range tokens, Int16Activations& a) {
   values.assign(a.stride(), 0);
   const std::size_t group = a.layout.group_size;
   for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
-    float* scales = a.scales.as<float>() + t * a.n_groups;
-    float* sums = a.sums.as<float>() + t * a.n_groups;
-    std::fill_n(scales, a.n_groups, 0.0f);
-    std::fill_n(sums, a.n_groups, 0.0f);
-    for (std::size_t g = 0; g < a.n_cols / group; ++g) {
+    float* scales = a.scales.as<float>() + t * a.n_padded;
+    float* sums = a.sums.as<float>() + t * a.n_padded;
+    std::fill_n(scales, a.n_padded, 0.0f);
+    std::fill_n(sums, a.n_padded, 0.0f);
+    for (std::size_t g = 0; g < a.n_groups; ++g) {
       scales[g] = quantise_group(x + t * a.n_cols + g * group, group,
                                  values.data() + g * group, sums + g);
     }
@@ -66,59 +67,100 @@ void round_activations(const float* x, Range tokens, Int16Activations& a) {
   }
 }
 
-// row_codes() of which the columns that fill up the groups can be read too.
-template <int kBits>
-const std::uint8_t* padded_row(const MatrixView& w, std::size_t row,
-                               const Int16Activations& a, std::uint8_t* room) {
-  const bool in_place = w.encoding == Encoding::kAffine && w.bits == kBits;
-  const std::size_t n_read = a.stride() * kBits / 8;
-  const std::uint8_t* codes = row_codes(w, row, in_place, room);
-  if (codes != room &&
-      row * w.row_bytes() + n_read > w.n_rows * w.row_bytes()) {
-    std::memcpy(room, codes, w.row_bytes());
-    return room;
-  }
-  return codes;
-}
+// Partial sums are joined so many rows later, so that nothing waits for them.
+constexpr std::size_t kBlockRows = 8;
 
-// In place where the matrix holds whole sets of eight, else in `room`, whose
-// numbers behind the row's own are zero.
-RowScales row_scales(const MatrixView& w, std::size_t row, std::size_t n_padded,
-                     float* room) {
-  const std::size_t n_groups = w.n_groups();
-  if (w.encoding == Encoding::kAffine && n_groups == n_padded) {
-    const std::size_t offset = row * n_groups * float_bytes(w.float_type);
-    return {w.float_type, w.scales + offset, w.biases + offset};
+// Blocks of rows as multiply_rows() reads them: in place, but where the matrix
+// is stored otherwise or the last row would be read past its end.
+template <int kBits>
+class RowReader {
+ public:
+  RowReader(const MatrixView& w, const Int16Activations& a)
+      : w_(w),
+        codes_in_place_(w.encoding == Encoding::kAffine && w.bits == kBits),
+        n_code_bytes_(a.stride() * kBits / 8),
+        n_padded_(a.n_padded) {}
+
+  RowBlock block(std::size_t first, std::size_t n_rows) {
+    RowBlock rows;
+    rows.n_rows = n_rows;
+    set_codes(first, rows);
+    set_scales(first, rows);
+    return rows;
   }
-  widen_row_scales(w, row, room, room + n_padded);
-  return {Float::kF32, reinterpret_cast<const std::uint8_t*>(room),
-          reinterpret_cast<const std::uint8_t*>(room + n_padded)};
-}
+
+ private:
+  void set_codes(std::size_t first, RowBlock& rows) {
+    const std::size_t row_bytes = w_.row_bytes();
+    if (codes_in_place_ &&
+        fits(first + rows.n_rows, row_bytes, n_code_bytes_)) {
+      rows.codes = w_.values + first * row_bytes;
+      rows.code_stride = row_bytes;
+      return;
+    }
+    codes_.resize(kBlockRows * n_code_bytes_);
+    for (std::size_t i = 0; i < rows.n_rows; ++i) {
+      std::uint8_t* room = codes_.data() + i * n_code_bytes_;
+      const std::uint8_t* codes =
+          row_codes(w_, first + i, codes_in_place_, room);
+      if (codes != room) std::memcpy(room, codes, row_bytes);
+    }
+    rows.codes = codes_.data();
+    rows.code_stride = n_code_bytes_;
+  }
+
+  void set_scales(std::size_t first, RowBlock& rows) {
+    const std::size_t size = float_bytes(w_.float_type);
+    const std::size_t row_bytes = w_.n_groups() * size;
+    if (w_.encoding == Encoding::kAffine &&
+        fits(first + rows.n_rows, row_bytes, n_padded_ * size)) {
+      rows.scale_type = w_.float_type;
+      rows.scales = w_.scales + first * row_bytes;
+      rows.biases = w_.biases + first * row_bytes;
+      rows.scale_stride = row_bytes;
+      return;
+    }
+    scales_.resize(2 * kBlockRows * n_padded_);
+    float* scales = scales_.data();
+    float* biases = scales + kBlockRows * n_padded_;
+    for (std::size_t i = 0; i < rows.n_rows; ++i) {
+      widen_row_scales(w_, first + i, scales + i * n_padded_,
+                       biases + i * n_padded_);
+    }
+    rows.scales = reinterpret_cast<const std::uint8_t*>(scales);
+    rows.biases = reinterpret_cast<const std::uint8_t*>(biases);
+    rows.scale_stride = n_padded_ * sizeof(float);
+  }
+
+  // True if n_read bytes of the row before `end` are the matrix's.
+  bool fits(std::size_t end, std::size_t row_bytes, std::size_t n_read) const {
+    return (end - 1) * row_bytes + n_read <= w_.n_rows * row_bytes;
+  }
+
+  const MatrixView& w_;
+  bool codes_in_place_;
+  std::size_t n_code_bytes_;
+  std::size_t n_padded_;
+  std::vector<std::uint8_t> codes_;
+  std::vector<float> scales_;
+};
 
 template <int kBits, std::size_t kGroupBlocks>
-void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
-                   Range tokens, float* y, std::size_t stride) {
-  // Partial sums are joined some rows later, so that nothing waits for them.
-  constexpr std::size_t kRows = 8;
-  thread_local std::vector<std::uint8_t> codes;
-  thread_local std::vector<float> scales;
-  alignas(64) float partials[kRows][4][kPartials];
-  codes.assign(a.stride(), 0);
-  scales.assign(2 * a.n_groups, 0);
-  for (std::size_t r = rows.begin; r < rows.end; r += kRows) {
-    const std::size_t n_rows = std::min(kRows, rows.end - r);
+void multiply_by_rows(const MatrixView& w, const Int16Activations& a,
+                      Range rows, Range tokens, float* y, std::size_t stride) {
+  alignas(64) RowPartials partials[kBlockRows];
+  RowReader<kBits> reader(w, a);
+  for (std::size_t r = rows.begin; r < rows.end; r += kBlockRows) {
+    const std::size_t n_rows = std::min(kBlockRows, rows.end - r);
+    const RowBlock block = reader.block(r, n_rows);
     for (std::size_t t = tokens.begin; t < tokens.end;) {
       const std::size_t left = tokens.end - t;
       const std::size_t n_tokens = left >= 4 ? 4 : left >= 2 ? 2 : 1;
-      const auto multiply = n_tokens == 4 ? multiply_row<kBits, kGroupBlocks, 4>
-                            : n_tokens == 2
-                                ? multiply_row<kBits, kGroupBlocks, 2>
-                                : multiply_row<kBits, kGroupBlocks, 1>;
-      for (std::size_t i = 0; i < n_rows; ++i) {
-        multiply(padded_row<kBits>(w, r + i, a, codes.data()),
-                 row_scales(w, r + i, a.n_groups, scales.data()), a, t,
-                 partials[i][0]);
-      }
+      const auto multiply =
+          n_tokens == 4   ? multiply_rows<kBits, kGroupBlocks, 4>
+          : n_tokens == 2 ? multiply_rows<kBits, kGroupBlocks, 2>
+                          : multiply_rows<kBits, kGroupBlocks, 1>;
+      multiply(block, a, t, partials);
       for (std::size_t k = 0; k < n_tokens; ++k) {
         float* out = y + (t + k - tokens.begin) * stride + r - rows.begin;
         for (std::size_t i = 0; i < n_rows; ++i)
@@ -130,11 +172,11 @@ void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
 }
 
 template <int kBits>
-void multiply_rows(const MatrixView& w, const Int16Activations& a, Range rows,
-                   Range tokens, float* y, std::size_t stride) {
+void multiply_by_rows(const MatrixView& w, const Int16Activations& a,
+                      Range rows, Range tokens, float* y, std::size_t stride) {
   const auto with_blocks =
       [&]<std::size_t kBlocks>(std::integral_constant<std::size_t, kBlocks>) {
-        multiply_rows<kBits, kBlocks>(w, a, rows, tokens, y, stride);
+        multiply_by_rows<kBits, kBlocks>(w, a, rows, tokens, y, stride);
       };
   // Groups have 128 columns at most.
   switch (a.layout.group_size * kBits / 8 / kBlockBytes) {
@@ -205,10 +247,10 @@ void add_groups(const Panel& panel, const std::int32_t* pairs,
   const std::size_t size = a.layout.group_size;
   const std::size_t stride = a.stride() / 2;
   for (std::size_t g = groups.begin; g < groups.end; ++g) {
-    const std::size_t at = token * a.n_groups + g;
+    const std::size_t at = token * a.n_padded + g;
     const PanelTokens x{
         a.values.as<std::int32_t>() + token * stride + g * size / 2, stride,
-        a.scales.as<float>() + at, a.sums.as<float>() + at, a.n_groups};
+        a.scales.as<float>() + at, a.sums.as<float>() + at, a.n_padded};
     add_group<kTokens>(pairs + (g - groups.begin) * size / 2 * kPanelRows,
                        size / 2, panel.group(g), x,
                        partials + g % kPartials * kPanelRows);
@@ -248,7 +290,7 @@ template <int kBits>
 void multiply_by(const MatrixView& w, const Int16Activations& a, Range rows,
                  Range tokens, float* y, std::size_t stride) {
   if (!a.layout.panel)
-    return multiply_rows<kBits>(w, a, rows, tokens, y, stride);
+    return multiply_by_rows<kBits>(w, a, rows, tokens, y, stride);
   for (std::size_t r = rows.begin; r < rows.end; r += kPanelRows) {
     multiply_panel<kBits>(w, a, {r, std::min(r + kPanelRows, rows.end)}, tokens,
                           y + (r - rows.begin), stride);
@@ -296,10 +338,11 @@ Int16Activations make_activations(const Int16Layout& layout, const float* x,
   Int16Activations a;
   a.layout = layout;
   a.n_cols = n_cols;
-  a.n_groups = padded_groups(n_cols / layout.group_size);
+  a.n_groups = n_cols / layout.group_size;
+  a.n_padded = padded_groups(a.n_groups);
   a.values = AlignedBuffer(n_tokens * a.stride() * sizeof(std::int16_t));
-  a.scales = AlignedBuffer(n_tokens * a.n_groups * sizeof(float));
-  a.sums = AlignedBuffer(n_tokens * a.n_groups * sizeof(float));
+  a.scales = AlignedBuffer(n_tokens * a.n_padded * sizeof(float));
+  a.sums = AlignedBuffer(n_tokens * a.n_padded * sizeof(float));
   constexpr std::size_t kTokensPerChunk = 8;
   const auto round = [&](std::size_t chunk) {
     const std::size_t first = chunk * kTokensPerChunk;
