@@ -229,7 +229,7 @@ class Panel {
     return pairs_.data();
   }
 
-  const GroupScales& group(std::size_t g) const { return scales_[g]; }
+  const GroupScales* groups() const { return scales_.data(); }
 
  private:
   const std::uint8_t* rows_[kPanelRows];
@@ -241,7 +241,7 @@ class Panel {
 };
 
 template <std::size_t kTokens>
-void add_groups(const Panel& panel, const std::int32_t* pairs,
+void add_groups(const GroupScales* scales, const std::int32_t* pairs,
                 const Int16Activations& a, Range groups, std::size_t token,
                 float* partials) {
   const std::size_t size = a.layout.group_size;
@@ -252,7 +252,7 @@ void add_groups(const Panel& panel, const std::int32_t* pairs,
         a.values.as<std::int32_t>() + token * stride + g * size / 2, stride,
         a.scales.as<float>() + at, a.sums.as<float>() + at, a.n_padded};
     add_group<kTokens>(pairs + (g - groups.begin) * size / 2 * kPanelRows,
-                       size / 2, panel.group(g), x,
+                       size / 2, scales[g], x,
                        partials + g % kPartials * kPanelRows);
   }
 }
@@ -273,12 +273,16 @@ void multiply_panel(const MatrixView& w, const Int16Activations& a, Range rows,
         panel.unpack_columns<kBits>({groups.begin * size, groups.end * size});
     std::size_t t = tokens.begin;
     float* out = partials.data();
-    for (; t + kTileTokens <= tokens.end; t += kTileTokens) {
-      add_groups<kTileTokens>(panel, pairs, a, groups, t, out);
-      out += kTileTokens * kTokenFloats;
-    }
-    for (; t < tokens.end; ++t, out += kTokenFloats)
-      add_groups<1>(panel, pairs, a, groups, t, out);
+    const auto add_tiles =
+        [&]<std::size_t kTokens>(std::integral_constant<std::size_t, kTokens>) {
+          for (; t + kTokens <= tokens.end; t += kTokens) {
+            add_groups<kTokens>(panel.groups(), pairs, a, groups, t, out);
+            out += kTokens * kTokenFloats;
+          }
+        };
+    add_tiles(std::integral_constant<std::size_t, kTileTokens>());
+    add_tiles(std::integral_constant<std::size_t, 2>());
+    add_tiles(std::integral_constant<std::size_t, 1>());
   }
   for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
     join_panel(partials.data() + (t - tokens.begin) * kTokenFloats, rows.size(),
