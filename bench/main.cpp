@@ -76,8 +76,14 @@ void add_model(CLI::App& app, ModelArguments& arguments) {
   command->add_option("--depth", test.depth, "Tokens held before the steps");
   command->add_option("--batch", test.batch, "Sequences in each step");
   command->add_option("--reps", test.n_repetitions, "Repetitions");
-  command->add_flag("--float32", arguments.load.float32,
-                    "Compute in float32 throughout");
+  command
+      ->add_option("--precision", arguments.load.precision,
+                   "exact, default or fast")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, skua::Precision>{
+              {"exact", skua::Precision::kExact},
+              {"default", skua::Precision::kDefault},
+              {"fast", skua::Precision::kFast}}));
   command->callback([&arguments] { run_model(arguments); });
 }
 

@@ -13,6 +13,7 @@
 #include "skua/export.h"
 #include "skua/generation.h"
 #include "skua/kv_type.h"
+#include "skua/precision.h"
 
 /** Skua: load a language model and talk to it.
  *
@@ -40,6 +41,8 @@ struct ModelOptions {
   /** How keys and values of past tokens are stored: fewer bits take less
    *  memory and time, and round more. */
   KvType kv_type = KvType::kBf16;
+  /** How exactly weights are multiplied. */
+  Precision precision = Precision::kDefault;
 };
 
 /** A loaded model. Copies share it. */

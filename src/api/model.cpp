@@ -63,6 +63,7 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
       options.progress("weights", done, total);
     };
   }
+  load_options.precision = options.precision;
   auto state = std::make_shared<State>();
   state->loaded = load_model(resolve_model(name, pull_options), load_options);
   const int most = state->loaded->context;

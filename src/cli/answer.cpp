@@ -59,6 +59,11 @@ void add_answer_options(Command& command, AnswerOptions& options) {
               "How the cache stores keys and values: bf16 (default), f16, "
               "f32, int8")
       .shown_as("TYPE");
+  command.flag("--fast", options.fast,
+               "Read prompts with activations of 8 bits: faster, less exact");
+  command
+      .flag("--exact", options.exact, "Compute in float32 throughout: slower")
+      .excludes("--fast");
   command.flag("-q,--quiet", options.quiet, "No progress and no statistics");
 }
 
@@ -68,6 +73,8 @@ Model load_with_progress(const AnswerOptions& options) {
   ModelOptions model_options;
   model_options.context = options.context;
   model_options.kv_type = options.kv_type;
+  if (options.exact) model_options.precision = Precision::kExact;
+  if (options.fast) model_options.precision = Precision::kFast;
   model_options.cancelled = interrupted;
   model_options.progress = [bar, quiet = options.quiet](std::string_view what,
                                                         std::uint64_t done,

@@ -16,6 +16,8 @@ struct AnswerOptions {
   std::string system;
   int context = 0;
   KvType kv_type = KvType::kBf16;
+  bool exact = false;
+  bool fast = false;
   bool quiet = false;
   GenerationOptions generation;
 };

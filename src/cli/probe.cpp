@@ -25,7 +25,7 @@ struct Arguments {
 void run(const Arguments& arguments) {
   const auto ids = parse_ids(arguments.tokens, "--tokens");
   const auto path = resolve_model(arguments.model, pull_options(false));
-  const auto loaded = load_model(path, {.float32 = true});
+  const auto loaded = load_model(path, {.precision = Precision::kExact});
   const Probe probe = probe_logits(*loaded->model, ids, arguments.at,
                                    arguments.n_greedy, arguments.chunk);
   Json json = {{"logits_last", probe.logits_last},

@@ -10,7 +10,6 @@
 namespace skua {
 
 namespace mx = mlx::core;
-using cpu::Precision;
 
 /** How the numbers of a quantised tensor are stored, as MLX's quantize()
  *  writes them; affine also with groups of 16, which ggml's K-quants need.

@@ -13,8 +13,9 @@ namespace {
 namespace fs = std::filesystem;
 
 Numerics numerics_for(const LoadOptions& options) {
-  if (options.float32) return {mx::float32, Precision::kExact};
-  return {runs_on_cpu() ? mx::float32 : mx::bfloat16, Precision::kDefault};
+  const bool exact = options.precision == Precision::kExact;
+  return {exact || runs_on_cpu() ? mx::float32 : mx::bfloat16,
+          options.precision};
 }
 
 // eos_token_id, one id or a list, of a config.json or generation_config.json.

@@ -8,15 +8,14 @@
 
 #include "models/checkpoint.h"
 #include "models/model.h"
+#include "skua/precision.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace skua {
 
 struct LoadOptions {
-  /** Compute in float32 throughout, rather than with activations in bfloat16
-   *  (GPU) or in 16-bit fixed point (CPU, by quantised weights). */
-  bool float32 = false;
+  Precision precision = Precision::kDefault;
   /** Called while weights are read. */
   LoadProgress progress = {};
 };

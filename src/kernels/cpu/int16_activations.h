@@ -8,9 +8,11 @@ namespace skua::cpu {
  *  which walks the groups in order rounds alike. */
 inline constexpr std::size_t kPartials = 8;
 
-/** The largest magnitude of the fixed point: that of 256 high + low with two
- *  signed bytes. */
-inline constexpr int kMaxFixed = 127 * 256 + 127;
+/** The largest magnitude of a fixed-point number of so many bits: that of 16
+ *  is 256 high + low with two signed bytes. */
+constexpr int max_fixed(int bits) {
+  return bits == 16 ? 127 * 256 + 127 : 127;
+}
 
 /** Groups, filled up to whole sets of partial sums. */
 constexpr std::size_t padded_groups(std::size_t n_groups) {
@@ -19,13 +21,14 @@ constexpr std::size_t padded_groups(std::size_t n_groups) {
 
 /** The order in which a kernel of linear_int16 reads its activations. */
 struct Int16Layout {
-  int bits = 8;        // of the codes that the kernel reads: 2, 4 or 8
-  bool panel = false;  // for panels of rows rather than single rows
+  int bits = 8;         // of the codes that the kernel reads: 2, 4 or 8
+  int value_bits = 16;  // of an activation: 16, or 8 for panels
+  bool panel = false;   // for panels of rows rather than single rows
   std::size_t group_size = 0;
   bool operator==(const Int16Layout&) const = default;
 };
 
-/** Activations of T tokens as 16-bit fixed point, each number times its group's
+/** Activations of T tokens in fixed point, each number times its group's
  *  scale. A token's groups are filled up with zeros to whole sets of partial
  *  sums. */
 struct Int16Activations {
@@ -33,7 +36,7 @@ struct Int16Activations {
   std::size_t n_cols = 0;
   std::size_t n_groups = 0;  // of n_cols columns
   std::size_t n_padded = 0;  // with those filled up
-  AlignedBuffer values;      // int16 [T, stride()], arranged as layout says
+  AlignedBuffer values;      // [T, stride()] numbers, arranged as layout says
   AlignedBuffer scales;      // float [T, n_padded]
   AlignedBuffer sums;        // float [T, n_padded]: of each group's values
 

@@ -21,16 +21,22 @@ constexpr std::size_t kBlockTokens = 128;
 // As many as there are registers for.
 constexpr std::size_t kTileTokens = HWY_MAX_BYTES == 64 ? 8 : 4;
 
-// A 32-bit word of packed weights has kFields pairs: the fields of its lower
-// half, each with the same field of the upper half. Activations follow.
-template <int kBits>
-void arrange_for_panel(const std::int16_t* in, std::size_t n_cols,
-                       std::int16_t* out) {
-  constexpr std::size_t kFields = fields(kBits);
-  for (std::size_t word = 0; word < n_cols; word += 2 * kFields) {
-    for (std::size_t f = 0; f < kFields; ++f) {
-      out[word + 2 * f] = in[word + f];
-      out[word + 2 * f + 1] = in[word + f + kFields];
+// A lane of 32 bits holds codes of kValueBits, 16 or 8, side by side, to be
+// multiplied by as many activations of that size.
+template <int kValueBits>
+constexpr std::size_t kLaneCodes = 32 / kValueBits;
+
+// A 32-bit word of packed weights becomes lanes: the lowest field of each of
+// its kLaneCodes parts, then the next ones. Activations follow.
+template <int kBits, int kValueBits, class Value>
+void arrange_for_panel(const std::int16_t* in, std::size_t n_cols, Value* out) {
+  constexpr std::size_t kLanes = kValueBits / kBits;
+  constexpr std::size_t kCodes = kLaneCodes<kValueBits>;
+  for (std::size_t word = 0; word < n_cols; word += kLanes * kCodes) {
+    for (std::size_t f = 0; f < kLanes; ++f) {
+      for (std::size_t i = 0; i < kCodes; ++i)
+        out[word + f * kCodes + i] =
+            static_cast<Value>(in[word + i * kLanes + f]);
     }
   }
 }
@@ -65,25 +71,25 @@ inline void transpose_words(const std::uint8_t* const* rows,
   }
 }
 
-// panel[pair][row] = the two codes of the pair.
-template <int kBits>
+// panel[lane][row] = the codes of the lane.
+template <int kBits, int kValueBits>
 void unpack_words(const std::uint32_t* words, std::size_t n_words,
                   std::int32_t* panel) {
-  constexpr std::size_t kFields = fields(kBits);
-  constexpr std::uint32_t kMask = ((1u << kBits) - 1) * 0x10001u;
+  constexpr std::size_t kLanes = kValueBits / kBits;
+  constexpr std::uint32_t kOnes = kValueBits == 16 ? 0x10001u : 0x1010101u;
+  constexpr std::uint32_t kMask = ((1u << kBits) - 1) * kOnes;
   const hn::RebindToUnsigned<Words> du;
   for (std::size_t i = 0; i < n_words; ++i) {
     for (std::size_t v = 0; v < kPanelRows; v += kLaneRows) {
       const auto word = hn::LoadU(du, words + i * kPanelRows + v);
-      std::int32_t* out = panel + i * kFields * kPanelRows + v;
-      [&]<std::size_t... kField>(std::index_sequence<kField...>) {
+      std::int32_t* out = panel + i * kLanes * kPanelRows + v;
+      [&]<std::size_t... f>(std::index_sequence<f...>) {
         (hn::StoreU(
-             hn::BitCast(Words(),
-                         hn::And(hn::ShiftRight<int(kField) * kBits>(word),
-                                 hn::Set(du, kMask))),
-             Words(), out + kField * kPanelRows),
+             hn::BitCast(Words(), hn::And(hn::ShiftRight<int(f) * kBits>(word),
+                                          hn::Set(du, kMask))),
+             Words(), out + f * kPanelRows),
          ...);
-      }(std::make_index_sequence<kFields>());
+      }(std::make_index_sequence<kLanes>());
     }
   }
 }
@@ -95,70 +101,109 @@ struct GroupScales {
 };
 
 struct PanelTokens {
-  const std::int32_t* pairs;  // of the first token and group
-  std::size_t pair_stride;    // from token to token
+  const std::int32_t* lanes;  // of the first token and group
+  std::size_t lane_stride;    // from token to token
   const float* scales;
   const float* sums;
   std::size_t group_stride;
 };
 
 // Keeps v in one register: GCC would read it again for each use, or copy it.
-HWY_INLINE void hold([[maybe_unused]] hn::Vec<Words>& v) {
+template <class V>
+HWY_INLINE void hold([[maybe_unused]] V& v) {
 #if HWY_ARCH_X86 && HWY_TARGET != HWY_EMU128
   asm("" : "+v"(v.raw));
 #endif
 }
 
-// Pairs of codes times a pair of activations.
-HWY_INLINE hn::Vec<Words> add_pairs(hn::Vec<Words> codes, hn::Vec<Words> x,
-                                    hn::Vec<Words> sums) {
+// Sums of codes times activations, a lane each.
+template <int kValueBits>
+class LaneSums;
+
+template <>
+class LaneSums<16> {
+ public:
+  HWY_INLINE LaneSums() : sums_(hn::Zero(Words())) {}
+
+  HWY_INLINE void add(hn::Vec<Words> codes, hn::Vec<Words> x) {
 #if HWY_TARGET <= HWY_AVX3_DL
-  // The target that Highway 1.0.3 sets has no name for this instruction.
-  asm("vpdpwssd %2, %1, %0" : "+v"(sums.raw) : "v"(codes.raw), "v"(x.raw));
-  return sums;
+    // The target that Highway 1.0.3 sets has no name for this instruction.
+    asm("vpdpwssd %2, %1, %0" : "+v"(sums_.raw) : "v"(codes.raw), "v"(x.raw));
 #elif HWY_ARCH_X86 && HWY_TARGET != HWY_EMU128
-  const hn::Repartition<std::int16_t, Words> d16;
-  const auto none = hn::Zero(Words());
-  auto rest = none;
-  sums = hn::Add(
-      sums, hn::ReorderWidenMulAccumulate(Words(), hn::BitCast(d16, codes),
-                                          hn::BitCast(d16, x), none, rest));
-  hold(sums);
-  return sums;
+    const hn::Repartition<std::int16_t, Words> d16;
+    const auto none = hn::Zero(Words());
+    auto rest = none;
+    sums_ = hn::Add(
+        sums_, hn::ReorderWidenMulAccumulate(Words(), hn::BitCast(d16, codes),
+                                             hn::BitCast(d16, x), none, rest));
+    hold(sums_);
 #else
-  const auto low = [](hn::Vec<Words> v) {
-    return hn::ShiftRight<16>(hn::ShiftLeft<16>(v));
-  };
-  const auto high = [](hn::Vec<Words> v) { return hn::ShiftRight<16>(v); };
-  return hn::Add(sums, hn::Add(hn::Mul(low(codes), low(x)),
-                               hn::Mul(high(codes), high(x))));
+    const auto low = [](hn::Vec<Words> v) {
+      return hn::ShiftRight<16>(hn::ShiftLeft<16>(v));
+    };
+    const auto high = [](hn::Vec<Words> v) { return hn::ShiftRight<16>(v); };
+    sums_ = hn::Add(sums_, hn::Add(hn::Mul(low(codes), low(x)),
+                                   hn::Mul(high(codes), high(x))));
 #endif
-}
+  }
+
+  HWY_INLINE hn::Vec<Words> total() const { return sums_; }
+
+ private:
+  hn::Vec<Words> sums_;
+};
+
+// Without VNNI eight sums of two products with codes of 4 bits fit 16 bits: a
+// group of 32 columns.
+template <>
+class LaneSums<8> {
+ public:
+  HWY_INLINE LaneSums() : sums_(hn::Zero(TermSums())) {}
+
+  HWY_INLINE void add(hn::Vec<Words> codes, hn::Vec<Words> x) {
+    sums_ = add_bytes(hn::BitCast(Bytes(), codes),
+                      hn::BitCast(SignedBytes(), x), sums_);
+    hold(sums_);
+  }
+
+  HWY_INLINE hn::Vec<Words> total() const {
+#if HWY_TARGET <= HWY_AVX3_DL
+    return sums_;
+#else
+    const Words d;
+    auto rest = hn::Zero(d);
+    const auto sums = hn::ReorderWidenMulAccumulate(
+        d, sums_, hn::Set(Shorts(), 1), hn::Zero(d), rest);
+    return hn::RearrangeToOddPlusEven(sums, rest);
+#endif
+  }
+
+ private:
+  hn::Vec<TermSums> sums_;
+};
 
 // Adds one group's products to partial sums [kTokens][kPartials][kPanelRows],
 // of which `partials` points to those of the group.
-template <std::size_t kTokens>
-HWY_INLINE void add_group(const std::int32_t* panel, std::size_t n_pairs,
+template <std::size_t kTokens, int kValueBits>
+HWY_INLINE void add_group(const std::int32_t* panel, std::size_t n_lanes,
                           const GroupScales& group, const PanelTokens& x,
                           float* partials) {
   const Words d32;
   const Floats df;
-  hn::Vec<Words> sums[kTokens][2];
-  for (auto& of_token : sums)
-    for (auto& sum : of_token) sum = hn::Zero(d32);
-  const std::int32_t* end = panel + n_pairs * kPanelRows;
-  const std::int32_t* pairs = x.pairs;
+  LaneSums<kValueBits> sums[kTokens][2];
+  const std::int32_t* end = panel + n_lanes * kPanelRows;
+  const std::int32_t* lanes = x.lanes;
   do {
     auto w0 = hn::LoadU(d32, panel), w1 = hn::LoadU(d32, panel + kLaneRows);
     hold(w0);
     hold(w1);
     for (std::size_t t = 0; t < kTokens; ++t) {
-      const auto pair = hn::Set(d32, pairs[t * x.pair_stride]);
-      sums[t][0] = add_pairs(w0, pair, sums[t][0]);
-      sums[t][1] = add_pairs(w1, pair, sums[t][1]);
+      const auto lane = hn::Set(d32, lanes[t * x.lane_stride]);
+      sums[t][0].add(w0, lane);
+      sums[t][1].add(w1, lane);
     }
     panel += kPanelRows;
-    ++pairs;
+    ++lanes;
   } while (panel != end);
   for (std::size_t t = 0; t < kTokens; ++t) {
     const auto x_scale = hn::Set(df, x.scales[t * x.group_stride]);
@@ -167,7 +212,7 @@ HWY_INLINE void add_group(const std::int32_t* panel, std::size_t n_pairs,
       const std::size_t row = v * kLaneRows;
       const auto bias = hn::Mul(hn::LoadU(df, group.biases + row), x_sum);
       const auto term = hn::MulAdd(hn::LoadU(df, group.scales + row),
-                                   hn::ConvertTo(df, sums[t][v]), bias);
+                                   hn::ConvertTo(df, sums[t][v].total()), bias);
       float* out = partials + t * kPartials * kPanelRows + row;
       hn::StoreU(hn::MulAdd(term, x_scale, hn::LoadU(df, out)), df, out);
     }

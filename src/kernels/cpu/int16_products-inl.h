@@ -18,11 +18,14 @@ using Sums = hn::RepartitionToWide<Shorts>;
 using Bytes = hn::Repartition<std::uint8_t, Shorts>;
 using SignedBytes = hn::Repartition<std::int8_t, Shorts>;
 
+// True if add_bytes() takes codes of any 8 bits; else 16-bit lanes hold eight
+// sums of two products with codes of 4 bits.
+constexpr bool kWideBytes = HWY_TARGET <= HWY_AVX3_DL;
+
 // True where activations are taken apart, x = 256 high + low, into signed
-// bytes, twice as many of which fit a vector. Without VNNI sums of two products
-// with codes of 8 bits would leave 16 bits.
+// bytes, twice as many of which fit a vector.
 template <int kBits>
-constexpr bool kTwoTerms = kBits < 8 || HWY_TARGET <= HWY_AVX3_DL;
+constexpr bool kTwoTerms = kBits < 8 || kWideBytes;
 
 // Columns that one 16-bit word of packed weights holds.
 constexpr std::size_t fields(int bits) {
@@ -111,7 +114,6 @@ HWY_INLINE hn::Vec<Sums> join_terms(hn::Vec<TermSums> high,
   return hn::Add(hn::ShiftLeft<8>(high), low);
 }
 #else
-// 16-bit lanes hold eight sums of two products with codes of 4 bits.
 using TermSums = Shorts;
 HWY_INLINE hn::Vec<TermSums> add_bytes(hn::Vec<Bytes> codes,
                                        hn::Vec<SignedBytes> x,

@@ -19,10 +19,10 @@ namespace skua::cpu::HWY_NAMESPACE {
 using Eight = hn::CappedTag<float, kPartials>;
 constexpr std::size_t kEightParts = kPartials / hn::MaxLanes(Eight());
 
-// values = round(x / scale) with scale = max |x| / kMaxFixed; returns the scale
+// values = round(x / scale) with scale = max |x| / max_fixed; returns the scale
 // and adds the values up in `sum`. What is not finite makes the scale so.
-inline float quantise_group(const float* x, std::size_t n, std::int16_t* values,
-                            float* sum) {
+inline float quantise_group(const float* x, std::size_t n, int max_fixed,
+                            std::int16_t* values, float* sum) {
   const hn::CappedTag<float, 16> df;
   const hn::RebindToSigned<decltype(df)> di32;
   const hn::Rebind<std::int16_t, decltype(df)> di16;
@@ -37,7 +37,8 @@ inline float quantise_group(const float* x, std::size_t n, std::int16_t* values,
   const float zero = hn::GetLane(hn::SumOfLanes(df, zeros));
   // Smaller numbers have no exact reciprocal of their scale.
   const bool usable = max > FLT_MIN * 65536 && zero == 0;
-  const auto factor = hn::Set(df, usable ? kMaxFixed / max : 0);
+  const auto factor =
+      hn::Set(df, usable ? static_cast<float>(max_fixed) / max : 0);
   auto total = hn::Zero(di32);
   for (std::size_t i = 0; i < n; i += lanes) {
     const auto v = usable ? hn::LoadU(df, x + i) : hn::Zero(df);
@@ -46,7 +47,7 @@ inline float quantise_group(const float* x, std::size_t n, std::int16_t* values,
     hn::StoreU(hn::DemoteTo(di16, whole), di16, values + i);
   }
   *sum = static_cast<float>(hn::GetLane(hn::SumOfLanes(di32, total)));
-  return usable ? max / kMaxFixed : zero;
+  return usable ? max / static_cast<float>(max_fixed) : zero;
 }
 
 // Codes of a row as a kernel reads them: in place where the matrix stores them

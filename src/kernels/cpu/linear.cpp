@@ -21,7 +21,7 @@ class Inputs {
     for (const auto& input : inputs_)
       if (input->serves(w)) return *input;
     const bool rounded =
-        w.precision == Precision::kDefault && has_int16_kernel(w);
+        w.precision != Precision::kExact && has_int16_kernel(w);
     inputs_.push_back(rounded ? int16_input(w, x_, n_tokens_)
                               : exact_input(x_, n_tokens_, w.n_cols));
     return *inputs_.back();

@@ -26,6 +26,9 @@ namespace skua::cpu::HWY_NAMESPACE {
 bool has_kernel() {
   return false;
 }
+bool multiplies_bytes(const MatrixView&) {
+  return false;
+}
 void round_activations(const float*, Range, Int16Activations&) {}
 void multiply(const MatrixView&, const Int16Activations&, Range, Range, float*,
               std::size_t) {}
@@ -36,11 +39,20 @@ bool has_kernel() {
   return true;
 }
 
+// Activations of 8 bits: the codes that add_bytes() takes.
+bool multiplies_bytes(const MatrixView& w) {
+  return kWideBytes || (w.encoding == Encoding::kAffine && w.bits <= 4);
+}
+
+// Writes one token's numbers to `out`.
 void arrange(const Int16Layout& layout, const std::int16_t* in,
              std::size_t n_cols, std::int16_t* out) {
   const auto with_bits = [&]<int kBits>(std::integral_constant<int, kBits>) {
-    if (layout.panel)
-      arrange_for_panel<kBits>(in, n_cols, out);
+    if (layout.value_bits == 8)
+      arrange_for_panel<kBits, 8>(in, n_cols,
+                                  reinterpret_cast<std::int8_t*>(out));
+    else if (layout.panel)
+      arrange_for_panel<kBits, 16>(in, n_cols, out);
     else
       arrange_for_rows<kBits>(in, n_cols, out);
   };
@@ -60,6 +72,7 @@ void round_activations(const float* x, Range tokens, Int16Activations& a) {
     std::fill_n(sums, a.n_padded, 0.0f);
     for (std::size_t g = 0; g < a.n_groups; ++g) {
       scales[g] = quantise_group(x + t * a.n_cols + g * group, group,
+                                 max_fixed(a.layout.value_bits),
                                  values.data() + g * group, sums + g);
     }
     arrange(a.layout, values.data(), a.stride(),
@@ -198,35 +211,39 @@ void multiply_by_rows(const MatrixView& w, const Int16Activations& a,
 // The panel's rows, ready to be unpacked group by group.
 class Panel {
  public:
-  // Rows past the end repeat the last one; nobody reads their results.
-  void load(const MatrixView& w, bool in_place, Range rows) {
+  // Rows past the end repeat the last one; nobody reads their results. Each of
+  // the n_groups of the activations takes the scales of w's that it is in.
+  void load(const MatrixView& w, bool in_place, std::size_t n_groups,
+            Range rows) {
     codes_.resize(kPanelRows * w.n_cols);
-    scales_.resize(w.n_groups());
+    scales_.resize(n_groups);
     row_scales_.resize(2 * w.n_groups());
+    const std::size_t repeat = n_groups / w.n_groups();
     for (std::size_t i = 0; i < kPanelRows; ++i) {
       const std::size_t row = std::min(rows.begin + i, rows.end - 1);
       rows_[i] = row_codes(w, row, in_place, codes_.data() + i * w.n_cols);
       widen_row_scales(w, row, row_scales_.data(),
                        row_scales_.data() + w.n_groups());
-      for (std::size_t g = 0; g < w.n_groups(); ++g) {
-        scales_[g].scales[i] = row_scales_[g];
-        scales_[g].biases[i] = row_scales_[w.n_groups() + g];
+      for (std::size_t g = 0; g < n_groups; ++g) {
+        scales_[g].scales[i] = row_scales_[g / repeat];
+        scales_[g].biases[i] = row_scales_[w.n_groups() + g / repeat];
       }
     }
   }
 
-  // Columns [begin, end) as pairs.
-  template <int kBits>
+  // Columns [begin, end) as lanes.
+  template <int kBits, int kValueBits>
   const std::int32_t* unpack_columns(Range columns) {
     const std::size_t n_words = (columns.end - columns.begin) * kBits / 32;
     words_.resize(n_words * kPanelRows);
-    pairs_.resize((columns.end - columns.begin) / 2 * kPanelRows);
+    lanes_.resize((columns.end - columns.begin) / kLaneCodes<kValueBits> *
+                  kPanelRows);
     const std::uint8_t* at[kPanelRows];
     for (std::size_t i = 0; i < kPanelRows; ++i)
       at[i] = rows_[i] + columns.begin * kBits / 8;
     transpose_words(at, n_words, words_.data());
-    unpack_words<kBits>(words_.data(), n_words, pairs_.data());
-    return pairs_.data();
+    unpack_words<kBits, kValueBits>(words_.data(), n_words, lanes_.data());
+    return lanes_.data();
   }
 
   const GroupScales* groups() const { return scales_.data(); }
@@ -237,46 +254,48 @@ class Panel {
   std::vector<GroupScales> scales_;
   std::vector<float> row_scales_;
   std::vector<std::uint32_t> words_;
-  std::vector<std::int32_t> pairs_;
+  std::vector<std::int32_t> lanes_;
 };
 
-template <std::size_t kTokens>
-void add_groups(const GroupScales* scales, const std::int32_t* pairs,
+template <std::size_t kTokens, int kValueBits>
+void add_groups(const GroupScales* scales, const std::int32_t* lanes,
                 const Int16Activations& a, Range groups, std::size_t token,
                 float* partials) {
-  const std::size_t size = a.layout.group_size;
+  const std::size_t n_lanes = a.layout.group_size / kLaneCodes<kValueBits>;
+  // Numbers of 8 bits leave half of a token's room free.
   const std::size_t stride = a.stride() / 2;
   for (std::size_t g = groups.begin; g < groups.end; ++g) {
     const std::size_t at = token * a.n_padded + g;
     const PanelTokens x{
-        a.values.as<std::int32_t>() + token * stride + g * size / 2, stride,
+        a.values.as<std::int32_t>() + token * stride + g * n_lanes, stride,
         a.scales.as<float>() + at, a.sums.as<float>() + at, a.n_padded};
-    add_group<kTokens>(pairs + (g - groups.begin) * size / 2 * kPanelRows,
-                       size / 2, scales[g], x,
-                       partials + g % kPartials * kPanelRows);
+    add_group<kTokens, kValueBits>(
+        lanes + (g - groups.begin) * n_lanes * kPanelRows, n_lanes, scales[g],
+        x, partials + g % kPartials * kPanelRows);
   }
 }
 
-template <int kBits>
+template <int kBits, int kValueBits>
 void multiply_panel(const MatrixView& w, const Int16Activations& a, Range rows,
                     Range tokens, float* y, std::size_t stride) {
   thread_local Panel panel;
   thread_local std::vector<float> partials;
-  panel.load(w, w.encoding == Encoding::kAffine && w.bits == kBits, rows);
+  panel.load(w, w.encoding == Encoding::kAffine && w.bits == kBits, a.n_groups,
+             rows);
   constexpr std::size_t kTokenFloats = kPartials * kPanelRows;
   partials.assign((tokens.end - tokens.begin) * kTokenFloats, 0.0f);
-  const std::size_t n_groups = w.n_groups();
-  for (std::size_t g = 0; g < n_groups; g += kPartials) {
-    const Range groups{g, std::min(g + kPartials, n_groups)};
+  for (std::size_t g = 0; g < a.n_groups; g += kPartials) {
+    const Range groups{g, std::min(g + kPartials, a.n_groups)};
     const std::size_t size = a.layout.group_size;
-    const std::int32_t* pairs =
-        panel.unpack_columns<kBits>({groups.begin * size, groups.end * size});
+    const std::int32_t* lanes = panel.unpack_columns<kBits, kValueBits>(
+        {groups.begin * size, groups.end * size});
     std::size_t t = tokens.begin;
     float* out = partials.data();
     const auto add_tiles =
         [&]<std::size_t kTokens>(std::integral_constant<std::size_t, kTokens>) {
           for (; t + kTokens <= tokens.end; t += kTokens) {
-            add_groups<kTokens>(panel.groups(), pairs, a, groups, t, out);
+            add_groups<kTokens, kValueBits>(panel.groups(), lanes, a, groups, t,
+                                            out);
             out += kTokens * kTokenFloats;
           }
         };
@@ -296,8 +315,10 @@ void multiply_by(const MatrixView& w, const Int16Activations& a, Range rows,
   if (!a.layout.panel)
     return multiply_by_rows<kBits>(w, a, rows, tokens, y, stride);
   for (std::size_t r = rows.begin; r < rows.end; r += kPanelRows) {
-    multiply_panel<kBits>(w, a, {r, std::min(r + kPanelRows, rows.end)}, tokens,
-                          y + (r - rows.begin), stride);
+    const auto multiply = a.layout.value_bits == 8 ? multiply_panel<kBits, 8>
+                                                   : multiply_panel<kBits, 16>;
+    multiply(w, a, {r, std::min(r + kPanelRows, rows.end)}, tokens,
+             y + (r - rows.begin), stride);
   }
 }
 
@@ -317,6 +338,7 @@ HWY_AFTER_NAMESPACE();
 namespace skua::cpu {
 
 HWY_EXPORT(has_kernel);
+HWY_EXPORT(multiplies_bytes);
 HWY_EXPORT(round_activations);
 HWY_EXPORT(multiply);
 
@@ -325,10 +347,18 @@ namespace {
 // Fewer do not pay for the unpacking.
 constexpr std::size_t kMinPanelTokens = 12;
 
+// Columns that share a scale when activations have 8 bits.
+constexpr std::size_t kByteGroup = 32;
+
 Int16Layout layout_for(const MatrixView& w, bool panel) {
   Int16Layout layout;
   layout.group_size = static_cast<std::size_t>(w.group_size);
   layout.panel = panel;
+  if (w.precision == Precision::kFast && panel &&
+      HWY_DYNAMIC_DISPATCH(multiplies_bytes)(w)) {
+    layout.value_bits = 8;
+    layout.group_size = std::min(layout.group_size, kByteGroup);
+  }
   const bool whole_fields = w.bits == 2 || w.bits == 4 || w.bits == 8;
   // A group may not end inside a 16-byte block of codes.
   if (w.encoding == Encoding::kAffine && whole_fields &&
@@ -368,7 +398,7 @@ class Int16Input final : public LinearInput {
             make_activations(layout_for(w, panel_), x, n_tokens, w.n_cols)) {}
 
   bool serves(const MatrixView& w) const override {
-    return w.precision == Precision::kDefault && has_int16_kernel(w) &&
+    return w.precision != Precision::kExact && has_int16_kernel(w) &&
            layout_for(w, panel_) == activations_.layout;
   }
 

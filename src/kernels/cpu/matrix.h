@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "skua/precision.h"
+
 namespace skua::cpu {
 
 enum class Encoding { kDense, kAffine, kMxfp4, kMxfp8, kNvfp4 };
@@ -10,12 +12,6 @@ enum class Float { kF32, kF16, kBF16 };
 constexpr std::size_t float_bytes(Float type) {
   return type == Float::kF32 ? 4 : 2;
 }
-
-/** How exactly a linear layer multiplies. */
-enum class Precision {
-  kExact,    // float32 throughout
-  kDefault,  // activations in 16-bit fixed point where a kernel has it
-};
 
 /** A weight matrix [n_rows, n_cols] in memory, in any encoding that
  *  kernels/weight_matrix.h describes. Pointers need no alignment. */

@@ -64,9 +64,10 @@ double error_bound(const WeightMatrix& w, const float* x, const float* row) {
       weights += std::abs(double{row[c]});
     }
     bound += 2e-6 * size;
+    if (w.precision == Precision::kExact || !w.quantised()) continue;
     // Codes up to 255 times the scale cancel against the bias.
-    if (w.precision == Precision::kDefault && w.quantised())
-      bound += most * (weights / 65278 + 1e-6 * weights);
+    const double steps = w.precision == Precision::kFast ? 254 : 65278;
+    bound += most * (weights / steps + 1e-6 * weights);
   }
   return bound;
 }
@@ -78,7 +79,8 @@ TEST_P(EveryMatrixKind, LinearOnEveryInstructionSetEqualsTheExactSum) {
   const mx::array x = normal({14, k}, 8);
   const auto xs = numbers(x);
   const auto ws = numbers(dequantize(w));
-  for (const Precision precision : {Precision::kExact, Precision::kDefault}) {
+  for (const Precision precision :
+       {Precision::kExact, Precision::kDefault, Precision::kFast}) {
     w.precision = precision;
     test::on_every_target([&] {
       for (const std::size_t n_tokens : {3, 14}) {
@@ -111,6 +113,38 @@ TEST_P(EveryMatrixKind, ARowOfLinearHasTheSameBitsForEveryT) {
       EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin())) << t;
     }
   }
+}
+
+TEST_P(EveryMatrixKind, ARowOfFastPromptsHasTheSameBitsForEveryT) {
+  const int k = test::widths(GetParam()).back();
+  WeightMatrix w = make_matrix(GetParam(), 130, k, 5);
+  w.precision = Precision::kFast;
+  const mx::array x = normal({131, k}, 9);
+  const auto all = numbers(linear(x, w));
+  for (const int t : {12, 13, 15, 70, 128}) {
+    const auto some = numbers(linear(first_rows(x, t), w));
+    EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin())) << t;
+  }
+}
+
+TEST(FastLinear, RoundsManyTokensToEightBitsInGroupsOf32) {
+  WeightMatrix w = make_matrix({"affine", 4, 64}, 65, 128, 3);
+  const mx::array x = normal({12, 128}, 4);
+  const auto exact = numbers(linear(x, w));
+  w.precision = Precision::kFast;
+  auto xs = numbers(x);
+  for (std::size_t g = 0; g < xs.size(); g += 32) {
+    float most = 0;
+    for (std::size_t i = g; i < g + 32; ++i)
+      most = std::max(most, std::abs(xs[i]));
+    for (std::size_t i = g; i < g + 32; ++i)
+      xs[i] = std::nearbyint(xs[i] * (127 / most)) * (most / 127);
+  }
+  const auto fast = numbers(linear(x, w));
+  w.precision = Precision::kExact;
+  const auto want = numbers(linear(mx::array(xs.data(), {12, 128}), w));
+  EXPECT_LE(test::worst(fast, want), 1e-5);
+  EXPECT_GT(test::worst(fast, exact), 1e-3);
 }
 
 TEST_P(EveryMatrixKind, EmbeddingEqualsItsFallback) {
