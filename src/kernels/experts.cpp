@@ -113,10 +113,13 @@ mx::array expert_linear_fallback(const mx::array& x, const ExpertMatrices& w,
                        part(w.all.biases), std::nullopt, ids, true,
                        q.group_size, q.bits, q.mode);
   } else {
-    const auto dense = mx::astype(
-        w.all.quantised() ? dequantize(w.all) : w.all.weight, x.dtype());
-    y = mx::gather_mm(rows, mx::swapaxes(stacked(dense), 1, 2), std::nullopt,
-                      ids);
+    // MLX's CPU form takes float32 alone.
+    const mx::Dtype type = runs_on_cpu() ? mx::float32 : x.dtype();
+    const auto dense =
+        mx::astype(w.all.quantised() ? dequantize(w.all) : w.all.weight, type);
+    y = mx::gather_mm(mx::astype(rows, type),
+                      mx::swapaxes(stacked(dense), 1, 2), std::nullopt, ids);
+    y = mx::astype(y, x.dtype());
   }
   y = mx::squeeze(y, 2);
   return bias ? mx::add(y, mx::take(*bias, ids, 0)) : y;
