@@ -69,12 +69,11 @@ cpu::ExpertIds ids_view(const mx::array& ids) {
 ExpertMatrices expert_matrices(const std::string& where,
                                const WeightMatrix& stacked, int n_experts,
                                int rows, int cols) {
-  if (n_experts < 1 || rows < 1 ||
+  if (n_experts < 1 || rows < 1 || cols < 1 ||
       n_experts > std::numeric_limits<int>::max() / rows) {
-    throw InvalidInput(where, std::to_string(n_experts) + " experts of " +
-                                  std::to_string(rows) +
-                                  " rows, expected at least one of each and "
-                                  "less than 2^31 in all");
+    throw InvalidInput(where,
+                       "shape is " + shape_text({n_experts, rows, cols}) +
+                           ", expected no 0 and less than 2^31 rows in all");
   }
   const auto flat = [&](const char* part, const mx::array& a) {
     if (a.ndim() != 3 || a.shape(0) != n_experts || a.shape(1) != rows) {

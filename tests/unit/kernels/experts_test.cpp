@@ -396,6 +396,15 @@ TEST(ExpertLinear, AddsTheBiasOfEachExpert) {
   EXPECT_LE(test::worst(numbers(got), slow, 30), 1e-5);
 }
 
+TEST(ExpertLinear, NoTokensGiveNoRows) {
+  const Mlp mlp({"affine", 4, 64}, 4, 64, 192, Precision::kDefault);
+  const mx::array x = mx::zeros({0, 64});
+  const mx::array ids = mx::zeros({0, 2}, mx::int32);
+  EXPECT_EQ(numbers(expert_linear(x, mlp.gate, ids)).size(), 0u);
+  const auto y = expert_gated_mlp(x, mlp.weights(), ids, mx::zeros({0, 2}));
+  EXPECT_EQ(numbers(y).size(), 0u);
+}
+
 TEST(ExpertLinear, TakesUnsignedIdsAndStridedInputs) {
   const auto w = make_experts({"affine", 4, 32}, 4, 66, 128, 1);
   const mx::array x = normal({128, 7}, 2);
@@ -549,10 +558,10 @@ TEST(ExpertMatrices, NamesArraysThatDoNotFit) {
   SKUA_EXPECT_ERROR(expert_matrices("w", dense({4, 6, 63}), 4, 6, 64),
                     InvalidInput, "[w.weight]");
   SKUA_EXPECT_ERROR(expert_matrices("w", dense({0, 6, 64}), 0, 6, 64),
-                    InvalidInput, "[w] 0 experts");
+                    InvalidInput, "[w] shape is [0, 6, 64]");
   SKUA_EXPECT_ERROR(
       expert_matrices("w", dense({4, 6, 64}), 1 << 20, 1 << 12, 64),
-      InvalidInput, "less than 2^31");
+      InvalidInput, "less than 2^31 rows");
   WeightMatrix quantised{mx::zeros({4, 6, 8}, mx::uint32),
                          mx::zeros({4, 6, 2}),
                          std::nullopt,
