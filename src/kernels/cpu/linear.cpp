@@ -20,10 +20,7 @@ class Inputs {
   const LinearInput& get(const MatrixView& w) {
     for (const auto& input : inputs_)
       if (input->serves(w)) return *input;
-    const bool rounded =
-        w.precision != Precision::kExact && has_int16_kernel(w);
-    inputs_.push_back(rounded ? int16_input(w, x_, n_tokens_)
-                              : exact_input(x_, n_tokens_, w.n_cols));
+    inputs_.push_back(linear_input(w, x_, n_tokens_));
     return *inputs_.back();
   }
 
@@ -76,6 +73,14 @@ void run_chunk(const LinearJob& job, const LinearInput& input, Range rows,
 }
 
 }  // namespace
+
+std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
+                                          std::size_t n_tokens) {
+  const bool rounded =
+      w.precision != Precision::kExact && has_int16_kernel(w);
+  return rounded ? int16_input(w, x, n_tokens)
+                 : exact_input(x, n_tokens, w.n_cols);
+}
 
 void linear(std::span<const LinearJob> jobs, const float* x,
             std::size_t n_tokens) {

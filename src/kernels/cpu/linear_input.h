@@ -41,4 +41,8 @@ bool has_int16_kernel(const MatrixView& w);
 std::unique_ptr<LinearInput> int16_input(const MatrixView& w, const float* x,
                                          std::size_t n_tokens);
 
+/** The input that w's encoding and precision ask for; x must stay alive. */
+std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
+                                          std::size_t n_tokens);
+
 }  // namespace skua::cpu

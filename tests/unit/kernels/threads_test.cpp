@@ -6,6 +6,7 @@
 #include "base/thread_pool.h"
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
+#include "kernels/experts.h"
 #include "kernels/linear.h"
 #include "tests/unit/kernels/matrices.h"
 
@@ -31,6 +32,12 @@ std::string bits_of_results() {
     w.precision = Precision::kDefault;
     add(linear(x, w));
   }
+  const ExpertMatrices up{test::make_matrix({"affine", 4, 64}, 5 * 320, 192, 6),
+                          5};
+  const ExpertMatrices down{test::make_matrix({"dense"}, 5 * 192, 320, 7), 5};
+  const auto ids =
+      mx::remainder(mx::reshape(mx::arange(37 * 3), {37, 3}), mx::array(5));
+  add(expert_gated_mlp(x, {&up, &up, &down}, ids, test::normal({37, 3}, 8)));
   const mx::array wide = test::normal({37, 3000}, 3);
   add(rms_norm(wide, test::normal({3000}, 4), 1e-5f));
   add(gated(Gate::kSilu, wide, wide));
