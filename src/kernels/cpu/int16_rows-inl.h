@@ -145,34 +145,6 @@ HWY_INLINE void eight_sums(const std::uint8_t* codes, const std::int16_t* x,
     join_blocks<Set::kPerVector>(blocks[t], sums[t]);
 }
 
-// As eight_sums() for one token and the n_groups < 8 that end a row; the other
-// sums are zero.
-template <int kBits, std::size_t kGroupBlocks>
-HWY_NOINLINE void last_sums(const std::uint8_t* codes, const std::int16_t* x,
-                            std::size_t n_groups,
-                            hn::Vec<EightSums> (&sums)[kEightParts]) {
-  using V = hn::Vec<Sums>;
-  using Set = SetShape<kBits, kGroupBlocks>;
-  const std::size_t n_totals =
-      (n_groups + Set::kPerVector - 1) / Set::kPerVector;
-  V blocks[(Set::kTotals + 3) / 4];
-  for (std::size_t first = 0; first < Set::kTotals; first += 4) {
-    V totals[4][1];
-    for (std::size_t i = 0; i < 4; ++i) {
-      if (first + i < n_totals) {
-        add_vectors<kBits, Set::kVectors>(
-            codes + (first + i) * Set::kTotalBytes,
-            x + (first + i) * Set::kTotalColumns, 0, totals[i]);
-      } else {
-        totals[i][0] = hn::Zero(Sums());
-      }
-    }
-    blocks[first / 4] =
-        sum_blocks(totals[0][0], totals[1][0], totals[2][0], totals[3][0]);
-  }
-  join_blocks<Set::kPerVector>(blocks, sums);
-}
-
 // ((p0 + p4) + (p2 + p6)) + ((p1 + p5) + (p3 + p7)), as join_panel() does.
 inline float join_partials(const float* p) {
   const hn::CappedTag<float, 4> d4;
@@ -219,7 +191,7 @@ using RowPartials = float[4][kPartials];
 
 // partials[row][t][g % 8] for kTokens activations from `token` on: over the
 // groups the sums of (w_scale * sum + w_bias * x_sum) * x_scale. Reads whole
-// sets of eight scales, and whole vectors of codes.
+// sets of eight groups; activations past the row's end are zero.
 template <int kBits, std::size_t kGroupBlocks, std::size_t kTokens>
 void multiply_rows(const RowBlock& rows, const Int16Activations& a,
                    std::size_t token, RowPartials* partials) {
@@ -236,8 +208,7 @@ void multiply_rows(const RowBlock& rows, const Int16Activations& a,
     hn::Vec<Eight> totals[kTokens][kEightParts];
     for (std::size_t t = 0; t < kTokens; ++t)
       for (std::size_t p = 0; p < kEightParts; ++p) totals[t][p] = hn::Zero(df);
-    std::size_t g = 0;
-    for (; g + kPartials <= a.n_groups; g += kPartials) {
+    for (std::size_t g = 0; g < a.n_groups; g += kPartials) {
       hn::Vec<EightSums> sums[kTokens][kEightParts];
       eight_sums<kBits, kGroupBlocks>(codes, x, a.stride(), sums);
       for (std::size_t i = 0; i < Set::kBytes; i += 64)
@@ -246,33 +217,18 @@ void multiply_rows(const RowBlock& rows, const Int16Activations& a,
       x += Set::kBytes * 8 / kBits;
       for (std::size_t p = 0; p < kEightParts; ++p) {
         const std::size_t at = g + p * hn::MaxLanes(df);
-        const auto w_scale = load_scales(scales, rows.scale_type, at);
-        const auto w_bias = load_scales(biases, rows.scale_type, at);
+        auto w_scale = load_scales(scales, rows.scale_type, at);
+        auto w_bias = load_scales(biases, rows.scale_type, at);
+        if (HWY_UNLIKELY(at + hn::MaxLanes(df) > a.n_groups)) {
+          // What lies past the row's end may be no number.
+          const auto own =
+              hn::FirstN(df, a.n_groups - std::min(at, a.n_groups));
+          w_scale = hn::IfThenElseZero(own, w_scale);
+          w_bias = hn::IfThenElseZero(own, w_bias);
+        }
         for (std::size_t t = 0; t < kTokens; ++t) {
           const std::size_t x_at = t * a.n_padded + at;
           totals[t][p] = add_terms(sums[t][p], w_scale, w_bias, x_sums + x_at,
-                                   x_scales + x_at, totals[t][p]);
-        }
-      }
-    }
-    if (g < a.n_groups) {
-      for (std::size_t i = 0; i < Set::kBytes; i += 64)
-        hwy::Prefetch(codes + kPrefetchBytes + i);
-      hn::Vec<EightSums> sums[kEightParts];
-      for (std::size_t t = 0; t < kTokens; ++t) {
-        last_sums<kBits, kGroupBlocks>(codes, x + t * a.stride(),
-                                       a.n_groups - g, sums);
-        for (std::size_t p = 0; p < kEightParts; ++p) {
-          const std::size_t at = g + p * hn::MaxLanes(df);
-          // What is read past the row's end may be no number.
-          const auto own =
-              hn::FirstN(df, a.n_groups - std::min(at, a.n_groups));
-          const auto w_scale =
-              hn::IfThenElseZero(own, load_scales(scales, rows.scale_type, at));
-          const auto w_bias =
-              hn::IfThenElseZero(own, load_scales(biases, rows.scale_type, at));
-          const std::size_t x_at = t * a.n_padded + at;
-          totals[t][p] = add_terms(sums[p], w_scale, w_bias, x_sums + x_at,
                                    x_scales + x_at, totals[t][p]);
         }
       }
