@@ -19,8 +19,11 @@ namespace skua::cpu::HWY_NAMESPACE {
 using Eight = hn::CappedTag<float, kPartials>;
 constexpr std::size_t kEightParts = kPartials / hn::MaxLanes(Eight());
 
-// values = round(x / scale) with scale = max |x| / 32767; returns the scale
-// and adds the values up in `sum`. What is not finite makes the scale so.
+// Two signed bytes: 256 * 127 + 127.
+constexpr float kMostFixed = 32639;
+
+// values = round(x / scale) with scale = max |x| / kMostFixed; returns the
+// scale and adds the values up in `sum`. What is not finite makes the scale so.
 inline float quantise_group(const float* x, std::size_t n, std::int16_t* values,
                             float* sum) {
   const hn::CappedTag<float, 16> df;
@@ -37,7 +40,7 @@ inline float quantise_group(const float* x, std::size_t n, std::int16_t* values,
   const float zero = hn::GetLane(hn::SumOfLanes(df, zeros));
   // Smaller numbers have no exact reciprocal of their scale.
   const bool usable = max > FLT_MIN * 65536 && zero == 0;
-  const auto factor = hn::Set(df, usable ? 32767 / max : 0);
+  const auto factor = hn::Set(df, usable ? kMostFixed / max : 0);
   auto total = hn::Zero(di32);
   for (std::size_t i = 0; i < n; i += lanes) {
     const auto v = usable ? hn::LoadU(df, x + i) : hn::Zero(df);
@@ -46,21 +49,29 @@ inline float quantise_group(const float* x, std::size_t n, std::int16_t* values,
     hn::StoreU(hn::DemoteTo(di16, whole), di16, values + i);
   }
   *sum = static_cast<float>(hn::GetLane(hn::SumOfLanes(di32, total)));
-  return usable ? max / 32767 : zero;
+  return usable ? max / kMostFixed : zero;
+}
+
+// What the kernels take for the codes of 4 bits. The 4-bit floats become whole
+// numbers from 0 to 24: twice their value, plus 12.
+inline const std::uint8_t* codes_4bit(const MatrixView& w) {
+  alignas(16) static constexpr std::uint8_t kAffine[16] = {
+      0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  alignas(16) static constexpr std::uint8_t kFloats[16] = {
+      12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+  return w.encoding == Encoding::kAffine ? kAffine : kFloats;
 }
 
 // Codes of a row as a kernel reads them: in place where the matrix stores them
-// so, else unpacked to bytes. The 4-bit floats become whole numbers from 0 to
-// 24: twice their value, plus 12.
+// so, else unpacked to bytes.
 inline const std::uint8_t* row_codes(const MatrixView& w, std::size_t row,
                                      bool in_place, std::uint8_t* room) {
   const std::uint8_t* values = w.values + row * w.row_bytes();
   if (in_place || w.bits == 8) return values;
   unpack(w.bits, values, w.n_cols, room);
   if (w.encoding != Encoding::kAffine) {
-    static constexpr std::uint8_t kCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24,
-                                                12, 11, 10, 9,  8,  6,  4,  0};
-    for (std::size_t i = 0; i < w.n_cols; ++i) room[i] = kCodes[room[i]];
+    const std::uint8_t* codes = codes_4bit(w);
+    for (std::size_t i = 0; i < w.n_cols; ++i) room[i] = codes[room[i]];
   }
   return room;
 }

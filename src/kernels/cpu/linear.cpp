@@ -20,14 +20,19 @@ class Inputs {
   const LinearInput& get(const MatrixView& w) {
     for (const auto& input : inputs_)
       if (input->serves(w)) return *input;
-    const bool rounded =
-        w.precision == Precision::kDefault && has_int16_kernel(w);
-    inputs_.push_back(rounded ? int16_input(w, x_, n_tokens_)
-                              : exact_input(x_, n_tokens_, w.n_cols));
+    inputs_.push_back(make(w));
     return *inputs_.back();
   }
 
  private:
+  std::unique_ptr<LinearInput> make(const MatrixView& w) const {
+    if (w.precision == Precision::kExact || !has_int16_kernel(w))
+      return exact_input(x_, n_tokens_, w.n_cols);
+    if (n_tokens_ >= kMinAmxTokens && has_amx_kernel(w))
+      return amx_input(w, x_, n_tokens_);
+    return int16_input(w, x_, n_tokens_);
+  }
+
   const float* x_;
   std::size_t n_tokens_;
   std::vector<std::unique_ptr<LinearInput>> inputs_;

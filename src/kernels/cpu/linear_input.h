@@ -36,9 +36,19 @@ bool has_int16_kernel(const MatrixView& w);
 /** For matrices stored like w. x is rounded to 16-bit fixed point, with one
  *  scale for each token and group of w's columns; products and their sums over
  *  a group are exact whole numbers. With m_g the largest |x| of a group, an
- *  error is at most the sum over g of m_g / 65534 * sum |w|, plus float32
+ *  error is at most the sum over g of m_g / 65278 * sum |w|, plus float32
  *  rounding. */
 std::unique_ptr<LinearInput> int16_input(const MatrixView& w, const float* x,
                                          std::size_t n_tokens);
+
+/** Fewer tokens do not pay for the tiles. */
+inline constexpr std::size_t kMinAmxTokens = 5;
+
+/** True if amx_input takes w at this process's level. */
+bool has_amx_kernel(const MatrixView& w);
+
+/** As int16_input, and with the same bits, on AMX tiles. */
+std::unique_ptr<LinearInput> amx_input(const MatrixView& w, const float* x,
+                                       std::size_t n_tokens);
 
 }  // namespace skua::cpu

@@ -66,7 +66,7 @@ double error_bound(const WeightMatrix& w, const float* x, const float* row) {
     bound += 2e-6 * size;
     // Codes up to 255 times the scale cancel against the bias.
     if (w.precision == Precision::kDefault && w.quantised())
-      bound += most * (weights / 65534 + 1e-6 * weights);
+      bound += most * (weights / 65278 + 1e-6 * weights);
   }
   return bound;
 }
