@@ -41,11 +41,12 @@ class TileInput final : public LinearInput {
       : n_tokens_(n_tokens),
         n_cols_(w.n_cols),
         group_(static_cast<std::size_t>(w.group_size)),
+        n_groups_(w.n_groups()),
         split_(splits_columns(w)) {
     const std::size_t n_padded = n_blocks() * kLanes;
     bytes_ = AlignedBuffer(n_padded * n_cols_ * kTerms);
-    scales_ = AlignedBuffer(n_padded * n_groups() * sizeof(float));
-    sums_ = AlignedBuffer(n_padded * n_groups() * sizeof(float));
+    scales_ = AlignedBuffer(n_padded * n_groups_ * sizeof(float));
+    sums_ = AlignedBuffer(n_padded * n_groups_ * sizeof(float));
     parallel_for(n_blocks(), [&](std::size_t block) { pack(x, block); });
   }
 
@@ -76,6 +77,7 @@ class TileInput final : public LinearInput {
  private:
   static constexpr std::size_t kLanes = 16;  // tokens, or rows of a tile
   static constexpr std::size_t kPanelRows = 2 * kLanes;
+  static constexpr std::size_t kTileWords = kLanes * kLanes;
   static constexpr std::size_t kPanelFloats = kPanelRows * kLanes;
   using Words = std::int32_t __attribute__((vector_size(64)));
 
@@ -98,36 +100,40 @@ class TileInput final : public LinearInput {
   };
 
   // Weights of some rows as bytes and float32.
-  struct Panel {
-    std::vector<std::uint8_t> codes;  // [n_cols / n_step, kPanelRows, n_step]
-    std::vector<float> scales;        // [n_groups, kPanelRows]
-    std::vector<float> biases;        // as scales
-
+  class Panel {
+   public:
     // Rows past the end repeat the last one; nobody reads their results.
     void load(const MatrixView& w, Range rows, std::size_t n_step) {
       const std::size_t n_groups = w.n_groups();
-      codes.resize(kPanelRows * w.n_cols);
-      scales.resize(kPanelRows * n_groups);
-      biases.resize(kPanelRows * n_groups);
+      if (codes_.size() < kPanelRows * w.n_cols)
+        codes_ = AlignedBuffer(kPanelRows * w.n_cols);
+      scales_.resize(kPanelRows * n_groups);
+      biases_.resize(kPanelRows * n_groups);
       row_.resize(2 * n_groups);
       for (std::size_t i = 0; i < kPanelRows; ++i) {
         const std::size_t row = std::min(rows.begin + i, rows.end - 1);
-        code_row(w, row, n_step, codes.data() + i * n_step,
+        code_row(w, row, n_step, codes_.as<std::uint8_t>() + i * n_step,
                  kPanelRows * n_step);
         scale_row(w, row, row_.data(), row_.data() + n_groups);
         for (std::size_t g = 0; g < n_groups; ++g) {
-          scales[g * kPanelRows + i] = row_[g];
-          biases[g * kPanelRows + i] = row_[n_groups + g];
+          scales_[g * kPanelRows + i] = row_[g];
+          biases_[g * kPanelRows + i] = row_[n_groups + g];
         }
       }
     }
 
+    const std::uint8_t* codes() const { return codes_.as<std::uint8_t>(); }
+    const float* scales() const { return scales_.data(); }
+    const float* biases() const { return biases_.data(); }
+
    private:
+    AlignedBuffer codes_;        // [n_cols / n_step, kPanelRows, n_step]
+    std::vector<float> scales_;  // [n_groups, kPanelRows]
+    std::vector<float> biases_;  // as scales_
     std::vector<float> row_;
   };
 
   std::size_t n_blocks() const { return (n_tokens_ + kLanes - 1) / kLanes; }
-  std::size_t n_groups() const { return n_cols_ / group_; }
   // What a product of two tiles sums over.
   std::size_t step_columns() const { return std::min<std::size_t>(group_, 64); }
 
@@ -136,21 +142,21 @@ class TileInput final : public LinearInput {
     thread_local std::vector<std::int16_t> values;
     thread_local std::vector<float> row;
     values.assign(kLanes * n_cols_, 0);
-    row.resize(2 * n_groups());
-    float* scales = scales_.as<float>() + block * n_groups() * kLanes;
-    float* sums = sums_.as<float>() + block * n_groups() * kLanes;
+    row.resize(2 * n_groups_);
+    float* scales = scales_.as<float>() + block * n_groups_ * kLanes;
+    float* sums = sums_.as<float>() + block * n_groups_ * kLanes;
     for (std::size_t t = 0; t < kLanes; ++t) {
       const std::size_t token = block * kLanes + t;
       if (token < n_tokens_) {
         round_row(x + token * n_cols_, n_cols_, group_,
                   values.data() + t * n_cols_, row.data(),
-                  row.data() + n_groups());
+                  row.data() + n_groups_);
       } else {
         std::fill(row.begin(), row.end(), 0.0f);
       }
-      for (std::size_t g = 0; g < n_groups(); ++g) {
+      for (std::size_t g = 0; g < n_groups_; ++g) {
         scales[g * kLanes + t] = row[g];
-        sums[g * kLanes + t] = row[n_groups() + g];
+        sums[g * kLanes + t] = row[n_groups_ + g];
       }
     }
     if constexpr (kTerms == 1) sum_upper_bytes(values.data(), sums);
@@ -165,7 +171,7 @@ class TileInput final : public LinearInput {
 
   void sum_upper_bytes(const std::int16_t* values, float* sums) const {
     for (std::size_t t = 0; t < kLanes; ++t) {
-      for (std::size_t g = 0; g < n_groups(); ++g) {
+      for (std::size_t g = 0; g < n_groups_; ++g) {
         int sum = 0;
         for (std::size_t c = g * group_; c < (g + 1) * group_; ++c)
           sum += 256 * byte_of(values[t * n_cols_ + c], 0);
@@ -228,16 +234,17 @@ class TileInput final : public LinearInput {
     alignas(64) float partials[kPartials * kPanelFloats];
     alignas(64) std::int32_t products[kTerms * kPanelFloats];
     const std::size_t group_bytes = group_ * kLanes;  // of a tile's rows
+    const std::uint8_t* codes = panel.codes();
+    const float *scales = panel.scales(), *biases = panel.biases();
     for (std::size_t block = tokens.begin / kLanes; block * kLanes < tokens.end;
          ++block) {
       std::fill(std::begin(partials), std::end(partials), 0.0f);
-      for (std::size_t g = 0; g < n_groups(); ++g) {
-        const std::size_t at = block * n_groups() + g;
-        multiply_group(panel.codes.data() + g * 2 * group_bytes,
+      for (std::size_t g = 0; g < n_groups_; ++g) {
+        const std::size_t at = block * n_groups_ + g;
+        multiply_group(codes + g * 2 * group_bytes,
                        bytes_.as<std::uint8_t>() + at * kTerms * group_bytes,
                        products);
-        add_group(products, panel.scales.data() + g * kPanelRows,
-                  panel.biases.data() + g * kPanelRows,
+        add_group(products, scales + g * kPanelRows, biases + g * kPanelRows,
                   scales_.as<float>() + at * kLanes,
                   sums_.as<float>() + at * kLanes,
                   partials + g % kPartials * kPanelFloats);
@@ -278,7 +285,6 @@ class TileInput final : public LinearInput {
       codes += 2 * tile_bytes;
       x += kTerms * tile_bytes;
     }
-    constexpr std::size_t kTileWords = kLanes * kLanes;
     Tiles::template store<0>(products, 64);
     Tiles::template store<2>(products + kTerms * kTileWords, 64);
     if constexpr (kTerms == 2) {
@@ -293,16 +299,21 @@ class TileInput final : public LinearInput {
       const std::int32_t* __restrict products, const float* __restrict w_scales,
       const float* __restrict w_biases, const float* __restrict x_scales,
       const float* __restrict x_sums, float* __restrict partials) {
-    for (std::size_t r = 0; r < kPanelRows; ++r) {
-      const std::int32_t* upper =
-          products + (r / kLanes * kTerms * kLanes + r % kLanes) * kLanes;
-      const std::int32_t* lower = upper + (kTerms - 1) * kLanes * kLanes;
-      float* out = partials + r * kLanes;
-      for (std::size_t t = 0; t < kLanes; ++t) {
-        const std::int32_t sum = 256 * upper[t] + (kTerms == 2 ? lower[t] : 0);
-        const float bias = w_biases[r] * x_sums[t];
-        const float term = std::fma(w_scales[r], static_cast<float>(sum), bias);
-        out[t] = std::fma(term, x_scales[t], out[t]);
+    for (std::size_t half = 0; half < 2; ++half) {
+      for (std::size_t r = 0; r < kLanes; ++r) {
+        const std::size_t row = half * kLanes + r;
+        const std::int32_t* upper =
+            products + half * kTerms * kTileWords + r * kLanes;
+        const std::int32_t* lower = upper + (kTerms - 1) * kTileWords;
+        float* out = partials + row * kLanes;
+        for (std::size_t t = 0; t < kLanes; ++t) {
+          const std::int32_t sum =
+              256 * upper[t] + (kTerms == 2 ? lower[t] : 0);
+          const float bias = w_biases[row] * x_sums[t];
+          const float term =
+              std::fma(w_scales[row], static_cast<float>(sum), bias);
+          out[t] = std::fma(term, x_scales[t], out[t]);
+        }
       }
     }
   }
@@ -333,7 +344,8 @@ class TileInput final : public LinearInput {
 
   std::size_t n_tokens_;
   std::size_t n_cols_;
-  std::size_t group_;     // columns
+  std::size_t group_;  // columns
+  std::size_t n_groups_;
   bool split_;            // even columns of a step before the odd ones
   AlignedBuffer bytes_;   // [n_blocks, steps, kTerms, n_step / 4, 16, 4]
   AlignedBuffer scales_;  // [n_blocks, n_groups, 16]
