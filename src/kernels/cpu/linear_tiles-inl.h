@@ -306,6 +306,8 @@ class TileInput final : public LinearInput {
             products + half * kTerms * kTileWords + r * kLanes;
         const std::int32_t* lower = upper + (kTerms - 1) * kTileWords;
         float* out = partials + row * kLanes;
+        // Tokens are the lanes; without it Clang takes the rows.
+#pragma GCC unroll 1
         for (std::size_t t = 0; t < kLanes; ++t) {
           const std::int32_t sum =
               256 * upper[t] + (kTerms == 2 ? lower[t] : 0);
