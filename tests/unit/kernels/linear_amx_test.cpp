@@ -99,6 +99,13 @@ TEST_P(LinearOnTiles, HasTheBitsOfTheInt16KernelForEverySize) {
   }
 }
 
+// More groups than partial sums, so that some are added to others.
+TEST_P(LinearOnTiles, HasTheBitsOfTheInt16KernelForLongRows) {
+  const int k = 19 * GetParam().group_size;
+  expect_bits_of_int16(rounded_matrix(GetParam(), 33, k), normal({17, k}, 19),
+                       {17});
+}
+
 // Of the float64 sum an error has at most, for each group of columns: a step
 // of activations (their largest, divided by `steps`) times the weights, and
 // float32 rounding, in which the codes cancel against the bias.
@@ -139,19 +146,38 @@ INSTANTIATE_TEST_SUITE_P(Kinds, LinearOnTiles,
                          testing::ValuesIn(kinds_for_tiles()),
                          [](const auto& info) { return info.param.name(); });
 
+// Two groups of the code 255, which stands for 255 + bias.
+WeightMatrix largest_codes(float bias) {
+  const mx::array codes = mx::full({1, 64}, 0xffffffffu, mx::uint32);
+  WeightMatrix w{codes,
+                 mx::full({1, 2}, 1.0f),
+                 mx::full({1, 2}, bias),
+                 {"affine", 8, 128}};
+  w.precision = Precision::kDefault;
+  mx::eval(std::vector<mx::array>{w.weight, *w.scales, *w.biases});
+  return w;
+}
+
 TEST_F(Tiles, TakeTheLargestCodesAndActivations) {
+  const WeightMatrix w = largest_codes(0);
   for (const float sign : {1.0f, -1.0f}) {
-    const mx::array codes = mx::full({1, 64}, 0xffffffffu, mx::uint32);
-    const mx::array scales = mx::full({1, 2}, 1.0f);
-    WeightMatrix w{codes, scales, mx::zeros({1, 2}), {"affine", 8, 128}};
-    w.precision = Precision::kDefault;
-    mx::array x = mx::full({5, 256}, 3 * sign);
-    mx::eval(std::vector<mx::array>{w.weight, *w.scales, *w.biases, x});
-    for (const auto& input : tile_inputs(w, x.data<float>(), 5)) {
+    const std::vector<float> x(5 * 256, 3 * sign);
+    for (const auto& input : tile_inputs(w, x.data(), 5)) {
       for (const float y : product(*input, w, 5))
         EXPECT_NEAR(y, sign * 3 * 255 * 256, 1e-6 * 3 * 255 * 256);
     }
   }
+}
+
+TEST_F(Tiles, CancelCodesAgainstTheBiasWhateverTheActivations) {
+  const WeightMatrix w = largest_codes(-255);
+  const mx::array x = normal({5, 256}, 20);
+  const auto expect_none = [&](const LinearInput& input) {
+    for (const float y : product(input, w, 5)) EXPECT_EQ(y, 0);
+  };
+  for (const auto& input : tile_inputs(w, x.data<float>(), 5))
+    expect_none(*input);
+  expect_none(EmulatedInput<1>(view(w), x.data<float>(), 5));
 }
 
 TEST_F(Tiles, MultiplyAnyRangeOfRowsAndTokens) {
