@@ -50,18 +50,26 @@ inline float quantise_group(const float* x, std::size_t n, int max_fixed,
   return usable ? max / static_cast<float>(max_fixed) : zero;
 }
 
+// What the kernels take for the codes of 4 bits. The 4-bit floats become whole
+// numbers from 0 to 24: twice their value, plus 12.
+inline const std::uint8_t* codes_4bit(const MatrixView& w) {
+  alignas(16) static constexpr std::uint8_t kAffine[16] = {
+      0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  alignas(16) static constexpr std::uint8_t kFloats[16] = {
+      12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+  return w.encoding == Encoding::kAffine ? kAffine : kFloats;
+}
+
 // Codes of a row as a kernel reads them: in place where the matrix stores them
-// so, else unpacked to bytes. The 4-bit floats become whole numbers from 0 to
-// 24: twice their value, plus 12.
+// so, else unpacked to bytes.
 inline const std::uint8_t* row_codes(const MatrixView& w, std::size_t row,
                                      bool in_place, std::uint8_t* room) {
   const std::uint8_t* values = w.values + row * w.row_bytes();
   if (in_place || w.bits == 8) return values;
   unpack(w.bits, values, w.n_cols, room);
   if (w.encoding != Encoding::kAffine) {
-    static constexpr std::uint8_t kCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24,
-                                                12, 11, 10, 9,  8,  6,  4,  0};
-    for (std::size_t i = 0; i < w.n_cols; ++i) room[i] = kCodes[room[i]];
+    const std::uint8_t* codes = codes_4bit(w);
+    for (std::size_t i = 0; i < w.n_cols; ++i) room[i] = codes[room[i]];
   }
   return room;
 }

@@ -76,10 +76,11 @@ void run_chunk(const LinearJob& job, const LinearInput& input, Range rows,
 
 std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
                                           std::size_t n_tokens) {
-  const bool rounded =
-      w.precision != Precision::kExact && has_int16_kernel(w);
-  return rounded ? int16_input(w, x, n_tokens)
-                 : exact_input(x, n_tokens, w.n_cols);
+  if (w.precision == Precision::kExact || !has_int16_kernel(w))
+    return exact_input(x, n_tokens, w.n_cols);
+  if (n_tokens >= kMinAmxTokens && has_amx_kernel(w))
+    return amx_input(w, x, n_tokens);
+  return int16_input(w, x, n_tokens);
 }
 
 void linear(std::span<const LinearJob> jobs, const float* x,

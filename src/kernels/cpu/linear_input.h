@@ -44,5 +44,14 @@ std::unique_ptr<LinearInput> int16_input(const MatrixView& w, const float* x,
 /** The input that w's encoding and precision ask for; x must stay alive. */
 std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
                                           std::size_t n_tokens);
+/** Fewer tokens do not pay for the tiles. */
+inline constexpr std::size_t kMinAmxTokens = 5;
+
+/** True if amx_input takes w at this process's level. */
+bool has_amx_kernel(const MatrixView& w);
+
+/** As int16_input, and with the same bits, on AMX tiles. */
+std::unique_ptr<LinearInput> amx_input(const MatrixView& w, const float* x,
+                                       std::size_t n_tokens);
 
 }  // namespace skua::cpu

@@ -1,0 +1,72 @@
+// The tiles' instructions stand as assembler: intrinsics take no constant of a
+// template for a tile's number.
+#if defined(__x86_64__)
+#define SKUA_TILE_TARGET \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#endif
+
+#include "base/cpu_level.h"
+#include "kernels/cpu/linear_tiles-inl.h"
+#include "skua/error.h"
+
+namespace skua::cpu {
+
+#if defined(__x86_64__)
+namespace {
+
+struct AmxTiles {
+  static void configure(const TileConfig& config) {
+    asm volatile("ldtilecfg %0" ::"m"(config));
+  }
+  static void release() { asm volatile("tilerelease"); }
+
+  template <int kTile>
+  static void zero() {
+    asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
+  }
+  template <int kTile>
+  static void load(const void* at, std::size_t stride) {
+    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(at), "r"(stride),
+                 "i"(kTile)
+                 : "memory");
+  }
+  template <int kTile>
+  static void store(void* at, std::size_t stride) {
+    asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(at), "r"(stride),
+                 "i"(kTile)
+                 : "memory");
+  }
+  template <int kSums, int kA, int kB>
+  static void multiply() {
+    asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
+                 "i"(kB));
+  }
+};
+
+using AmxInput = TileInput<AmxTiles>;
+
+}  // namespace
+
+bool has_amx_kernel(const MatrixView& w) {
+  return cpu_features().amx_int8 && runs_avx512() && AmxInput::takes(w);
+}
+
+std::unique_ptr<LinearInput> amx_input(const MatrixView& w, const float* x,
+                                       std::size_t n_tokens) {
+  return std::make_unique<AmxInput>(w, x, n_tokens);
+}
+
+#else
+
+bool has_amx_kernel(const MatrixView&) {
+  return false;
+}
+
+std::unique_ptr<LinearInput> amx_input(const MatrixView&, const float*,
+                                       std::size_t) {
+  throw Unsupported("[amx_input] this CPU has no tiles");
+}
+
+#endif
+
+}  // namespace skua::cpu
