@@ -70,11 +70,12 @@ inline WeightMatrix make_matrix(const MatrixKind& kind, int n, int k,
 }
 
 /** Widths [K] that the kind can have and that strain the kernels: of no
- *  whole vector or panel where possible. */
+ *  whole vector or panel where possible, the last with more groups than a sum
+ *  is split into. */
 inline std::vector<int> widths(const MatrixKind& kind) {
   if (kind.mode == "dense") return {1, 7, 48, 80, 129};
   std::vector<int> fitting;
-  for (const int n_groups : {1, 3, 5, 6})
+  for (const int n_groups : {1, 3, 5, 6, 18})
     if (n_groups * kind.group_size * kind.bits % 32 == 0)
       fitting.push_back(n_groups * kind.group_size);
   return fitting;
