@@ -72,23 +72,74 @@ std::uint64_t spread_fields(std::uint64_t x) {
          (x >> kBits & kField * 0x1000100010001) << 8;
 }
 
+#if HWY_TARGET != HWY_SCALAR
+// Where a vector of 16-bit lanes finds its fields: both bytes that hold one,
+// and the factor that moves it to the top of its lane.
+template <int kBits, std::size_t kLanes>
+struct FieldPlaces {
+  alignas(32) std::uint8_t bytes[2 * kLanes] = {};
+  alignas(32) std::uint16_t factors[kLanes] = {};
+
+  constexpr FieldPlaces() {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const std::size_t bit = i * kBits;
+      bytes[2 * i] = static_cast<std::uint8_t>(bit / 8);
+      bytes[2 * i + 1] = static_cast<std::uint8_t>(bit / 8 + 1);
+      factors[i] = static_cast<std::uint16_t>(1u << (16 - kBits - bit % 8));
+    }
+  }
+};
+
+// As unpack() for a part of the n fields, from the first on; returns how many.
+template <int kBits>
+std::size_t unpack_vectors(const std::uint8_t* in, std::size_t n,
+                           std::uint8_t* codes) {
+  const hn::CappedTag<std::uint16_t, 16> d16;
+  const hn::RebindToSigned<decltype(d16)> di16;
+  const hn::Repartition<std::uint8_t, decltype(d16)> d8;
+  const hn::Rebind<std::uint8_t, decltype(d16)> d8_half;
+  constexpr std::size_t kLanes = hn::MaxLanes(d16);
+  static constexpr FieldPlaces<kBits, kLanes> kPlaces;
+  const auto bytes = hn::Load(d8, kPlaces.bytes);
+  const auto factors = hn::Load(d16, kPlaces.factors);
+  std::size_t i = 0;
+  // 16 bytes are read for each vector.
+  for (; i / 8 * kBits + 16 <= n / 8 * kBits; i += kLanes) {
+    const auto packed = hn::LoadDup128(d8, in + i / 8 * kBits);
+    const auto windows = hn::BitCast(d16, hn::TableLookupBytes(packed, bytes));
+    const auto fields = hn::ShiftRight<16 - kBits>(hn::Mul(windows, factors));
+    hn::StoreU(hn::DemoteTo(d8_half, hn::BitCast(di16, fields)), d8_half,
+               codes + i);
+  }
+  return i;
+}
+
+template <>
+inline std::size_t unpack_vectors<4>(const std::uint8_t* in, std::size_t n,
+                                     std::uint8_t* codes) {
+  const hn::CappedTag<std::uint8_t, 16> du8;
+  const std::size_t lanes = hn::Lanes(du8);
+  std::size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    const auto both = hn::LoadU(du8, in + i / 2);
+    const auto low = hn::And(both, hn::Set(du8, 15));
+    const auto high = hn::ShiftRight<4>(both);
+    hn::StoreU(hn::InterleaveLower(du8, low, high), du8, codes + i);
+    hn::StoreU(hn::InterleaveUpper(du8, low, high), du8, codes + i + lanes);
+  }
+  return i;
+}
+#else
+template <int kBits>
+std::size_t unpack_vectors(const std::uint8_t*, std::size_t, std::uint8_t*) {
+  return 0;
+}
+#endif
+
 // codes[0, n) = n little-endian fields of kBits bits; n is a multiple of 8.
 template <int kBits>
 void unpack(const std::uint8_t* in, std::size_t n, std::uint8_t* codes) {
-  std::size_t i = 0;
-#if HWY_TARGET != HWY_SCALAR
-  if constexpr (kBits == 4) {
-    const hn::CappedTag<std::uint8_t, 16> du8;
-    const std::size_t lanes = hn::Lanes(du8);
-    for (; i + 2 * lanes <= n; i += 2 * lanes) {
-      const auto both = hn::LoadU(du8, in + i / 2);
-      const auto low = hn::And(both, hn::Set(du8, 15));
-      const auto high = hn::ShiftRight<4>(both);
-      hn::StoreU(hn::InterleaveLower(du8, low, high), du8, codes + i);
-      hn::StoreU(hn::InterleaveUpper(du8, low, high), du8, codes + i + lanes);
-    }
-  }
-#endif
+  std::size_t i = unpack_vectors<kBits>(in, n, codes);
   for (; i < n; i += 8) {
     const std::uint8_t* at = in + i / 8 * kBits;
     std::uint64_t word = 0;
