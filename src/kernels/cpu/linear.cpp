@@ -20,14 +20,18 @@ class Inputs {
   const LinearInput& get(const MatrixView& w) {
     for (const auto& input : inputs_)
       if (input->serves(w)) return *input;
-    const bool rounded =
-        w.precision == Precision::kDefault && has_int16_kernel(w);
-    inputs_.push_back(rounded ? int16_input(w, x_, n_tokens_)
-                              : exact_input(x_, n_tokens_, w.n_cols));
+    inputs_.push_back(make(w));
     return *inputs_.back();
   }
 
  private:
+  std::unique_ptr<LinearInput> make(const MatrixView& w) const {
+    if (w.encoding == Encoding::kDense) return dense_input(x_);
+    if (w.precision == Precision::kDefault && has_int16_kernel(w))
+      return int16_input(w, x_, n_tokens_);
+    return exact_input(x_, n_tokens_, w.n_cols);
+  }
+
   const float* x_;
   std::size_t n_tokens_;
   std::vector<std::unique_ptr<LinearInput>> inputs_;
