@@ -26,7 +26,8 @@ class Inputs {
 
  private:
   std::unique_ptr<LinearInput> make(const MatrixView& w) const {
-    if (w.encoding == Encoding::kDense) return dense_input(x_);
+    if (w.encoding == Encoding::kDense)
+      return dense_input(x_, n_tokens_, w.n_cols);
     if (w.precision == Precision::kDefault && has_int16_kernel(w))
       return int16_input(w, x_, n_tokens_);
     return exact_input(x_, n_tokens_, w.n_cols);

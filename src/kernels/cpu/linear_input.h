@@ -31,7 +31,8 @@ class LinearInput {
  *  multiply-add: over n columns an error is at most (n / L + 8 + n / 512) *
  *  2^-24 * sum |x w| for vectors of L numbers, twice that without it. What is
  *  not finite comes out as of any float32 sum. */
-std::unique_ptr<LinearInput> dense_input(const float* x);
+std::unique_ptr<LinearInput> dense_input(const float* x, std::size_t n_tokens,
+                                         std::size_t n_cols);
 
 /** For any matrix that is not dense, in float32; x must stay alive. */
 std::unique_ptr<LinearInput> exact_input(const float* x, std::size_t n_tokens,
