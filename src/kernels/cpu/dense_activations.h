@@ -6,21 +6,18 @@ namespace skua::cpu {
 
 /** Columns that the dense kernels sum up in one go. */
 inline constexpr std::size_t kBlockColumns = 512;
+/** Columns that they read in one go; what is missing counts as zero. */
+inline constexpr std::size_t kStripColumns = 32;
+/** Tokens that they multiply in one go. */
+inline constexpr std::size_t kTileTokens = 3;
 
-/** Float activations, block by block of columns: those of block b and token t
- *  are at x + b * block_stride + t * token_stride, filled up with zeros to a
- *  multiple of kStripColumns. */
+/** Where float activations lie: those of token t and column c from
+ *  x + (c / kBlockColumns) * block + (t / kTileTokens) * group
+ *    + (c % kBlockColumns) / kStripColumns * strip
+ *    + t % kTileTokens * token on. */
 struct DenseActivations {
-  static constexpr std::size_t kStripColumns = 32;
-
   const float* x = nullptr;
-  std::size_t block_stride = 0;
-  std::size_t token_stride = 0;
-
-  DenseActivations from_token(std::size_t t) const {
-    return {x + t * token_stride, block_stride, token_stride};
-  }
-  const float* block(std::size_t b) const { return x + b * block_stride; }
+  std::size_t block = 0, group = 0, strip = 0, token = 0;
 };
 
 }  // namespace skua::cpu

@@ -10,7 +10,7 @@ namespace skua::cpu {
 namespace {
 
 constexpr std::size_t kRowsPerChunk = 64;
-constexpr std::size_t kTokensPerChunk = 128;
+constexpr std::size_t kTokensPerChunk = 132;
 
 // The inputs that the matrices of one call need: mostly one for all.
 class Inputs {

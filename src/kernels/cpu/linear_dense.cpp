@@ -19,12 +19,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace skua::cpu::HWY_NAMESPACE {
 
-// Accumulators for 4 x 3 products and what they need fill 16 registers.
+// Accumulators for 4 rows by 3 tokens and what they need fill 16 registers.
 constexpr std::size_t kTileRows = 4;
-constexpr std::size_t kTileTokens = 3;
 // Rows that stay in the first-level cache while tokens stream past.
 constexpr std::size_t kPanelRows = 2 * kTileRows;
-constexpr std::size_t kStripBytes = 64;
 // Fewer do not pay for the panel.
 constexpr std::size_t kMinPanelTokens = 12;
 
@@ -75,89 +73,82 @@ HWY_INLINE void join_lanes(Vector v0, Vector v1, Vector v2, Vector v3,
 #endif
 }
 
-struct Output {
-  float* y;  // of the tile's first row and token
-  std::size_t stride;
-  std::size_t n_rows;
+struct Tile {
+  const std::uint8_t* rows[kTileRows];
+  std::size_t ahead;  // bytes from a row's numbers to those to fetch, or 0
+  const float* x;     // of the first token
+  std::size_t n_strips;
+  float* y;  // of the first row and token
+  std::size_t y_stride;
+  std::size_t n_rows;  // that are wanted
 };
 
-// Adds to y the products of four rows and kTokens tokens over n_cols columns,
-// whole strips, and fetches what lies `ahead` bytes behind each row's columns.
+// Adds to y the products of four rows with kTokens tokens.
 template <Float kType, std::size_t kTokens>
-void add_tile(const std::uint8_t* const* rows, std::size_t ahead,
-              const float* x, std::size_t x_stride, std::size_t n_cols,
-              const Output& out) {
+void add_tile(const Tile& tile, const DenseActivations& layout) {
   const Floats df;
-  constexpr std::size_t kStripColumns = kStripBytes / float_bytes(kType);
+  constexpr std::size_t kBytes = float_bytes(kType);
   const std::uint8_t* w[kTileRows];
-  std::copy_n(rows, kTileRows, w);
+  std::copy_n(tile.rows, kTileRows, w);
+  const float* x = tile.x;
+  const std::size_t ahead = tile.ahead;
+  const std::size_t end = tile.n_strips * kStripColumns * kBytes;
   Vector sums[kTokens][kTileRows];
   for (auto& token : sums)
     for (auto& sum : token) sum = hn::Zero(df);
-  for (std::size_t c = 0; c < n_cols; c += kStripColumns) {
-    const std::size_t strip = c * float_bytes(kType);
+  for (std::size_t at = 0; at < end; at += kStripColumns * kBytes) {
     if (ahead != 0) {
-      for (const std::uint8_t* row : w) hwy::Prefetch(row + strip + ahead);
+      for (const std::uint8_t* row : w)
+        for (std::size_t i = 0; i < kStripColumns * kBytes; i += 64)
+          hwy::Prefetch(row + at + i + ahead);
     }
-    for (std::size_t i = 0; i < kStripColumns; i += hn::Lanes(df)) {
+    for (std::size_t c = 0; c < kStripColumns; c += hn::Lanes(df)) {
       Vector tokens[kTokens];
       for (std::size_t t = 0; t < kTokens; ++t)
-        tokens[t] = hn::LoadU(df, x + t * x_stride + c + i);
+        tokens[t] = hn::LoadU(df, x + t * layout.token + c);
       for (std::size_t r = 0; r < kTileRows; ++r) {
-        const Vector weights =
-            load_weights<kType>(w[r] + strip + i * float_bytes(kType));
+        const Vector weights = load_weights<kType>(w[r] + at + c * kBytes);
         for (std::size_t t = 0; t < kTokens; ++t)
           sums[t][r] = hn::MulAdd(weights, tokens[t], sums[t][r]);
       }
     }
+    x += layout.strip;
   }
   for (std::size_t t = 0; t < kTokens; ++t) {
     float joined[kTileRows];
     join_lanes(sums[t][0], sums[t][1], sums[t][2], sums[t][3], joined);
-    float* y = out.y + t * out.stride;
-    for (std::size_t r = 0; r < out.n_rows; ++r) y[r] += joined[r];
+    float* y = tile.y + t * tile.y_stride;
+    for (std::size_t r = 0; r < tile.n_rows; ++r) y[r] += joined[r];
   }
 }
 
 template <Float kType>
-void add_tiles(const std::uint8_t* const* rows, std::size_t ahead,
-               const float* x, std::size_t x_stride, std::size_t n_tokens,
-               std::size_t n_cols, Output out) {
-  for (std::size_t t = 0; t < n_tokens;) {
-    const std::size_t n = std::min(kTileTokens, n_tokens - t);
-    const auto add = n == 3   ? add_tile<kType, 3>
-                     : n == 2 ? add_tile<kType, 2>
-                              : add_tile<kType, 1>;
-    add(rows, ahead, x + t * x_stride, x_stride, n_cols, out);
-    out.y += n * out.stride;
-    t += n;
-    ahead = 0;
-  }
+void add_tile(std::size_t n_tokens, const Tile& tile,
+              const DenseActivations& layout) {
+  if (n_tokens == 1) return add_tile<kType, 1>(tile, layout);
+  if (n_tokens == 2) return add_tile<kType, 2>(tile, layout);
+  add_tile<kType, 3>(tile, layout);
 }
 
 // A block of columns and the strips that hold it.
 struct Block {
-  std::size_t begin, n_cols, n_padded;
+  std::size_t begin, n_cols, n_strips;
 
   Block(const MatrixView& w, std::size_t b) : begin(b * kBlockColumns) {
-    constexpr std::size_t kStrip = DenseActivations::kStripColumns;
     n_cols = std::min(kBlockColumns, w.n_cols - begin);
-    n_padded = (n_cols + kStrip - 1) / kStrip * kStrip;
+    n_strips = (n_cols + kStripColumns - 1) / kStripColumns;
   }
+  std::size_t n_padded() const { return n_strips * kStripColumns; }
   static std::size_t count(const MatrixView& w) {
     return (w.n_cols + kBlockColumns - 1) / kBlockColumns;
   }
-};
-
-// n rows of w from `row` and the block's first column on; those past the end
-// repeat the last one, and nobody reads their results.
-void find_rows(const MatrixView& w, std::size_t row, std::size_t end,
-               const Block& block, std::size_t n, const std::uint8_t** at) {
-  for (std::size_t i = 0; i < n; ++i) {
-    at[i] = w.values + std::min(row + i, end - 1) * w.row_bytes() +
-            block.begin * float_bytes(w.float_type);
+  // Rows past the end repeat the last one; nobody reads their results.
+  const std::uint8_t* row(const MatrixView& w, std::size_t r,
+                          std::size_t end) const {
+    return w.values + std::min(r, end - 1) * w.row_bytes() +
+           begin * float_bytes(w.float_type);
   }
-}
+};
 
 // Few tokens: weights are widened in registers, straight from w.
 template <Float kType>
@@ -166,22 +157,27 @@ void multiply_rows(const MatrixView& w, const DenseActivations& x, Range rows,
   constexpr std::size_t kBytes = float_bytes(kType);
   // The last block where w has no whole strips.
   alignas(64) std::uint8_t last[kTileRows][kBlockColumns * kBytes] = {};
+  Tile tile;
+  tile.y_stride = stride;
   for (std::size_t r = rows.begin; r < rows.end; r += kTileRows) {
+    tile.n_rows = std::min(kTileRows, rows.end - r);
     for (std::size_t b = 0; b < Block::count(w); ++b) {
       const Block block(w, b);
-      const std::uint8_t* at[kTileRows];
-      find_rows(w, r, rows.end, block, kTileRows, at);
-      std::size_t ahead = kTileRows * w.row_bytes();
-      if (block.n_padded != block.n_cols) {
-        for (std::size_t i = 0; i < kTileRows; ++i) {
-          std::memcpy(last[i], at[i], block.n_cols * kBytes);
-          at[i] = last[i];
-        }
-        ahead = 0;
+      const bool whole = block.n_cols == block.n_padded();
+      for (std::size_t i = 0; i < kTileRows; ++i) {
+        tile.rows[i] = block.row(w, r + i, rows.end);
+        if (whole) continue;
+        std::memcpy(last[i], tile.rows[i], block.n_cols * kBytes);
+        tile.rows[i] = last[i];
       }
-      add_tiles<kType>(
-          at, ahead, x.block(b), x.token_stride, n_tokens, block.n_padded,
-          {y + (r - rows.begin), stride, std::min(kTileRows, rows.end - r)});
+      tile.n_strips = block.n_strips;
+      tile.ahead = whole ? kTileRows * w.row_bytes() : 0;
+      for (std::size_t t = 0; t < n_tokens; t += kTileTokens) {
+        tile.x = x.x + b * x.block + t / kTileTokens * x.group;
+        tile.y = y + t * stride + (r - rows.begin);
+        add_tile<kType>(n_tokens - t, tile, x);
+        tile.ahead = 0;
+      }
     }
   }
 }
@@ -191,27 +187,30 @@ void multiply_panels(const MatrixView& w, const DenseActivations& x, Range rows,
                      std::size_t n_tokens, float* y, std::size_t stride) {
   alignas(64) float panel[kPanelRows][kBlockColumns];
   const std::size_t next = kPanelRows * w.row_bytes();
+  Tile tile;
+  tile.ahead = 0;
+  tile.y_stride = stride;
   for (std::size_t b = 0; b < Block::count(w); ++b) {
     const Block block(w, b);
+    tile.n_strips = block.n_strips;
     for (std::size_t r = rows.begin; r < rows.end; r += kPanelRows) {
       const std::uint8_t* from[kPanelRows];
-      const std::uint8_t* at[kPanelRows];
-      find_rows(w, r, rows.end, block, kPanelRows, from);
       for (std::size_t i = 0; i < kPanelRows; ++i) {
+        from[i] = block.row(w, r + i, rows.end);
         widen(from[i], w.float_type, block.n_cols, panel[i]);
-        std::fill(panel[i] + block.n_cols, panel[i] + block.n_padded, 0.0f);
-        at[i] = reinterpret_cast<const std::uint8_t*>(panel[i]);
+        std::fill(panel[i] + block.n_cols, panel[i] + block.n_padded(), 0.0f);
       }
       for (std::size_t t = 0; t < n_tokens; t += kTileTokens) {
         for (const std::uint8_t* row : from)
-          hwy::Prefetch(row + next + t / kTileTokens * kStripBytes);
+          hwy::Prefetch(row + next + t / kTileTokens * 64);
+        tile.x = x.x + b * x.block + t / kTileTokens * x.group;
         for (std::size_t i = 0; i < kPanelRows && r + i < rows.end;
              i += kTileRows) {
-          add_tiles<Float::kF32>(
-              at + i, 0, x.block(b) + t * x.token_stride, x.token_stride,
-              std::min(kTileTokens, n_tokens - t), block.n_padded,
-              {y + t * stride + (r + i - rows.begin), stride,
-               std::min(kTileRows, rows.end - r - i)});
+          for (std::size_t k = 0; k < kTileRows; ++k)
+            tile.rows[k] = reinterpret_cast<const std::uint8_t*>(panel[i + k]);
+          tile.y = y + t * stride + (r + i - rows.begin);
+          tile.n_rows = std::min(kTileRows, rows.end - r - i);
+          add_tile<Float::kF32>(n_tokens - t, tile, x);
         }
       }
     }
@@ -247,11 +246,8 @@ namespace {
 class DenseInput final : public LinearInput {
  public:
   DenseInput(const float* x, std::size_t n_tokens, std::size_t n_cols)
-      : x_{x, kBlockColumns, n_cols} {
-    // Rows a power of two apart share few sets of a cache.
-    constexpr std::size_t kMaxTokensInPlace = 8;
-    if (n_tokens > kMaxTokensInPlace ||
-        n_cols % DenseActivations::kStripColumns != 0)
+      : x_{x, kBlockColumns, kTileTokens * n_cols, kStripColumns, n_cols} {
+    if (n_tokens > kMaxTokensInPlace || n_cols % kStripColumns != 0)
       pack(x, n_tokens, n_cols);
   }
 
@@ -261,30 +257,41 @@ class DenseInput final : public LinearInput {
 
   void multiply(const MatrixView& w, Range rows, Range tokens, float* out,
                 std::size_t stride) const override {
+    DenseActivations x = x_;
+    x.x += tokens.begin / kTileTokens * x.group;
     HWY_DYNAMIC_DISPATCH(multiply_dense)
-    (w, x_.from_token(tokens.begin), rows, tokens.size(), out, stride);
+    (w, x, rows, tokens.size(), out, stride);
   }
 
  private:
+  // Rows that lie a power of two apart share few sets of a cache.
+  static constexpr std::size_t kMaxTokensInPlace = 8;
+
   void pack(const float* x, std::size_t n_tokens, std::size_t n_cols) {
+    const std::size_t n_groups = (n_tokens + kTileTokens - 1) / kTileTokens;
     const std::size_t n_blocks = (n_cols + kBlockColumns - 1) / kBlockColumns;
-    const std::size_t block_stride = n_tokens * kBlockColumns;
-    packed_ = AlignedBuffer(n_blocks * block_stride * sizeof(float));
+    x_.token = kStripColumns;
+    x_.strip = kTileTokens * x_.token;
+    x_.group = kBlockColumns / kStripColumns * x_.strip;
+    x_.block = n_groups * x_.group;
+    packed_ = AlignedBuffer(n_blocks * x_.block * sizeof(float));
+    x_.x = packed_.as<float>();
     const auto copy = [&](std::size_t t) {
-      for (std::size_t b = 0; b < n_blocks; ++b) {
-        const std::size_t n =
-            std::min(kBlockColumns, n_cols - b * kBlockColumns);
-        float* to = packed_.as<float>() + b * block_stride + t * kBlockColumns;
-        std::copy_n(x + t * n_cols + b * kBlockColumns, n, to);
-        std::fill(to + n, to + kBlockColumns, 0.0f);
+      float* out = packed_.as<float>() + t / kTileTokens * x_.group +
+                   t % kTileTokens * x_.token;
+      for (std::size_t c = 0; c < n_cols; c += kStripColumns) {
+        const std::size_t n = std::min(kStripColumns, n_cols - c);
+        float* to = out + c / kBlockColumns * x_.block +
+                    c % kBlockColumns / kStripColumns * x_.strip;
+        std::copy_n(x + t * n_cols + c, n, to);
+        std::fill(to + n, to + kStripColumns, 0.0f);
       }
     };
-    if (n_tokens <= 8) {
+    if (n_tokens <= kMaxTokensInPlace) {
       for (std::size_t t = 0; t < n_tokens; ++t) copy(t);
     } else {
       parallel_for(n_tokens, copy);
     }
-    x_ = {packed_.as<float>(), block_stride, kBlockColumns};
   }
 
   DenseActivations x_;
