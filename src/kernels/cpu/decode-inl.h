@@ -28,12 +28,23 @@ template <class D>
 HWY_INLINE hn::Vec<D> widen_vector(D df, const std::uint16_t* words,
                                    Float type) {
   const hn::Rebind<std::uint16_t, D> du16;
+  const hn::Rebind<std::uint32_t, D> du32;
   const auto raw = hn::LoadU(du16, words);
   if (type == Float::kF16) {
     const hn::Rebind<hwy::float16_t, D> df16;
-    return hn::PromoteTo(df, hn::BitCast(df16, raw));
+    const auto wide = hn::PromoteTo(df, hn::BitCast(df16, raw));
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_SSSE3 || \
+    HWY_TARGET == HWY_SSE4
+    // Without an instruction for it, Highway takes infinities for numbers.
+    const auto top = hn::Set(du32, 0x7c00);
+    const auto special = hn::Eq(hn::And(hn::PromoteTo(du32, raw), top), top);
+    return hn::Or(
+        wide, hn::BitCast(
+                  df, hn::IfThenElseZero(special, hn::Set(du32, 0x7f800000))));
+#else
+    return wide;
+#endif
   }
-  const hn::Rebind<std::uint32_t, D> du32;
   return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(du32, raw)));
 }
 

@@ -23,8 +23,9 @@ namespace skua::cpu::HWY_NAMESPACE {
 constexpr std::size_t kTileRows = 4;
 // Rows that stay in the first-level cache while tokens stream past.
 constexpr std::size_t kPanelRows = 2 * kTileRows;
+constexpr std::size_t kLineBytes = 64;
 // Fewer do not pay for the panel.
-constexpr std::size_t kMinPanelTokens = 12;
+constexpr std::size_t kMinPanelTokens = 20;
 
 template <Float kType>
 HWY_INLINE Vector load_weights(const std::uint8_t* at) {
@@ -99,7 +100,7 @@ void add_tile(const Tile& tile, const DenseActivations& layout) {
   for (std::size_t at = 0; at < end; at += kStripColumns * kBytes) {
     if (ahead != 0) {
       for (const std::uint8_t* row : w)
-        for (std::size_t i = 0; i < kStripColumns * kBytes; i += 64)
+        for (std::size_t i = 0; i < kStripColumns * kBytes; i += kLineBytes)
           hwy::Prefetch(row + at + i + ahead);
     }
     for (std::size_t c = 0; c < kStripColumns; c += hn::Lanes(df)) {
@@ -155,7 +156,7 @@ template <Float kType>
 void multiply_rows(const MatrixView& w, const DenseActivations& x, Range rows,
                    std::size_t n_tokens, float* y, std::size_t stride) {
   constexpr std::size_t kBytes = float_bytes(kType);
-  // The last block where w has no whole strips.
+  // Of the last block, where strips would end behind the row.
   alignas(64) std::uint8_t last[kTileRows][kBlockColumns * kBytes] = {};
   Tile tile;
   tile.y_stride = stride;
@@ -182,36 +183,59 @@ void multiply_rows(const MatrixView& w, const DenseActivations& x, Range rows,
   }
 }
 
+struct Panel {
+  alignas(64) float rows[kPanelRows][kBlockColumns];
+
+  void load(const MatrixView& w, const Block& block, Range wanted) {
+    for (std::size_t i = 0; i < kPanelRows; ++i) {
+      widen(block.row(w, wanted.begin + i, wanted.end), w.float_type,
+            block.n_cols, rows[i]);
+      std::fill(rows[i] + block.n_cols, rows[i] + block.n_padded(), 0.0f);
+    }
+  }
+
+  // y += products with the block's columns of a tile's tokens.
+  void multiply(const Block& block, const DenseActivations& x, const float* at,
+                std::size_t n_tokens, std::size_t n_rows, float* y,
+                std::size_t stride) const {
+    for (std::size_t r = 0; r < std::min(n_rows, kPanelRows); r += kTileRows) {
+      Tile tile{{},
+                0,
+                at,
+                block.n_strips,
+                y + r,
+                stride,
+                std::min(kTileRows, n_rows - r)};
+      for (std::size_t i = 0; i < kTileRows; ++i)
+        tile.rows[i] = reinterpret_cast<const std::uint8_t*>(rows[r + i]);
+      add_tile<Float::kF32>(n_tokens, tile, x);
+    }
+  }
+};
+
+// Piece i of n of the block's columns in a panel's rows.
+void fetch_rows(const MatrixView& w, const Block& block, std::size_t row,
+                std::size_t i, std::size_t n) {
+  const std::size_t n_bytes = block.n_cols * float_bytes(w.float_type);
+  for (std::size_t at = i * kLineBytes; at < n_bytes; at += n * kLineBytes)
+    for (std::size_t r = row; r < row + kPanelRows; ++r)
+      hwy::Prefetch(block.row(w, r, w.n_rows) + at);
+}
+
 // Many tokens: weights are widened once for all of them.
 void multiply_panels(const MatrixView& w, const DenseActivations& x, Range rows,
                      std::size_t n_tokens, float* y, std::size_t stride) {
-  alignas(64) float panel[kPanelRows][kBlockColumns];
-  const std::size_t next = kPanelRows * w.row_bytes();
-  Tile tile;
-  tile.ahead = 0;
-  tile.y_stride = stride;
+  const std::size_t n_groups = (n_tokens + kTileTokens - 1) / kTileTokens;
+  Panel panel;
   for (std::size_t b = 0; b < Block::count(w); ++b) {
     const Block block(w, b);
-    tile.n_strips = block.n_strips;
     for (std::size_t r = rows.begin; r < rows.end; r += kPanelRows) {
-      const std::uint8_t* from[kPanelRows];
-      for (std::size_t i = 0; i < kPanelRows; ++i) {
-        from[i] = block.row(w, r + i, rows.end);
-        widen(from[i], w.float_type, block.n_cols, panel[i]);
-        std::fill(panel[i] + block.n_cols, panel[i] + block.n_padded(), 0.0f);
-      }
-      for (std::size_t t = 0; t < n_tokens; t += kTileTokens) {
-        for (const std::uint8_t* row : from)
-          hwy::Prefetch(row + next + t / kTileTokens * 64);
-        tile.x = x.x + b * x.block + t / kTileTokens * x.group;
-        for (std::size_t i = 0; i < kPanelRows && r + i < rows.end;
-             i += kTileRows) {
-          for (std::size_t k = 0; k < kTileRows; ++k)
-            tile.rows[k] = reinterpret_cast<const std::uint8_t*>(panel[i + k]);
-          tile.y = y + t * stride + (r + i - rows.begin);
-          tile.n_rows = std::min(kTileRows, rows.end - r - i);
-          add_tile<Float::kF32>(n_tokens - t, tile, x);
-        }
+      panel.load(w, block, {r, rows.end});
+      for (std::size_t g = 0; g < n_groups; ++g) {
+        fetch_rows(w, block, r + kPanelRows, g, n_groups);
+        const std::size_t t = g * kTileTokens;
+        panel.multiply(block, x, x.x + b * x.block + g * x.group, n_tokens - t,
+                       rows.end - r, y + t * stride + (r - rows.begin), stride);
       }
     }
   }

@@ -26,11 +26,11 @@ class LinearInput {
                         float* out, std::size_t stride) const = 0;
 };
 
-/** For dense matrices; x must stay alive. Weights are widened exactly and
- *  products added in float32, with one rounding each where the CPU has fused
- *  multiply-add: over n columns an error is at most (n / L + 8 + n / 512) *
- *  2^-24 * sum |x w| for vectors of L numbers, twice that without it. What is
- *  not finite comes out as of any float32 sum. */
+/** For dense matrices; x must stay alive. Weights are widened exactly, and
+ *  sums are float32: lane by lane in each block of 512 columns, then over the
+ *  lanes, then over the blocks. With L lanes and n columns an error is at most
+ *  (512 / L + 6 + n / 512) * 2^-24 * sum |x w|. What is not finite comes out as
+ *  of any sum. */
 std::unique_ptr<LinearInput> dense_input(const float* x, std::size_t n_tokens,
                                          std::size_t n_cols);
 
