@@ -75,7 +75,7 @@ HWY_INLINE void join_lanes(Vector v0, Vector v1, Vector v2, Vector v3,
 }
 
 struct Tile {
-  const std::uint8_t* rows[kTileRows];
+  const std::uint8_t* const* rows;
   std::size_t ahead;  // bytes from a row's numbers to those to fetch, or 0
   const float* x;     // of the first token
   std::size_t n_strips;
@@ -158,7 +158,9 @@ void multiply_rows(const MatrixView& w, const DenseActivations& x, Range rows,
   constexpr std::size_t kBytes = float_bytes(kType);
   // Of the last block, where strips would end behind the row.
   alignas(64) std::uint8_t last[kTileRows][kBlockColumns * kBytes] = {};
+  const std::uint8_t* at[kTileRows];
   Tile tile;
+  tile.rows = at;
   tile.y_stride = stride;
   for (std::size_t r = rows.begin; r < rows.end; r += kTileRows) {
     tile.n_rows = std::min(kTileRows, rows.end - r);
@@ -166,10 +168,10 @@ void multiply_rows(const MatrixView& w, const DenseActivations& x, Range rows,
       const Block block(w, b);
       const bool whole = block.n_cols == block.n_padded();
       for (std::size_t i = 0; i < kTileRows; ++i) {
-        tile.rows[i] = block.row(w, r + i, rows.end);
+        at[i] = block.row(w, r + i, rows.end);
         if (whole) continue;
-        std::memcpy(last[i], tile.rows[i], block.n_cols * kBytes);
-        tile.rows[i] = last[i];
+        std::memcpy(last[i], at[i], block.n_cols * kBytes);
+        at[i] = last[i];
       }
       tile.n_strips = block.n_strips;
       tile.ahead = whole ? kTileRows * w.row_bytes() : 0;
@@ -183,43 +185,36 @@ void multiply_rows(const MatrixView& w, const DenseActivations& x, Range rows,
   }
 }
 
-struct Panel {
-  alignas(64) float rows[kPanelRows][kBlockColumns];
+class Panel {
+ public:
+  Panel() {
+    for (std::size_t i = 0; i < kPanelRows; ++i)
+      rows_[i] = reinterpret_cast<const std::uint8_t*>(numbers_[i]);
+  }
 
   void load(const MatrixView& w, const Block& block, Range wanted) {
     for (std::size_t i = 0; i < kPanelRows; ++i) {
       widen(block.row(w, wanted.begin + i, wanted.end), w.float_type,
-            block.n_cols, rows[i]);
-      std::fill(rows[i] + block.n_cols, rows[i] + block.n_padded(), 0.0f);
+            block.n_cols, numbers_[i]);
+      std::fill(numbers_[i] + block.n_cols, numbers_[i] + block.n_padded(),
+                0.0f);
     }
   }
 
-  // y += products with the block's columns of a tile's tokens.
-  void multiply(const Block& block, const DenseActivations& x, const float* at,
-                std::size_t n_tokens, std::size_t n_rows, float* y,
-                std::size_t stride) const {
-    for (std::size_t r = 0; r < std::min(n_rows, kPanelRows); r += kTileRows) {
-      Tile tile{{},
-                0,
-                at,
-                block.n_strips,
-                y + r,
-                stride,
-                std::min(kTileRows, n_rows - r)};
-      for (std::size_t i = 0; i < kTileRows; ++i)
-        tile.rows[i] = reinterpret_cast<const std::uint8_t*>(rows[r + i]);
-      add_tile<Float::kF32>(n_tokens, tile, x);
-    }
-  }
+  const std::uint8_t* const* rows() const { return rows_; }
+
+ private:
+  alignas(64) float numbers_[kPanelRows][kBlockColumns];
+  const std::uint8_t* rows_[kPanelRows];
 };
 
-// Piece i of n of the block's columns in a panel's rows.
-void fetch_rows(const MatrixView& w, const Block& block, std::size_t row,
-                std::size_t i, std::size_t n) {
+// Piece i of n of the block's columns in the panel that begins at `rows`.
+void fetch_panel(const MatrixView& w, const Block& block,
+                 const std::uint8_t* rows, std::size_t i, std::size_t n) {
   const std::size_t n_bytes = block.n_cols * float_bytes(w.float_type);
   for (std::size_t at = i * kLineBytes; at < n_bytes; at += n * kLineBytes)
-    for (std::size_t r = row; r < row + kPanelRows; ++r)
-      hwy::Prefetch(block.row(w, r, w.n_rows) + at);
+    for (std::size_t r = 0; r < kPanelRows; ++r)
+      hwy::Prefetch(rows + r * w.row_bytes() + at);
 }
 
 // Many tokens: weights are widened once for all of them.
@@ -227,15 +222,26 @@ void multiply_panels(const MatrixView& w, const DenseActivations& x, Range rows,
                      std::size_t n_tokens, float* y, std::size_t stride) {
   const std::size_t n_groups = (n_tokens + kTileTokens - 1) / kTileTokens;
   Panel panel;
+  Tile tile;
+  tile.ahead = 0;
+  tile.y_stride = stride;
   for (std::size_t b = 0; b < Block::count(w); ++b) {
     const Block block(w, b);
+    tile.n_strips = block.n_strips;
     for (std::size_t r = rows.begin; r < rows.end; r += kPanelRows) {
+      const std::size_t n_rows = std::min(kPanelRows, rows.end - r);
+      const std::uint8_t* next =
+          block.row(w, r, rows.end) + kPanelRows * w.row_bytes();
       panel.load(w, block, {r, rows.end});
       for (std::size_t g = 0; g < n_groups; ++g) {
-        fetch_rows(w, block, r + kPanelRows, g, n_groups);
-        const std::size_t t = g * kTileTokens;
-        panel.multiply(block, x, x.x + b * x.block + g * x.group, n_tokens - t,
-                       rows.end - r, y + t * stride + (r - rows.begin), stride);
+        fetch_panel(w, block, next, g, n_groups);
+        tile.x = x.x + b * x.block + g * x.group;
+        for (std::size_t i = 0; i < n_rows; i += kTileRows) {
+          tile.rows = panel.rows() + i;
+          tile.n_rows = std::min(kTileRows, n_rows - i);
+          tile.y = y + g * kTileTokens * stride + (r + i - rows.begin);
+          add_tile<Float::kF32>(n_tokens - g * kTileTokens, tile, x);
+        }
       }
     }
   }
