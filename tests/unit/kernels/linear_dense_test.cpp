@@ -85,7 +85,7 @@ TEST_P(DenseLinear, OnEveryInstructionSetEqualsTheExactSumAndReadsNoFurther) {
   for (const int k : {1, 7, 48, 80, 129, 2048 + 24}) {
     for (const int n : {1, 7, 65, 130}) {
       const WeightMatrix w = matrix(n, k);
-      const auto xs = numbers(normal({128, k}, 7));
+      const auto xs = numbers(normal({140, k}, 7));
       const auto want =
           exact_sums(numbers(w.weight), xs, static_cast<std::size_t>(k));
       // Odd addresses too.
@@ -94,13 +94,13 @@ TEST_P(DenseLinear, OnEveryInstructionSetEqualsTheExactSumAndReadsNoFurther) {
         const GuardedBytes bytes(v.values, v.n_rows * v.row_bytes(), gap);
         v.values = bytes.data();
         test::on_every_target([&] {
-          const auto all = multiply(v, xs, 128);
+          const auto all = multiply(v, xs, 140);
           for (std::size_t i = 0; i < all.size(); ++i) {
             ASSERT_NEAR(all[i], want[i].value, 3e-7 * want[i].size)
                 << n << " x " << k << ", token " << i / v.n_rows;
           }
           for (const std::size_t n_tokens :
-               {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 33, 70}) {
+               {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 33, 70, 128}) {
             const auto some = multiply(v, xs, n_tokens);
             ASSERT_EQ(std::memcmp(some.data(), all.data(),
                                   some.size() * sizeof(float)),
