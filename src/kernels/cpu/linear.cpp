@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "kernels/cpu/dense_activations.h"
 #include "kernels/cpu/linear_input.h"
 
 namespace skua::cpu {
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t kRowsPerChunk = 64;
 constexpr std::size_t kTokensPerChunk = 132;
+static_assert(kTokensPerChunk % kTileTokens == 0);
 
 // The inputs that the matrices of one call need: mostly one for all.
 class Inputs {

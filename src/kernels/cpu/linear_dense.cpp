@@ -30,7 +30,7 @@ constexpr std::size_t kMinPanelTokens = 20;
 template <Float kType>
 HWY_INLINE Vector load_weights(const std::uint8_t* at) {
   if constexpr (kType == Float::kF32) {
-    return hn::LoadU(Floats(), reinterpret_cast<const float*>(at));
+    return load_anywhere(Floats(), at);
   } else {
     return widen_vector(Floats(), reinterpret_cast<const std::uint16_t*>(at),
                         kType);
