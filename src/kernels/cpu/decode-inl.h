@@ -23,17 +23,40 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Floats = hn::ScalableTag<float>;
 using Vector = hn::Vec<Floats>;
 
+// LoadU of Highway's scalar target needs aligned numbers.
+template <class D>
+HWY_INLINE hn::Vec<D> load_anywhere(D d, const void* at) {
+#if HWY_TARGET == HWY_SCALAR
+  hn::TFromD<D> number;
+  std::memcpy(&number, at, sizeof number);
+  return hn::Set(d, number);
+#else
+  return hn::LoadU(d, static_cast<const hn::TFromD<D>*>(at));
+#endif
+}
+
 // One vector of half-width numbers.
 template <class D>
 HWY_INLINE hn::Vec<D> widen_vector(D df, const std::uint16_t* words,
                                    Float type) {
   const hn::Rebind<std::uint16_t, D> du16;
-  const auto raw = hn::LoadU(du16, words);
+  const hn::Rebind<std::uint32_t, D> du32;
+  const auto raw = load_anywhere(du16, words);
   if (type == Float::kF16) {
     const hn::Rebind<hwy::float16_t, D> df16;
-    return hn::PromoteTo(df, hn::BitCast(df16, raw));
+    const auto wide = hn::PromoteTo(df, hn::BitCast(df16, raw));
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_SSSE3 || \
+    HWY_TARGET == HWY_SSE4
+    // Without an instruction for it, Highway takes infinities for numbers.
+    const auto top = hn::Set(du32, 0x7c00);
+    const auto special = hn::Eq(hn::And(hn::PromoteTo(du32, raw), top), top);
+    return hn::Or(
+        wide, hn::BitCast(
+                  df, hn::IfThenElseZero(special, hn::Set(du32, 0x7f800000))));
+#else
+    return wide;
+#endif
   }
-  const hn::Rebind<std::uint32_t, D> du32;
   return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(du32, raw)));
 }
 

@@ -14,7 +14,6 @@ namespace skua::cpu {
 namespace {
 
 constexpr std::size_t kRowsPerPiece = 64;
-constexpr std::size_t kTokensPerPiece = 128;
 // 32 MiB; the inputs of the kernels come to as much again at most.
 constexpr std::size_t kScratchFloats = std::size_t{8} << 20;
 
@@ -112,11 +111,11 @@ std::vector<Piece> pieces(const Routing& routing, std::size_t n_rows) {
   std::vector<Piece> all;
   for (std::size_t i = 0; i < routing.groups.size(); ++i) {
     const std::size_t n = routing.groups[i].places.size();
-    for (std::size_t t = 0; t < n; t += kTokensPerPiece) {
+    for (std::size_t t = 0; t < n; t += kTokensPerChunk) {
       for (std::size_t r = 0; r < n_rows; r += kRowsPerPiece) {
         all.push_back({i,
                        {r, std::min(r + kRowsPerPiece, n_rows)},
-                       {t, std::min(t + kTokensPerPiece, n)}});
+                       {t, std::min(t + kTokensPerChunk, n)}});
       }
     }
   }
@@ -125,7 +124,7 @@ std::vector<Piece> pieces(const Routing& routing, std::size_t n_rows) {
 
 // Room for the products of one piece with each of two matrices.
 float* piece_room() {
-  thread_local std::vector<float> room(2 * kRowsPerPiece * kTokensPerPiece);
+  thread_local std::vector<float> room(2 * kRowsPerPiece * kTokensPerChunk);
   return room.data();
 }
 
@@ -166,7 +165,7 @@ void multiply_gated(const Routing& routing, const GatedExperts& experts,
     const LinearInput& gate_input = *inputs[group];
     const LinearInput& up_input = others[group] ? *others[group] : gate_input;
     float* gate = piece_room();
-    float* up = gate + kRowsPerPiece * kTokensPerPiece;
+    float* up = gate + kRowsPerPiece * kTokensPerChunk;
     gate_input.multiply(experts.gate.expert(expert), rows, tokens, gate,
                         rows.size());
     up_input.multiply(experts.up.expert(expert), rows, tokens, up, rows.size());

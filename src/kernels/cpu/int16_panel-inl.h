@@ -17,9 +17,8 @@ using Words = hn::ScalableTag<std::int32_t>;
 
 constexpr std::size_t kLaneRows = hn::MaxLanes(Words());
 constexpr std::size_t kPanelRows = 2 * kLaneRows;
-constexpr std::size_t kBlockTokens = 128;
 // As many as there are registers for.
-constexpr std::size_t kTileTokens = HWY_MAX_BYTES == 64 ? 8 : 4;
+constexpr std::size_t kPanelTokens = HWY_MAX_BYTES == 64 ? 8 : 4;
 
 // A lane of 32 bits holds codes of kValueBits, 16 or 8, side by side, to be
 // multiplied by as many activations of that size.

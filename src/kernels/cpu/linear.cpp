@@ -10,7 +10,6 @@ namespace skua::cpu {
 namespace {
 
 constexpr std::size_t kRowsPerChunk = 64;
-constexpr std::size_t kTokensPerChunk = 128;
 
 // The inputs that the matrices of one call need: mostly one for all.
 class Inputs {
@@ -76,6 +75,7 @@ void run_chunk(const LinearJob& job, const LinearInput& input, Range rows,
 
 std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
                                           std::size_t n_tokens) {
+  if (w.encoding == Encoding::kDense) return dense_input(x, n_tokens, w.n_cols);
   if (w.precision == Precision::kExact || !has_int16_kernel(w))
     return exact_input(x, n_tokens, w.n_cols);
   if (n_tokens >= kMinAmxTokens && has_amx_kernel(w))

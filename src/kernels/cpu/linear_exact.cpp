@@ -124,7 +124,8 @@ class ExactInput final : public LinearInput {
   }
 
   bool serves(const MatrixView& w) const override {
-    return w.precision == Precision::kExact || !has_int16_kernel(w);
+    return w.encoding != Encoding::kDense &&
+           (w.precision == Precision::kExact || !has_int16_kernel(w));
   }
 
   void multiply(const MatrixView& w, Range rows, Range tokens, float* out,

@@ -11,6 +11,10 @@ struct Range {
   std::size_t size() const { return end - begin; }
 };
 
+/** Tokens that share a piece of weights: many enough to pay for unpacking it,
+ *  and a whole number of every kernel's tiles. */
+inline constexpr std::size_t kTokensPerChunk = 144;
+
 /** Activations x [n_tokens, n_cols] as one kernel wants them. */
 class LinearInput {
  public:
@@ -20,13 +24,21 @@ class LinearInput {
   virtual bool serves(const MatrixView& w) const = 0;
 
   /** out[t, r] = x[tokens.begin + t] . w[rows.begin + r], with rows of `out`
-   *  `stride` apart. Safe to call from several threads. A result depends on
-   *  its two rows alone. */
+   *  `stride` apart. tokens.begin is a multiple of kTokensPerChunk. Safe to
+   *  call from several threads. A result depends on its two rows alone. */
   virtual void multiply(const MatrixView& w, Range rows, Range tokens,
                         float* out, std::size_t stride) const = 0;
 };
 
-/** For any matrix, in float32; x must stay alive. */
+/** For dense matrices; x must stay alive. Weights are widened exactly, and
+ *  sums are float32: lane by lane in each block of 512 columns, then over the
+ *  lanes, then over the blocks. With L lanes and n columns an error is at most
+ *  (512 / L + 6 + n / 512) * 2^-24 * sum |x w|. What is not finite comes out as
+ *  of any sum. */
+std::unique_ptr<LinearInput> dense_input(const float* x, std::size_t n_tokens,
+                                         std::size_t n_cols);
+
+/** For any matrix that is not dense, in float32; x must stay alive. */
 std::unique_ptr<LinearInput> exact_input(const float* x, std::size_t n_tokens,
                                          std::size_t n_cols);
 

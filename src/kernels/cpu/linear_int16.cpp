@@ -299,7 +299,7 @@ void multiply_panel(const MatrixView& w, const Int16Activations& a, Range rows,
             out += kTokens * kTokenFloats;
           }
         };
-    add_tiles(std::integral_constant<std::size_t, kTileTokens>());
+    add_tiles(std::integral_constant<std::size_t, kPanelTokens>());
     add_tiles(std::integral_constant<std::size_t, 2>());
     add_tiles(std::integral_constant<std::size_t, 1>());
   }

@@ -79,6 +79,7 @@ class TileInput final : public LinearInput {
   static constexpr std::size_t kPanelRows = 2 * kLanes;
   static constexpr std::size_t kTileWords = kLanes * kLanes;
   static constexpr std::size_t kPanelFloats = kPanelRows * kLanes;
+  static_assert(kTokensPerChunk % kLanes == 0);
   using Words = std::int32_t __attribute__((vector_size(64)));
 
   // Tiles 0 to 3 hold sums, 4 and 5 weights, 6 and 7 activations.
