@@ -31,7 +31,7 @@ TEST(LoadModel, Stories260KHasItsLogitsInEveryFormat) {
   for (const auto& [format, expected] : golden.items()) {
     SCOPED_TRACE(format);
     const auto file = folder / ("stories260K-v3-" + format + ".gguf");
-    const auto loaded = load_model(file, {.float32 = true});
+    const auto loaded = load_model(file, {.precision = Precision::kExact});
     auto ids = expected["greedy_ids"].get<std::vector<std::int32_t>>();
     ids.resize(5);
     const auto got = last_logits(*loaded->model, ids);
@@ -41,7 +41,7 @@ TEST(LoadModel, Stories260KHasItsLogitsInEveryFormat) {
       EXPECT_NEAR(got[i], want[i].get<double>(), 2e-4) << i;
     if (format == "f32") {
       const auto same = last_logits(
-          *load_model(folder / "hf", {.float32 = true})->model, ids);
+          *load_model(folder / "hf", {.precision = Precision::kExact})->model, ids);
       EXPECT_LE(test::worst(got, same), 1e-4);
     }
     EXPECT_TRUE(loaded->tokenizer);
