@@ -132,6 +132,11 @@ class OptionsTest(unittest.TestCase):
         self.assertEqual(answers["bf16"], self.text("Once", "-n", 12))
         self.assertTrue(all(answers.values()))
 
+    def test_every_precision_answers(self):
+        exact = self.text("Once", "-n", 12, "--exact")
+        self.assertEqual(self.text("Once", "-n", 12), exact)
+        self.assertTrue(self.text("Once " * 20, "-n", 12, "--fast"))
+
     def test_quiet_leaves_stderr_empty(self):
         self.assertEqual(self.run_small("hi", "-q", "-n", 1).stderr, "")
         self.assertRegex(self.run_small("hi", "-n", 1).stderr, STATS)
@@ -176,6 +181,7 @@ class RefusalTest(unittest.TestCase):
         self.refused(2, "--no-such-option", "hi", text="skua --help")
         self.refused(2, "one", "two", text="two")
         self.refused(2, "--raw", "--system", "a", "b", text="--system")
+        self.refused(2, "--fast", "--exact", "a", text="--exact")
         self.refused(2, "", text="prompt")
         self.refused(2, stdin="\n", text="prompt")
         self.assertEqual(support.skua().returncode, 2)
