@@ -49,8 +49,7 @@ double Likeliest::weigh(std::span<const float> logits, float largest) {
                               weights_.data(), nullptr);
 }
 
-void Likeliest::make_room(std::size_t n_tokens) {
-  const std::size_t n = n_tokens + cpu::kSelectSlack;
+void Likeliest::make_room(std::size_t n) {
   if (logits_.size() >= n) return;
   logits_.resize(n);
   ids_.resize(n);

@@ -58,7 +58,7 @@ class Likeliest {
     bool counts = false;
   };
 
-  void make_room(std::size_t n_tokens);
+  void make_room(std::size_t n);
   double weigh(std::span<const float> logits, float largest);
   std::optional<Cut> cut(TokenSpan tokens, float largest, Prefix prefix);
   TokenSpan narrow(TokenSpan tokens, cpu::Range range);

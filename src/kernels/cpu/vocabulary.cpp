@@ -20,7 +20,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::size_t kSumLanes = 16;
 
 using Floats = hn::CappedTag<float, kSumLanes>;
-using Ids = hn::Rebind<std::int32_t, Floats>;
 using Vector = hn::Vec<Floats>;
 
 constexpr std::size_t kLanes = hn::MaxLanes(Floats());
@@ -204,13 +203,23 @@ Kept select_body(const float* x, const std::int32_t* ids, std::int32_t first,
                  std::size_t n, Range range, float* kept,
                  std::int32_t* kept_ids) {
   const Floats df;
-  const Ids di;
-  const Vector least = hn::Set(df, range.least),
-               below = hn::Set(df, range.below);
+  const Vector least = hn::Set(df, range.least);
+  const Vector below = hn::Set(df, range.below);
   const Vector none_low = hn::Set(df, past_all());
   const Vector none_high = hn::Set(df, -past_all());
   Vector low = none_low, high = none_high;
   std::size_t n_kept = 0;
+  // Without branches. Never overtakes what is still to be read.
+  const auto copy = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const float v = x[i];
+      kept_ids[n_kept] =
+          ids == nullptr ? first + static_cast<std::int32_t>(i) : ids[i];
+      kept[n_kept] = v;
+      n_kept += static_cast<std::size_t>(v >= range.least) &
+                static_cast<std::size_t>(v < range.below);
+    }
+  };
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     const Vector v = hn::LoadU(df, x + i);
@@ -218,23 +227,16 @@ Kept select_body(const float* x, const std::int32_t* ids, std::int32_t first,
     if (hn::AllFalse(df, in)) continue;
     low = hn::Min(low, hn::IfThenElse(in, v, none_low));
     high = hn::Max(high, hn::IfThenElse(in, v, none_high));
-    const auto id = ids == nullptr
-                        ? hn::Iota(di, first + static_cast<std::int32_t>(i))
-                        : hn::LoadU(di, ids + i);
-    hn::CompressStore(id, hn::RebindMask(di, in), di, kept_ids + n_kept);
-    n_kept += hn::CompressStore(v, in, df, kept + n_kept);
+    copy(i, i + kLanes);
   }
-  Kept result{0, hn::GetLane(hn::MinOfLanes(df, low)),
+  const std::size_t n_before = n_kept;
+  copy(i, n);
+  Kept result{n_kept, hn::GetLane(hn::MinOfLanes(df, low)),
               hn::GetLane(hn::MaxOfLanes(df, high))};
-  for (; i < n; ++i) {
-    if (x[i] < range.least || x[i] >= range.below) continue;
-    result.least = std::min(result.least, x[i]);
-    result.most = std::max(result.most, x[i]);
-    kept_ids[n_kept] =
-        ids == nullptr ? first + static_cast<std::int32_t>(i) : ids[i];
-    kept[n_kept++] = x[i];
+  for (std::size_t k = n_before; k < n_kept; ++k) {
+    result.least = std::min(result.least, kept[k]);
+    result.most = std::max(result.most, kept[k]);
   }
-  result.n = n_kept;
   return result;
 }
 

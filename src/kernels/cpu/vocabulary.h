@@ -49,12 +49,9 @@ struct Kept {
   float least = 0, most = 0;
 };
 
-/** What kept and kept_ids need room for beyond n numbers. */
-constexpr std::size_t kSelectSlack = 16;
-
 /** Copies the x [n] with range.least <= x < range.below, in their order, and
  *  their ids: ids [n], or first, first + 1, ... where ids is null. kept and
- *  kept_ids may be x and ids. */
+ *  kept_ids have room for n numbers, and may be x and ids. */
 Kept select(const float* x, const std::int32_t* ids, std::int32_t first,
             std::size_t n, Range range, float* kept, std::int32_t* kept_ids);
 
