@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "bench/machine.h"
 #include "bench/model.h"
+#include "bench/sampler.h"
 #include "skua/error.h"
 
 namespace {
@@ -42,6 +43,12 @@ void add_tests(CLI::App& app) {
     }
     print_line(json);
   });
+}
+
+void add_sampler(CLI::App& app) {
+  auto* command = app.add_subcommand(
+      "sampler", "Microseconds per token of each way to sample");
+  command->callback([] { run_sampler_tests(print_line); });
 }
 
 struct ModelArguments {
@@ -103,6 +110,7 @@ int main(int argc, char** argv) {
   add_machine(app, machine);
   add_model(app, model);
   add_tests(app);
+  add_sampler(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <string>
 
+#include "generate/likeliest.h"
 #include "generate/random.h"
+#include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -25,51 +26,56 @@ void expect(bool holds, const char* option, double value,
   }
 }
 
-std::vector<float> log_softmax(std::span<const float> logits) {
-  const float max = *std::ranges::max_element(logits);
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(double{logit} - max);
-  const double norm = max + std::log(sum);
-  std::vector<float> out;
-  out.reserve(logits.size());
-  for (const float logit : logits)
-    out.push_back(static_cast<float>(logit - norm));
-  return out;
+cpu::Largest largest_of(std::span<const float> logits) {
+  const cpu::Largest largest = cpu::largest_of(logits.data(), logits.size());
+  if (!largest.usable)
+    throw Error(
+        "sampler",
+        "the model's logits are not finite; its weights may be damaged");
+  return largest;
 }
 
-// Token ids, likeliest first; of equals the lower id comes first.
-std::vector<std::int32_t> by_likelihood(const std::vector<float>& log_p) {
-  std::vector<std::int32_t> order(log_p.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::sort(order, [&](std::int32_t a, std::int32_t b) {
-    const float pa = log_p[static_cast<std::size_t>(a)];
-    const float pb = log_p[static_cast<std::size_t>(b)];
-    return pa != pb ? pa > pb : a < b;
-  });
-  return order;
+// Megabytes for a large vocabulary: one for all sequences of a thread.
+struct Workspace {
+  Likeliest likeliest;
+  std::vector<float> weights;
+  std::vector<double> sums;  // of blocks of the weights
+};
+
+Workspace& workspace() {
+  thread_local Workspace buffers;
+  return buffers;
 }
 
-void keep_top_p(double top_p, std::vector<float>& log_p) {
-  double sum = 0;
-  for (const std::int32_t id : by_likelihood(log_p)) {
-    float& value = log_p[static_cast<std::size_t>(id)];
-    const double before = sum;
-    sum += std::exp(double{value});
-    if (before >= top_p) value = kNever;
+// The first index at which the weights so far exceed `uniform` of all of them;
+// never one that weighs nothing.
+std::size_t draw(std::span<const float> logits, float largest,
+                 double temperature, double uniform, Workspace& w) {
+  constexpr std::size_t kBlock = cpu::kVocabularyBlock;
+  const std::size_t n = logits.size();
+  w.weights.resize(std::max(w.weights.size(), n));
+  w.sums.resize((n + kBlock - 1) / kBlock);
+  constexpr double kSteepest = std::numeric_limits<float>::max();
+  const auto scale = static_cast<float>(std::min(1 / temperature, kSteepest));
+  double left = uniform * cpu::softmax_weights(logits.data(), n, largest, scale,
+                                               w.weights.data(), w.sums.data());
+  std::size_t last = 0;
+  double left_in_last = 0;
+  for (std::size_t block = 0; block < w.sums.size() && left >= 0; ++block) {
+    if (w.sums[block] == 0) continue;
+    last = block;
+    left_in_last = left;
+    left -= w.sums[block];
   }
-}
-
-void keep_min_p(double min_p, std::vector<float>& log_p) {
-  const double least = *std::ranges::max_element(log_p) + std::log(min_p);
-  for (float& value : log_p)
-    if (value < least) value = kNever;
-}
-
-void keep_top_k(int top_k, std::vector<float>& log_p) {
-  if (static_cast<std::size_t>(top_k) >= log_p.size()) return;
-  const std::vector<std::int32_t> order = by_likelihood(log_p);
-  for (auto id = order.begin() + top_k; id != order.end(); ++id)
-    log_p[static_cast<std::size_t>(*id)] = kNever;
+  const std::size_t begin = last * kBlock;
+  const std::size_t end = std::min(begin + kBlock, n);
+  std::size_t drawn = begin;
+  for (std::size_t i = begin; i < end && left_in_last >= 0; ++i) {
+    if (w.weights[i] == 0) continue;
+    drawn = i;
+    left_in_last -= w.weights[i];
+  }
+  return drawn;
 }
 
 }  // namespace
@@ -85,10 +91,14 @@ void check(const GenerationOptions& o) {
 
 std::vector<float> filtered_log_probabilities(
     std::span<const float> logits, const GenerationOptions& options) {
-  std::vector<float> log_p = log_softmax(logits);
-  if (options.top_p > 0 && options.top_p < 1) keep_top_p(options.top_p, log_p);
-  if (options.min_p > 0) keep_min_p(options.min_p, log_p);
-  if (options.top_k > 0) keep_top_k(options.top_k, log_p);
+  const float largest = largest_of(logits).value;
+  std::vector<float> log_p(logits.size());
+  cpu::log_softmax(logits.data(), logits.size(), log_p.data());
+  const auto cut = workspace().likeliest.cut(logits, largest, options);
+  if (!cut) return log_p;
+  for (std::size_t id = 0; id < logits.size(); ++id)
+    if (!cut->keeps(logits[id], static_cast<std::int32_t>(id)))
+      log_p[id] = kNever;
   return log_p;
 }
 
@@ -98,31 +108,18 @@ Sampler::Sampler(const GenerationOptions& options) : options_(options) {
 
 std::int32_t Sampler::sample(std::span<const float> logits,
                              std::uint64_t step) const {
-  const auto best = std::ranges::max_element(logits);
-  if (!std::isfinite(*best) ||
-      std::ranges::any_of(logits, [](float l) { return std::isnan(l); }))
-    throw Error(
-        "sampler",
-        "the model's logits are not finite; its weights may be damaged");
+  const cpu::Largest largest = largest_of(logits);
   if (options_.temperature == 0)
-    return static_cast<std::int32_t>(best - logits.begin());
-
-  const std::vector<float> log_p = filtered_log_probabilities(logits, options_);
-  const float max = *std::ranges::max_element(log_p);
-  std::vector<double> weights;
-  weights.reserve(log_p.size());
-  for (const float l : log_p)
-    weights.push_back(std::exp((double{l} - max) / options_.temperature));
-  const double total = std::reduce(weights.begin(), weights.end());
-  double left = philox_uniform(options_.seed, step) * total;
-  std::int32_t last = 0;
-  for (std::size_t id = 0; id < weights.size(); ++id) {
-    if (weights[id] == 0) continue;
-    last = static_cast<std::int32_t>(id);
-    left -= weights[id];
-    if (left < 0) break;
-  }
-  return last;
+    return static_cast<std::int32_t>(largest.index);
+  Workspace& w = workspace();
+  TokenSpan tokens{logits, {}};
+  if (const auto cut = w.likeliest.cut(logits, largest.value, options_))
+    tokens = w.likeliest.kept(logits, *cut);
+  const std::size_t drawn =
+      draw(tokens.logits, largest.value, options_.temperature,
+           philox_uniform(options_.seed, step), w);
+  return tokens.ids.empty() ? static_cast<std::int32_t>(drawn)
+                            : tokens.ids[drawn];
 }
 
 }  // namespace skua

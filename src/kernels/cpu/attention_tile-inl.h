@@ -16,6 +16,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "kernels/cpu/exponential-inl.h"
 #include "kernels/cpu/kv_pages.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -246,25 +247,6 @@ inline float largest(const float* x, std::size_t n) {
   return hn::GetLane(hn::MaxOfLanes(df, most));
 }
 
-// e^x for x <= 0, to 2 units in the last place; 0 below -86.6, where the
-// result is nearly subnormal. Polynomial: Cephes, expf.
-HWY_INLINE Vector exponential(Vector x) {
-  const Floats df;
-  const hn::Rebind<std::int32_t, Floats> di;
-  const auto tiny = hn::Lt(x, hn::Set(df, -86.6f));
-  const Vector n = hn::Round(hn::Mul(x, hn::Set(df, 1.44269504f)));
-  Vector r = hn::NegMulAdd(n, hn::Set(df, 0.693359375f), x);
-  r = hn::NegMulAdd(n, hn::Set(df, -2.12194440e-4f), r);
-  Vector y = hn::Set(df, 1.9875691500e-4f);
-  for (const float factor : {1.3981999507e-3f, 8.3334519073e-3f,
-                             4.1665795894e-2f, 1.6666665459e-1f, 0.5f})
-    y = hn::MulAdd(y, r, hn::Set(df, factor));
-  y = hn::Add(hn::MulAdd(y, hn::Mul(r, r), r), hn::Set(df, 1.0f));
-  const auto power = hn::ShiftLeft<23>(hn::ConvertTo(di, n));
-  const Vector scaled = hn::BitCast(df, hn::Add(hn::BitCast(di, y), power));
-  return hn::IfThenZeroElse(tiny, scaled);
-}
-
 // scores = e^(scores - max); returns their sum.
 inline float exponentials(float max, std::size_t n, float* scores) {
   const Floats df;
@@ -274,7 +256,7 @@ inline float exponentials(float max, std::size_t n, float* scores) {
   for (std::size_t i = 0; i < n; i += kLane) {
     for (std::size_t v = 0; v < kVectors; ++v) {
       float* at = scores + i + v * kLanes;
-      const Vector e = exponential(hn::Sub(hn::LoadU(df, at), most));
+      const Vector e = exponential(df, hn::Sub(hn::LoadU(df, at), most));
       hn::StoreU(e, df, at);
       sums[v] = hn::Add(sums[v], e);
     }

@@ -1,0 +1,162 @@
+#include "generate/likeliest.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace skua {
+namespace {
+
+using Bounds = float[cpu::kBounds];
+
+constexpr float kLowest = std::numeric_limits<float>::lowest();
+constexpr float kHighest = std::numeric_limits<float>::infinity();
+
+// So few are sorted at once.
+constexpr std::size_t kFew = 128;
+constexpr int kPasses = 16;
+
+// Nearer to each other where the likely tokens are.
+void first_bounds(float largest, Bounds& bounds) {
+  float step = 0.5f;
+  for (float& bound : bounds) {
+    bound = std::max(largest - step, kLowest);
+    step *= 2;
+  }
+  bounds[cpu::kBounds - 1] = kLowest;
+}
+
+void even_bounds(double most, double least, Bounds& bounds) {
+  for (std::size_t j = 0; j < cpu::kBounds; ++j) {
+    const double part = static_cast<double>(j + 1) / cpu::kBounds;
+    bounds[j] = static_cast<float>(most - (most - least) * part);
+  }
+  bounds[cpu::kBounds - 1] = static_cast<float>(least);
+}
+
+// The least float32 whose difference to the largest min_p lets stay.
+float least_of(double min_p, float largest) {
+  const double least = largest + std::log(min_p);
+  const auto rounded = static_cast<float>(std::max<double>(least, kLowest));
+  return rounded < least ? std::nextafter(rounded, kHighest) : rounded;
+}
+
+}  // namespace
+
+double Likeliest::weigh(std::span<const float> logits, float largest) {
+  if (weights_.size() < logits.size()) weights_.resize(logits.size());
+  return cpu::softmax_weights(logits.data(), logits.size(), largest, 1.0f,
+                              weights_.data(), nullptr);
+}
+
+void Likeliest::make_room(std::size_t n) {
+  if (logits_.size() >= n) return;
+  logits_.resize(n);
+  ids_.resize(n);
+}
+
+TokenSpan Likeliest::narrow(TokenSpan tokens, cpu::LogitRange range) {
+  const std::size_t n = tokens.logits.size();
+  make_room(n);
+  found_ = cpu::select(tokens.logits.data(),
+                       tokens.ids.empty() ? nullptr : tokens.ids.data(), 0, n,
+                       range, logits_.data(), ids_.data());
+  return {{logits_.data(), found_.n}, {ids_.data(), found_.n}};
+}
+
+TokenSpan Likeliest::kept(std::span<const float> logits, const Cut& cut) {
+  const std::size_t n = logits.size();
+  make_room(n);
+  const std::size_t n_with_equals =
+      std::min(n, static_cast<std::size_t>(cut.id) + 1);
+  narrow({logits.first(n_with_equals), {}}, {cut.logit, kHighest});
+  const std::size_t n_before = found_.n;
+  const cpu::LogitRange above{std::nextafter(cut.logit, kHighest), kHighest};
+  const std::size_t n_after =
+      cpu::select(logits.data() + n_with_equals, nullptr, cut.id + 1,
+                  n - n_with_equals, above, logits_.data() + n_before,
+                  ids_.data() + n_before)
+          .n;
+  return {{logits_.data(), n_before + n_after},
+          {ids_.data(), n_before + n_after}};
+}
+
+Cut Likeliest::last_kept(TokenSpan tokens, double before, Prefix prefix) {
+  ranked_.clear();
+  for (std::size_t i = 0; i < tokens.logits.size(); ++i) {
+    ranked_.push_back(
+        {tokens.logits[i], tokens.ids[i], prefix.counts ? 1.0f : weights_[i]});
+  }
+  if (found_.least != found_.most) {
+    std::ranges::sort(ranked_, [](const Token& a, const Token& b) {
+      return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+    });
+  }
+  Cut last{ranked_.front().logit, ranked_.front().id};
+  for (const Token& token : ranked_) {
+    if (before >= prefix.target) break;
+    before += token.weight;
+    last = {token.logit, token.id};
+  }
+  return last;
+}
+
+// Finds between which bounds the weight reaches its target, and looks again at
+// what lies there.
+std::optional<Cut> Likeliest::cut(TokenSpan tokens, float largest,
+                                  Prefix prefix) {
+  double before = 0;
+  Bounds bounds;
+  first_bounds(largest, bounds);
+  for (int pass = 0;; ++pass) {
+    double sums[cpu::kBounds];
+    cpu::sums_above(tokens.logits.data(),
+                    prefix.counts ? nullptr : weights_.data(),
+                    tokens.logits.size(), bounds, sums);
+    std::size_t j = 0;
+    while (j < cpu::kBounds && before + sums[j] < prefix.target) ++j;
+    if (j == cpu::kBounds) {
+      if (pass == 0) return std::nullopt;
+      // By rounding alone; the last bound is the least logit.
+      do --j;
+      while (j != 0 && bounds[j - 1] == bounds[j]);
+    }
+    tokens = narrow(tokens, {bounds[j], j == 0 ? kHighest : bounds[j - 1]});
+    if (j != 0) before += sums[j - 1];
+    if (!prefix.counts) weigh(tokens.logits, largest);
+    if (found_.n <= kFew || found_.least == found_.most || pass == kPasses)
+      return last_kept(tokens, before, prefix);
+    even_bounds(found_.most, found_.least, bounds);
+  }
+}
+
+std::optional<Cut> Likeliest::cut(std::span<const float> logits, float largest,
+                                  const GenerationOptions& options) {
+  std::optional<Cut> cut;
+  TokenSpan tokens{logits, {}};
+  const auto stay = [&](std::optional<Cut> next) {
+    if (!next) return;
+    cut = next;
+    tokens = kept(logits, *cut);
+  };
+  // Each filter keeps the first of the ranked tokens: any order will do.
+  if (options.min_p > 0) {
+    stay(Cut{least_of(options.min_p, largest),
+             static_cast<std::int32_t>(logits.size() - 1)});
+  }
+  if (options.top_k > 0 &&
+      static_cast<std::size_t>(options.top_k) < tokens.logits.size()) {
+    stay(
+        this->cut(tokens, largest, {static_cast<double>(options.top_k), true}));
+  }
+  if (options.top_p > 0 && options.top_p < 1) {
+    const double total = weigh(logits, largest);
+    if (cut) weigh(tokens.logits, largest);
+    const auto next =
+        this->cut(tokens, largest, {options.top_p * total, false});
+    if (next) cut = next;
+  }
+  return cut;
+}
+
+}  // namespace skua

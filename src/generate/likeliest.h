@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "kernels/cpu/vocabulary.h"
+#include "skua/generation.h"
+
+namespace skua {
+
+/** The last token that filters keep. Tokens are ranked by logit, of equals the
+ *  lower id first; what ranks above is kept too. */
+struct Cut {
+  float logit = 0;
+  std::int32_t id = 0;
+
+  bool keeps(float other_logit, std::int32_t other_id) const {
+    return other_logit > logit || (other_logit == logit && other_id <= id);
+  }
+};
+
+/** Tokens in the order of ids; without ids they are 0, 1, ... */
+struct TokenSpan {
+  std::span<const float> logits;
+  std::span<const std::int32_t> ids;
+};
+
+/** Finds what filters keep, in time linear in the vocabulary but for
+ *  adversarial logits, where what is left after 16 passes is sorted.
+ *  Its buffers serve any number of sequences, one after the other. */
+class Likeliest {
+ public:
+  /** The cut of top_p, min_p and top_k, applied in this order to the
+   *  distribution before temperature; nothing if all that has a finite logit
+   *  stays. A token is kept by top_p if those that rank above it have a
+   *  probability below top_p together: summed with a relative error of 1e-6.
+   *  logits   [V]
+   *  largest  of them; they are usable as cpu::largest_of has it */
+  std::optional<Cut> cut(std::span<const float> logits, float largest,
+                         const GenerationOptions& options);
+
+  /** The tokens that a cut keeps. Valid until the next call. */
+  TokenSpan kept(std::span<const float> logits, const Cut& cut);
+
+ private:
+  struct Token {
+    float logit = 0;
+    std::int32_t id = 0;
+    float weight = 0;
+  };
+
+  // A token is kept if those above it weigh less than `target`. Each weighs
+  // e^(logit - largest), or 1 if they are counted.
+  struct Prefix {
+    double target = 0;
+    bool counts = false;
+  };
+
+  void make_room(std::size_t n);
+  double weigh(std::span<const float> logits, float largest);
+  std::optional<Cut> cut(TokenSpan tokens, float largest, Prefix prefix);
+  TokenSpan narrow(TokenSpan tokens, cpu::LogitRange range);
+  Cut last_kept(TokenSpan tokens, double before, Prefix prefix);
+
+  // What was kept or narrowed to, and weights of the tokens at hand.
+  std::vector<float> logits_;
+  std::vector<std::int32_t> ids_;
+  cpu::Kept found_;
+  std::vector<float> weights_;
+  std::vector<Token> ranked_;
+};
+
+}  // namespace skua
