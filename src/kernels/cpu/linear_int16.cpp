@@ -345,7 +345,7 @@ HWY_EXPORT(multiply);
 namespace {
 
 // Fewer do not pay for the unpacking.
-constexpr std::size_t kMinPanelTokens = 12;
+constexpr std::size_t kMinPanelTokens = 20;
 
 // Columns that share a scale when activations have 8 bits.
 constexpr std::size_t kByteGroup = 32;
