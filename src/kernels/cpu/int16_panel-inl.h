@@ -18,24 +18,41 @@ using Words = hn::ScalableTag<std::int32_t>;
 constexpr std::size_t kLaneRows = hn::MaxLanes(Words());
 constexpr std::size_t kPanelRows = 2 * kLaneRows;
 // As many as there are registers for.
-constexpr std::size_t kPanelTokens = HWY_MAX_BYTES == 64 ? 8 : 4;
+constexpr std::size_t kPanelTokens = HWY_MAX_BYTES == 64 ? 8 : 6;
 
 // A lane of 32 bits holds codes of kValueBits, 16 or 8, side by side, to be
 // multiplied by as many activations of that size.
 template <int kValueBits>
 constexpr std::size_t kLaneCodes = 32 / kValueBits;
 
+// Where the first lane of a token's activations lies; the next one comes
+// kPanelTokens later, for a tile of tokens lies side by side.
+template <int kValueBits>
+const std::int32_t* panel_lanes(const Int16Activations& a, std::size_t token) {
+  const std::size_t n_lanes = a.stride() / kLaneCodes<kValueBits>;
+  return a.values.as<std::int32_t>() +
+         token / kPanelTokens * n_lanes * kPanelTokens + token % kPanelTokens;
+}
+template <int kValueBits>
+std::int32_t* panel_lanes(Int16Activations& a, std::size_t token) {
+  return const_cast<std::int32_t*>(
+      panel_lanes<kValueBits>(std::as_const(a), token));
+}
+
 // A 32-bit word of packed weights becomes lanes: the lowest field of each of
 // its kLaneCodes parts, then the next ones. Activations follow.
-template <int kBits, int kValueBits, class Value>
-void arrange_for_panel(const std::int16_t* in, std::size_t n_cols, Value* out) {
+template <int kBits, class Value>
+void arrange_for_panel(const std::int16_t* in, std::size_t n_cols,
+                       std::int32_t* out) {
+  constexpr int kValueBits = sizeof(Value) * 8;
   constexpr std::size_t kLanes = kValueBits / kBits;
   constexpr std::size_t kCodes = kLaneCodes<kValueBits>;
   for (std::size_t word = 0; word < n_cols; word += kLanes * kCodes) {
-    for (std::size_t f = 0; f < kLanes; ++f) {
+    for (std::size_t f = 0; f < kLanes; ++f, out += kPanelTokens) {
+      Value lane[kCodes];
       for (std::size_t i = 0; i < kCodes; ++i)
-        out[word + f * kCodes + i] =
-            static_cast<Value>(in[word + i * kLanes + f]);
+        lane[i] = static_cast<Value>(in[word + i * kLanes + f]);
+      std::memcpy(out, lane, sizeof lane);
     }
   }
 }
@@ -101,7 +118,6 @@ struct GroupScales {
 
 struct PanelTokens {
   const std::int32_t* lanes;  // of the first token and group
-  std::size_t lane_stride;    // from token to token
   const float* scales;
   const float* sums;
   std::size_t group_stride;
@@ -197,12 +213,12 @@ HWY_INLINE void add_group(const std::int32_t* panel, std::size_t n_lanes,
     hold(w0);
     hold(w1);
     for (std::size_t t = 0; t < kTokens; ++t) {
-      const auto lane = hn::Set(d32, lanes[t * x.lane_stride]);
+      const auto lane = hn::Set(d32, lanes[t]);
       sums[t][0].add(w0, lane);
       sums[t][1].add(w1, lane);
     }
     panel += kPanelRows;
-    ++lanes;
+    lanes += kPanelTokens;
   } while (panel != end);
   for (std::size_t t = 0; t < kTokens; ++t) {
     const auto x_scale = hn::Set(df, x.scales[t * x.group_stride]);

@@ -44,20 +44,22 @@ bool multiplies_bytes(const MatrixView& w) {
   return kWideBytes || (w.encoding == Encoding::kAffine && w.bits <= 4);
 }
 
-// Writes one token's numbers to `out`.
-void arrange(const Int16Layout& layout, const std::int16_t* in,
-             std::size_t n_cols, std::int16_t* out) {
+// Writes a token's numbers where the kernels read them.
+void arrange(const std::int16_t* in, std::size_t token, Int16Activations& a) {
   const auto with_bits = [&]<int kBits>(std::integral_constant<int, kBits>) {
-    if (layout.value_bits == 8)
-      arrange_for_panel<kBits, 8>(in, n_cols,
-                                  reinterpret_cast<std::int8_t*>(out));
-    else if (layout.panel)
-      arrange_for_panel<kBits, 16>(in, n_cols, out);
-    else
-      arrange_for_rows<kBits>(in, n_cols, out);
+    if (!a.layout.panel) {
+      arrange_for_rows<kBits>(in, a.stride(),
+                              a.values.as<std::int16_t>() + token * a.stride());
+    } else if (a.layout.value_bits == 8) {
+      arrange_for_panel<kBits, std::int8_t>(in, a.stride(),
+                                            panel_lanes<8>(a, token));
+    } else {
+      arrange_for_panel<kBits, std::int16_t>(in, a.stride(),
+                                             panel_lanes<16>(a, token));
+    }
   };
-  if (layout.bits == 2) return with_bits(std::integral_constant<int, 2>());
-  if (layout.bits == 4) return with_bits(std::integral_constant<int, 4>());
+  if (a.layout.bits == 2) return with_bits(std::integral_constant<int, 2>());
+  if (a.layout.bits == 4) return with_bits(std::integral_constant<int, 4>());
   with_bits(std::integral_constant<int, 8>());
 }
 
@@ -75,8 +77,7 @@ void round_activations(const float* x, Range tokens, Int16Activations& a) {
                                  max_fixed(a.layout.value_bits),
                                  values.data() + g * group, sums + g);
     }
-    arrange(a.layout, values.data(), a.stride(),
-            a.values.as<std::int16_t>() + t * a.stride());
+    arrange(values.data(), t, a);
   }
 }
 
@@ -262,13 +263,12 @@ void add_groups(const GroupScales* scales, const std::int32_t* lanes,
                 const Int16Activations& a, Range groups, std::size_t token,
                 float* partials) {
   const std::size_t n_lanes = a.layout.group_size / kLaneCodes<kValueBits>;
-  // Numbers of 8 bits leave half of a token's room free.
-  const std::size_t stride = a.stride() / 2;
+  const std::int32_t* of_token = panel_lanes<kValueBits>(a, token);
   for (std::size_t g = groups.begin; g < groups.end; ++g) {
     const std::size_t at = token * a.n_padded + g;
-    const PanelTokens x{
-        a.values.as<std::int32_t>() + token * stride + g * n_lanes, stride,
-        a.scales.as<float>() + at, a.sums.as<float>() + at, a.n_padded};
+    const PanelTokens x{of_token + g * n_lanes * kPanelTokens,
+                        a.scales.as<float>() + at, a.sums.as<float>() + at,
+                        a.n_padded};
     add_group<kTokens, kValueBits>(
         lanes + (g - groups.begin) * n_lanes * kPanelRows, n_lanes, scales[g],
         x, partials + g % kPartials * kPanelRows);
@@ -374,7 +374,10 @@ Int16Activations make_activations(const Int16Layout& layout, const float* x,
   a.n_cols = n_cols;
   a.n_groups = n_cols / layout.group_size;
   a.n_padded = padded_groups(a.n_groups);
-  a.values = AlignedBuffer(n_tokens * a.stride() * sizeof(std::int16_t));
+  // The last tile of tokens may have to be filled up.
+  constexpr std::size_t kMostPanelTokens = 8;
+  const std::size_t n_rows = n_tokens + (layout.panel ? kMostPanelTokens : 0);
+  a.values = AlignedBuffer(n_rows * a.stride() * sizeof(std::int16_t));
   a.scales = AlignedBuffer(n_tokens * a.n_padded * sizeof(float));
   a.sums = AlignedBuffer(n_tokens * a.n_padded * sizeof(float));
   constexpr std::size_t kTokensPerChunk = 8;
