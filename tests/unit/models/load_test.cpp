@@ -41,13 +41,22 @@ TEST(LoadModel, Stories260KHasItsLogitsInEveryFormat) {
       EXPECT_NEAR(got[i], want[i].get<double>(), 2e-4) << i;
     if (format == "f32") {
       const auto same = last_logits(
-          *load_model(folder / "hf", {.precision = Precision::kExact})->model, ids);
+          *load_model(folder / "hf", {.precision = Precision::kExact})->model,
+          ids);
       EXPECT_LE(test::worst(got, same), 1e-4);
     }
     EXPECT_TRUE(loaded->tokenizer);
     EXPECT_TRUE(loaded->eos_ids.contains(2));
     EXPECT_EQ(loaded->context, 512);
   }
+}
+
+TEST(LoadModel, LeavesAStepSixtyFourMebibytesOfResults) {
+  SKUA_ASSET_OR_SKIP(folder, "lm/stories260K");
+  mx::set_memory_limit(std::size_t{1} << 40);
+  const auto loaded = load_model(folder / "hf");
+  EXPECT_LE(mx::get_memory_limit(), mx::get_active_memory() + (64u << 20));
+  EXPECT_GT(mx::get_memory_limit(), mx::get_active_memory());
 }
 
 // Both kinds of checkpoint tell how much is read, up to all of it.
