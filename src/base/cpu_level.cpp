@@ -11,6 +11,7 @@
 #include "skua/error.h"
 
 // clang-format off: foreach_target comes before all that it repeats.
+#define HWY_WANT_AVX3_DL  // as the kernels that use VNNI
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "base/cpu_level.cpp"
 #include <hwy/foreach_target.h>

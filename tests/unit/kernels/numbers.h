@@ -1,6 +1,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#define HWY_WANT_AVX3_DL  // as the kernels that use VNNI
 #include <hwy/targets.h>
 #include <mlx/mlx.h>
 
