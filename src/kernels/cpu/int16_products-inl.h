@@ -32,7 +32,7 @@ constexpr std::size_t fields(int bits) {
   return 16 / static_cast<std::size_t>(bits);
 }
 
-// The order in which products() reads activations: vector by vector of codes,
+// The order in which Products reads activations: vector by vector of codes,
 // in it field by field; of two terms the high bytes come first.
 template <int kBits>
 void arrange_for_rows(const std::int16_t* in, std::size_t n_cols,

@@ -380,16 +380,16 @@ Int16Activations make_activations(const Int16Layout& layout, const float* x,
   a.values = AlignedBuffer(n_rows * a.stride() * sizeof(std::int16_t));
   a.scales = AlignedBuffer(n_tokens * a.n_padded * sizeof(float));
   a.sums = AlignedBuffer(n_tokens * a.n_padded * sizeof(float));
-  constexpr std::size_t kTokensPerChunk = 8;
+  constexpr std::size_t kTokensPerTask = 8;
   const auto round = [&](std::size_t chunk) {
-    const std::size_t first = chunk * kTokensPerChunk;
+    const std::size_t first = chunk * kTokensPerTask;
     HWY_DYNAMIC_DISPATCH(round_activations)
-    (x, {first, std::min(first + kTokensPerChunk, n_tokens)}, a);
+    (x, {first, std::min(first + kTokensPerTask, n_tokens)}, a);
   };
-  if (n_tokens <= kTokensPerChunk)
+  if (n_tokens <= kTokensPerTask)
     round(0);
   else
-    parallel_for((n_tokens + kTokensPerChunk - 1) / kTokensPerChunk, round);
+    parallel_for((n_tokens + kTokensPerTask - 1) / kTokensPerTask, round);
   return a;
 }
 
