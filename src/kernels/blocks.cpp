@@ -2,9 +2,9 @@
 
 #include <mlx/mlx.h>
 
-#include "base/aligned_buffer.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/linear.h"
 #include "kernels/matrix_input.h"
 #include "kernels/primitive.h"
@@ -38,15 +38,6 @@ void check_matrix(const char* name, const WeightMatrix& w, int rows, int cols) {
   }
 }
 
-// Memory for a step's intermediate results, kept from call to call: fresh
-// pages would be faulted in each time. One thread runs all CPU nodes.
-float* scratch(std::size_t n_floats) {
-  thread_local AlignedBuffer room;
-  if (room.size() < n_floats * sizeof(float))
-    room = AlignedBuffer(n_floats * sizeof(float));
-  return room.as<float>();
-}
-
 struct ProjectionInputs {
   MatrixInput w;
   std::optional<std::size_t> bias, norm;
@@ -71,7 +62,7 @@ struct Angles {
 void project(const float* x, std::size_t n_tokens, std::size_t dim,
              const float* norm, float eps, std::vector<Projection> projections,
              std::size_t head_dim, const Angles& angles) {
-  float* normed = scratch(n_tokens * dim);
+  float* normed = cpu::scratch(n_tokens * dim);
   cpu::rms_norm(x, norm, n_tokens, dim, eps, normed);
   std::vector<cpu::LinearJob> jobs;
   for (const Projection& p : projections) jobs.push_back(p.job);
@@ -210,7 +201,7 @@ mx::array gated_mlp(const mx::array& x, const Norm& norm,
     if (add_input) last.residual = x;
     return [=, gate = gate.view(in), up = up.view(in),
             n_tokens = size(in[0].shape(0)), norm = in[1].data<float>()] {
-      float* normed = scratch(n_tokens * (gate.n_cols + gate.n_rows));
+      float* normed = cpu::scratch(n_tokens * (gate.n_cols + gate.n_rows));
       float* hidden = normed + n_tokens * gate.n_cols;
       cpu::rms_norm(x, norm, n_tokens, gate.n_cols, eps, normed);
       cpu::gated_linear(

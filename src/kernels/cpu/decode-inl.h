@@ -1,5 +1,6 @@
-// Rows of a weight matrix as float32, for the kernels that multiply by them.
-// Included once for each instruction set by way of hwy/foreach_target.h.
+// Rows of a weight matrix as float32, for the kernels that multiply by them,
+// and sums of lanes that these share. Included once for each instruction set by
+// way of hwy/foreach_target.h.
 #if defined(SKUA_KERNELS_CPU_DECODE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef SKUA_KERNELS_CPU_DECODE_INL_H
 #undef SKUA_KERNELS_CPU_DECODE_INL_H
@@ -94,6 +95,22 @@ std::uint64_t spread_fields(std::uint64_t x) {
   return (x & kField * 0x1000100010001) |
          (x >> kBits & kField * 0x1000100010001) << 8;
 }
+
+#if HWY_TARGET != HWY_SCALAR
+// Of each 128-bit block b of four vectors v of 32-bit lanes the sum of its
+// lanes, in lane 4 b + v.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V sum_blocks(D d, V v0, V v1, V v2, V v3) {
+  const hn::RepartitionToWide<D> d64;
+  const auto fold = [&](V a, V b) {
+    return hn::BitCast(d64, hn::Add(hn::InterleaveLower(d, a, b),
+                                    hn::InterleaveUpper(d, a, b)));
+  };
+  const auto low = fold(v0, v1), high = fold(v2, v3);
+  return hn::Add(hn::BitCast(d, hn::InterleaveLower(d64, low, high)),
+                 hn::BitCast(d, hn::InterleaveUpper(d64, low, high)));
+}
+#endif
 
 #if HWY_TARGET != HWY_SCALAR
 // Where a vector of 16-bit lanes finds its fields: both bytes that hold one,

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/cpu/linear_input.h"
+#include "kernels/cpu/scratch.h"
 #include "skua/error.h"
 
 namespace skua::cpu {
@@ -16,14 +16,6 @@ namespace {
 constexpr std::size_t kRowsPerPiece = 64;
 // 32 MiB; the inputs of the kernels come to as much again at most.
 constexpr std::size_t kScratchFloats = std::size_t{8} << 20;
-
-// Kept from call to call: fresh pages would be faulted in each time.
-float* scratch(std::size_t n_floats) {
-  thread_local AlignedBuffer room;
-  if (room.size() < n_floats * sizeof(float))
-    room = AlignedBuffer(n_floats * sizeof(float));
-  return room.as<float>();
-}
 
 // An expert that is hit, and the places of its slots.
 struct Group {

@@ -25,21 +25,6 @@ constexpr std::size_t kVectorBlocks = kVectorBytes / kBlockBytes;
 // the address is translated.
 constexpr std::size_t kPrefetchBytes = 8192;
 
-// Of each 128-bit block b of four vectors v the sum of its lanes, in lane
-// 4 b + v.
-template <class V>
-HWY_INLINE V sum_blocks(V v0, V v1, V v2, V v3) {
-  const Sums d;
-  const hn::RepartitionToWide<Sums> d64;
-  const auto fold = [&](V a, V b) {
-    return hn::BitCast(d64, hn::Add(hn::InterleaveLower(d, a, b),
-                                    hn::InterleaveUpper(d, a, b)));
-  };
-  const auto low = fold(v0, v1), high = fold(v2, v3);
-  return hn::Add(hn::BitCast(d, hn::InterleaveLower(d64, low, high)),
-                 hn::BitCast(d, hn::InterleaveUpper(d64, low, high)));
-}
-
 // Lanes of v in the order kOrder(0), kOrder(1), ...
 template <class V, class Order>
 HWY_INLINE V permute(V v, Order order) {
@@ -137,8 +122,8 @@ HWY_INLINE void eight_sums(const std::uint8_t* codes, const std::int16_t* x,
       }
     }
     for (std::size_t t = 0; t < kTokens; ++t) {
-      blocks[t][first / 4] =
-          sum_blocks(totals[0][t], totals[1][t], totals[2][t], totals[3][t]);
+      blocks[t][first / 4] = sum_blocks(Sums(), totals[0][t], totals[1][t],
+                                        totals[2][t], totals[3][t]);
     }
   }
   for (std::size_t t = 0; t < kTokens; ++t)

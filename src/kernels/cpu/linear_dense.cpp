@@ -62,16 +62,7 @@ HWY_INLINE void join_lanes(Vector v0, Vector v1, Vector v2, Vector v3,
   sums[3] = hn::GetLane(v3);
 #else
   const Floats d;
-  const hn::RepartitionToWide<Floats> d64;
-  const auto fold = [&](Vector a, Vector b) {
-    return hn::BitCast(d64, hn::Add(hn::InterleaveLower(d, a, b),
-                                    hn::InterleaveUpper(d, a, b)));
-  };
-  const auto low = fold(v0, v1), high = fold(v2, v3);
-  store_folded(d,
-               hn::Add(hn::BitCast(d, hn::InterleaveLower(d64, low, high)),
-                       hn::BitCast(d, hn::InterleaveUpper(d64, low, high))),
-               sums);
+  store_folded(d, sum_blocks(d, v0, v1, v2, v3), sums);
 #endif
 }
 
@@ -186,9 +177,9 @@ void multiply_rows(const MatrixView& w, const DenseActivations& x, Range rows,
   }
 }
 
-class Panel {
+class DensePanel {
  public:
-  Panel() {
+  DensePanel() {
     for (std::size_t i = 0; i < kPanelRows; ++i)
       rows_[i] = reinterpret_cast<const std::uint8_t*>(numbers_[i]);
   }
@@ -222,7 +213,7 @@ void fetch_panel(const MatrixView& w, const Block& block,
 void multiply_panels(const MatrixView& w, const DenseActivations& x, Range rows,
                      std::size_t n_tokens, float* y, std::size_t stride) {
   const std::size_t n_groups = (n_tokens + kTileTokens - 1) / kTileTokens;
-  Panel panel;
+  DensePanel panel;
   Tile tile;
   tile.ahead = 0;
   tile.y_stride = stride;
