@@ -200,18 +200,19 @@ TEST_P(RoundedLinear, WhatIsNotFiniteStaysSoInItsTokenAlone) {
   }
 }
 
-// 18 groups: the kernels read whole sets of eight, past a row's end.
+// 18 groups: the kernels read whole sets of eight, past a row's end. 17 rows:
+// the first ones are read in place.
 TEST_P(RoundedLinear, WhatIsNotFiniteInARowStaysInItsProducts) {
-  WeightMatrix w = matrix(3, 18 * 64, 1);
+  WeightMatrix w = matrix(17, 18 * 64, 1);
   const mx::array x = normal({n_tokens(), 18 * 64}, 2);
   const auto clean = numbers(linear(x, w));
   auto scales = numbers(*w.scales), biases = numbers(*w.biases);
   for (std::size_t g = 18; g < 36; ++g) scales[g] = biases[g] = NAN;
-  w.scales = mx::array(scales.data(), {3, 18});
-  w.biases = mx::array(biases.data(), {3, 18});
+  w.scales = mx::array(scales.data(), {17, 18});
+  w.biases = mx::array(biases.data(), {17, 18});
   const auto y = numbers(linear(x, w));
   for (std::size_t i = 0; i < y.size(); ++i) {
-    if (i % 3 == 1)
+    if (i % 17 == 1)
       EXPECT_TRUE(std::isnan(y[i])) << i;
     else
       EXPECT_EQ(y[i], clean[i]) << i;
