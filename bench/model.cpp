@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/thread_pool.h"
 #include "bench/model_size.h"
+#include "generate/session.h"
 #include "skua/error.h"
 
 namespace skua::bench {
@@ -16,7 +17,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kChunk = 512;  // tokens in one step of a prefill
 constexpr int kMostTokens = 1 << 20;
 
 double seconds_since(Clock::time_point begin) {
@@ -27,7 +27,7 @@ double seconds_since(Clock::time_point begin) {
 class Sequences {
  public:
   Sequences(const CausalLM& model, int n)
-      : model_(&model), cache_(model.make_cache()) {
+      : model_(&model), cache_(model.make_cache(KvType::kBf16)) {
     for (int i = 0; i < n; ++i) numbers_.push_back(cache_.add_sequence());
   }
 
@@ -35,9 +35,9 @@ class Sequences {
    *  waits for the logits of the last. */
   void prefill(int n) {
     for (const int sequence : numbers_) {
-      for (int done = 0; done < n; done += kChunk) {
+      for (int done = 0; done < n; done += Session::kChunk) {
         Batch batch;
-        const int n_rows = std::min(kChunk, n - done);
+        const int n_rows = std::min(Session::kChunk, n - done);
         batch.add(sequence, length_ + done, n_rows);
         step(batch, done + n_rows == n);
       }

@@ -6,16 +6,13 @@
 
 namespace skua {
 
-// Tokens of one step while a prompt is read.
-constexpr int kPrefillChunk = 512;
-
 struct Model::State {
   std::shared_ptr<const LoadedModel> loaded;
   int context = 0;
   KvType kv_type = KvType::kBf16;
 
   Session new_session() const {
-    return Session(*loaded->model, context, kPrefillChunk, kv_type);
+    return Session(*loaded->model, context, Session::kChunk, kv_type);
   }
 };
 

@@ -17,11 +17,14 @@ namespace skua {
  *  To be used on the thread that owns MLX. */
 class Session {
  public:
+  /** Larger chunks take more memory and are hardly faster. */
+  static constexpr int kChunk = 288;
+
   /** model    outlives the session
    *  context  most tokens the sequence may have; 0 for no limit
    *  chunk    tokens in one step of a prefill
    *  kv_type  how the cache stores keys and values */
-  explicit Session(const CausalLM& model, int context = 0, int chunk = 512,
+  explicit Session(const CausalLM& model, int context = 0, int chunk = kChunk,
                    KvType kv_type = KvType::kF32);
   Session(Session&&) = default;
   Session& operator=(Session&&) = default;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "nn/pace.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -89,11 +90,13 @@ mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
                           Cache& cache) const {
   const RotaryAngles angles = rope_.angles(batch);
   mx::array x = embed_tokens_(ids);
+  Pace pace(batch);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const Block& block = blocks_[i];
     x = block.attention(x, block.input_norm, angles, batch,
                         cache.layer(static_cast<int>(i)), Residual::kInput);
     x = block.mlp(x, block.mlp_norm, Residual::kInput);
+    pace(x);
   }
   x = norm_(output_rows(x, batch));
   return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);

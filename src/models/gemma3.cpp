@@ -6,6 +6,7 @@
 
 #include "models/decoder.h"
 #include "models/registry.h"
+#include "nn/pace.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -108,9 +109,11 @@ class Gemma3 final : public CausalLM {
     const RotaryAngles local = local_rope_.angles(batch);
     const RotaryAngles global = global_rope_.angles(batch);
     mx::array x = mx::multiply(embed_tokens_(ids), scale_);
+    Pace pace(batch);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       x = blocks_[i](x, blocks_[i].global ? global : local, batch,
                      cache.layer(static_cast<int>(i)));
+      pace(x);
     }
     x = norm_(output_rows(x, batch));
     return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);

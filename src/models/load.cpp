@@ -12,9 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// For the intermediate results of a step.
-constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;
-
 Numerics numerics_for(const LoadOptions& options) {
   const bool exact = options.precision == Precision::kExact;
   return {exact || runs_on_cpu() ? mx::float32 : mx::bfloat16,
@@ -127,11 +124,6 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
   if (loaded->tokenizer)
     loaded->eos_ids.merge(
         std::set<std::int32_t>(loaded->tokenizer->special().eos_ids));
-  if (runs_on_cpu()) {
-    // MLX reserves the results of nodes as it queues them: without a limit
-    // those of all layers at once.
-    mx::set_memory_limit(mx::get_active_memory() + kWorkspaceBytes);
-  }
   return loaded;
 }
 
