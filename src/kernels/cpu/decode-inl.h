@@ -77,7 +77,7 @@ inline void widen(const std::uint8_t* in, Float type, std::size_t n,
   if (i < n) {
     std::uint16_t rest[HWY_MAX_BYTES / sizeof(float)] = {};
     float wide[HWY_MAX_BYTES / sizeof(float)];
-    std::copy(words + i, words + n, rest);
+    std::memcpy(rest, in + i * sizeof *rest, (n - i) * sizeof *rest);
     hn::StoreU(widen_vector(df, rest, type), df, wide);
     std::copy_n(wide, n - i, out + i);
   }

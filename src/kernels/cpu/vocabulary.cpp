@@ -62,6 +62,13 @@ class Sums {
   hn::Vec<Doubles> parts_[kParts];
 };
 
+// Highway's own, where emulated, gives no less than the lowest finite number.
+float most_of(Vector v) {
+  float lanes[kLanes];
+  hn::StoreU(v, Floats(), lanes);
+  return *std::max_element(lanes, lanes + kLanes);
+}
+
 Largest largest_body(const float* x, std::size_t n) {
   const Floats df;
   auto bad = hn::IsNaN(hn::Zero(df));
@@ -78,7 +85,7 @@ Largest largest_body(const float* x, std::size_t n) {
         tops[v] = hn::Max(tops[v], next);
       }
     }
-    float top = hn::GetLane(hn::MaxOfLanes(df, hn::Max(tops[0], tops[1])));
+    float top = most_of(hn::Max(tops[0], tops[1]));
     for (; i < end; ++i) {
       if (std::isnan(x[i])) best.usable = false;
       top = std::max(top, x[i]);
@@ -231,8 +238,7 @@ Kept select_body(const float* x, const std::int32_t* ids, std::int32_t first,
   }
   const std::size_t n_before = n_kept;
   copy(i, n);
-  Kept result{n_kept, hn::GetLane(hn::MinOfLanes(df, low)),
-              hn::GetLane(hn::MaxOfLanes(df, high))};
+  Kept result{n_kept, -most_of(hn::Neg(low)), most_of(high)};
   for (std::size_t k = n_before; k < n_kept; ++k) {
     result.least = std::min(result.least, kept[k]);
     result.most = std::max(result.most, kept[k]);
