@@ -110,9 +110,7 @@ HWY_INLINE V sum_blocks(D d, V v0, V v1, V v2, V v3) {
   return hn::Add(hn::BitCast(d, hn::InterleaveLower(d64, low, high)),
                  hn::BitCast(d, hn::InterleaveUpper(d64, low, high)));
 }
-#endif
 
-#if HWY_TARGET != HWY_SCALAR
 // Where a vector of 16-bit lanes finds its fields: both bytes that hold one,
 // and the factor that moves it to the top of its lane.
 template <int kBits, std::size_t kLanes>

@@ -41,6 +41,22 @@ class SessionTest : public testing::Test {
   const CausalLM* model_ = nullptr;
 };
 
+// GEN-38
+TEST(SessionMemory, AChunkHoldsTheResultsOfTwoLayers) {
+  const auto folder = test::asset("lm/stories260K/hf");
+  if (folder.empty()) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  const auto loaded = load_model(folder);
+  Session session(*loaded->model);
+  const Ids ids(500, 1);
+  mx::synchronize();
+  const std::size_t before = mx::get_active_memory();
+  mx::reset_peak_memory();
+  session.prefill(ids).eval();
+  // Five layers, each of queries, attention and two sums of 64 numbers a token.
+  constexpr std::size_t kLayerBytes = 500 * 4 * 64 * sizeof(float);
+  EXPECT_LE(mx::get_peak_memory() - before, 2 * kLayerBytes);
+}
+
 // GEN-35, GEN-36, COMP-02
 TEST_F(SessionTest, EmptyAndForeignIdsAreRefusedAndNothingIsFed) {
   Session session(*model_);
