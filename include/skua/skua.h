@@ -73,6 +73,11 @@ class SKUA_API Model {
   /** Most tokens of prompt and answer together. */
   int context() const;
 
+  /** The defaults with what the model's generation_config.json says: how to
+   *  sample where do_sample is true, penalties, and max_new_tokens. What the
+   *  caller sets goes over them. */
+  GenerationOptions default_options() const;
+
  private:
   friend class Chat;
   struct State;

@@ -1,5 +1,7 @@
 #include "base/model_path.h"
 #include "generate/generation.h"
+#include "generate/model_options.h"
+#include "generate/options.h"
 #include "models/load.h"
 #include "skua/skua.h"
 #include "text/utf8.h"
@@ -74,6 +76,10 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
   state->context = options.context != 0 ? options.context : most;
   state->kv_type = options.kv_type;
   return Model(std::move(state));
+}
+
+GenerationOptions Model::default_options() const {
+  return model_options(*state_->loaded);
 }
 
 int Model::context() const {

@@ -15,12 +15,14 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "cli/generation_options.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
-#include "generate/sampler.h"
 
 namespace skua::cli {
 namespace {
+
+constexpr int kMaxTokens = 1024;
 
 double rate(int n, double seconds) {
   return seconds > 0 ? n / seconds : 0;
@@ -35,18 +37,7 @@ void add_model_option(Command& command, std::string& model) {
 }
 
 void add_answer_options(Command& command, AnswerOptions& options) {
-  GenerationOptions& g = options.generation;
   add_model_option(command, options.model);
-  command.number("-n,--max-tokens", g.max_tokens, "Most tokens to generate");
-  command.number("--temp", g.temperature,
-                 "Temperature; 0 takes the likeliest token");
-  command.number("--top-p", g.top_p,
-                 "Sum of probabilities to choose among; 0 or 1: off");
-  command.number("--top-k", g.top_k,
-                 "Number of tokens to choose among; 0: off");
-  command.number("--min-p", g.min_p,
-                 "Least probability relative to the best; 0: off");
-  command.number("--seed", g.seed, "Seed of the random numbers");
   command.text("--system", options.system, "System message");
   command.number("--ctx", options.context,
                  "Most tokens of prompt and answer; 0: what the model allows");
@@ -65,10 +56,20 @@ void add_answer_options(Command& command, AnswerOptions& options) {
       .flag("--exact", options.exact, "Compute in float32 throughout: slower")
       .excludes("--fast");
   command.flag("-q,--quiet", options.quiet, "No progress and no statistics");
+  add_generation_options(command, options.generation);
+}
+
+GenerationOptions generation_options(const AnswerOptions& options,
+                                     const Model& model) {
+  GenerationOptions base = model.default_options();
+  // Whoever reads an answer wants its end.
+  base.max_tokens = std::max(base.max_tokens, kMaxTokens);
+  return read_options(options.generation, base);
 }
 
 Model load_with_progress(const AnswerOptions& options) {
-  check(options.generation);
+  static_cast<void>(
+      read_options(options.generation, {.max_tokens = kMaxTokens}));
   auto bar = std::make_shared<std::unique_ptr<Progress>>();
   ModelOptions model_options;
   model_options.context = options.context;
@@ -142,6 +143,10 @@ std::string finish_reason_name(FinishReason reason) {
       return "length";
     case FinishReason::kCancelled:
       return "cancelled";
+    case FinishReason::kTime:
+      return "time";
+    case FinishReason::kError:
+      return "error";
     case FinishReason::kNone:
       break;
   }

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/json.h"
 #include "cli/command.h"
 #include "skua/skua.h"
 
@@ -19,13 +20,18 @@ struct AnswerOptions {
   bool exact = false;
   bool fast = false;
   bool quiet = false;
-  GenerationOptions generation;
+  Json generation;  // the GenerationOptions of the command line
 };
 
 /** Adds --model; every command that takes a model spells it alike. */
 void add_model_option(Command& command, std::string& model);
 
 void add_answer_options(Command& command, AnswerOptions& options);
+
+/** The command line's options over those of the model.
+ *  Throws InvalidInput that lists all that is wrong. */
+GenerationOptions generation_options(const AnswerOptions& options,
+                                     const Model& model);
 
 /** Loads the model, once the options are seen to hold; progress shows on
  *  stderr when loading takes longer than a second. */

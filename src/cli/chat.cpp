@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -9,10 +10,9 @@
 #include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/generation_options.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
-#include "cli/number.h"
-#include "generate/sampler.h"
 
 namespace skua::cli {
 namespace {
@@ -22,30 +22,20 @@ constexpr const char* kHelp =
     "/system [TEXT]   show or set the system message\n"
     "/save FILE       write the conversation as JSON\n"
     "/load FILE       read a conversation back\n"
-    "/set [NAME N]    show or set max-tokens, temp, top-p, top-k, min-p, seed\n"
+    "/set [NAME VALUE] show or set options, such as temp or top-p\n"
     "/help            this list\n"
     "/exit, Ctrl-D    leave;  Ctrl-C stops an answer\n"
     "A line that ends with \\ goes on in the next.\n";
 
-void set_option(GenerationOptions& options, const std::string& name,
-                const std::string& value) {
-  if (name == "temp") {
-    options.temperature = parse_number<double>("/set " + name, value);
-  } else if (name == "top-p") {
-    options.top_p = parse_number<double>("/set " + name, value);
-  } else if (name == "min-p") {
-    options.min_p = parse_number<double>("/set " + name, value);
-  } else if (name == "top-k") {
-    options.top_k = parse_number<int>("/set " + name, value);
-  } else if (name == "max-tokens") {
-    options.max_tokens = parse_number<int>("/set " + name, value);
-  } else if (name == "seed") {
-    options.seed = parse_number<std::uint64_t>("/set " + name, value);
-  } else {
-    throw InvalidInput("/set", "there is no '" + name +
-                                   "', expected max-tokens, temp, top-p, "
-                                   "top-k, min-p or seed");
-  }
+// The field that "top-p" or "temp" names.
+const OptionField& named(std::string name) {
+  if (name == "temp") name = "temperature";
+  std::ranges::replace(name, '-', '_');
+  const OptionField* field = find_option(name);
+  if (field != nullptr) return *field;
+  throw InvalidInput("/set", "there is no '" + name +
+                                 "', expected an option of skua chat --help "
+                                 "such as top-p");
 }
 
 class ChatLoop {
@@ -53,6 +43,7 @@ class ChatLoop {
   explicit ChatLoop(AnswerOptions options)
       : options_(std::move(options)),
         model_(load_with_progress(options_)),
+        generation_(generation_options(options_, model_)),
         chat_(model_) {
     start_over({});
   }
@@ -124,7 +115,7 @@ class ChatLoop {
   void answer(const std::string& text) {
     Chat next = chat_;
     next.user(text);
-    Stream stream = model_.stream(next, options_.generation);
+    Stream stream = model_.stream(next, generation_);
     const std::string answer = print_stream(stream);
     fmt::print("\n");
     std::fflush(stdout);
@@ -186,26 +177,34 @@ class ChatLoop {
   }
 
   void set(const std::string& rest) {
-    GenerationOptions& g = options_.generation;
     const auto space = rest.find(' ');
-    if (rest.empty()) {
-      fmt::print(stderr,
-                 "max-tokens {}, temp {}, top-p {}, top-k {}, min-p {}, seed "
-                 "{}\n",
-                 g.max_tokens, g.temperature, g.top_p, g.top_k, g.min_p,
-                 g.seed);
-    } else if (space == rest.npos) {
-      throw InvalidInput("/set", "a value is missing");
-    } else {
-      GenerationOptions changed = g;
-      set_option(changed, rest.substr(0, space), rest.substr(space + 1));
-      check(changed);
-      g = changed;
+    if (rest.empty()) return show_options();
+    if (space == rest.npos) throw InvalidInput("/set", "a value is missing");
+    const std::string name = rest.substr(0, space);
+    const OptionField& field = named(name);
+    const Json value =
+        option_value(field, "/set " + name, rest.substr(space + 1));
+    generation_ = read_options({{field.name, value}}, generation_);
+  }
+
+  // Those that differ from the defaults, and those most often changed.
+  void show_options() const {
+    const GenerationOptions defaults;
+    for (const OptionField& field : option_fields()) {
+      const std::string text = option_text(field, generation_);
+      const std::string_view name = field.name;
+      if (text != option_text(field, defaults) || name == "max_tokens" ||
+          name == "temperature" || name == "top_p" || name == "top_k" ||
+          name == "min_p" || name == "seed") {
+        fmt::print(stderr, "{} {}\n", flag_name(field).substr(2),
+                   text.empty() ? "none" : text);
+      }
     }
   }
 
   AnswerOptions options_;
   Model model_;
+  GenerationOptions generation_;
   Chat chat_;
 };
 

@@ -82,6 +82,23 @@ Option Command::flag(const std::string& names, bool& value,
   return Option(app_->add_flag(names, value, help));
 }
 
+Option Command::switch_to(const std::string& names, const std::string& help,
+                          std::function<void()> set) {
+  return Option(app_->add_flag_callback(names, std::move(set), help));
+}
+
+Option Command::each(const std::string& names, const std::string& help,
+                     std::function<void(const std::string&)> take) {
+  return Option(app_->add_option_function<std::vector<std::string>>(
+                        names,
+                        [take](const std::vector<std::string>& texts) {
+                          for (const std::string& text : texts) take(text);
+                        },
+                        help)
+                    ->expected(1)
+                    ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll));
+}
+
 Option Command::choose(const std::string& names,
                        std::function<void(const std::string&)> set,
                        std::vector<std::string> words,

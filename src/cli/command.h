@@ -61,6 +61,14 @@ class Command {
 
   Option flag(const std::string& names, bool& value, const std::string& help);
 
+  /** Calls `set` where the flag is given. */
+  Option switch_to(const std::string& names, const std::string& help,
+                   std::function<void()> set);
+
+  /** Calls `take` with the text of each time that the option is given. */
+  Option each(const std::string& names, const std::string& help,
+              std::function<void(const std::string&)> take);
+
   /** One of the names in `choices`. */
   template <class Value>
   Option choice(const std::string& names, Value& value,

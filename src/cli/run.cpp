@@ -44,9 +44,9 @@ void run(const Arguments& arguments) {
   const Model model = load_with_progress(options);
   Chat chat(model);
   if (!options.system.empty()) chat.system(options.system);
-  Stream stream = arguments.raw
-                      ? model.complete(prompt, options.generation)
-                      : model.stream(chat.user(prompt), options.generation);
+  const GenerationOptions generation = generation_options(options, model);
+  Stream stream = arguments.raw ? model.complete(prompt, generation)
+                                : model.stream(chat.user(prompt), generation);
   if (arguments.json) {
     print_json(stream);
   } else {

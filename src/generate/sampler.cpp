@@ -6,6 +6,7 @@
 #include <string>
 
 #include "generate/likeliest.h"
+#include "generate/options.h"
 #include "generate/random.h"
 #include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
@@ -14,17 +15,6 @@ namespace skua {
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
-
-void expect(bool holds, const char* option, double value,
-            const char* expected) {
-  if (!holds) {
-    std::string number = std::to_string(value);
-    number.erase(number.find_last_not_of('0') + 1);
-    if (number.ends_with('.')) number.pop_back();
-    throw InvalidInput("options", std::string(option) + " is " + number +
-                                      ", expected " + expected);
-  }
-}
 
 cpu::Largest largest_of(std::span<const float> logits) {
   const cpu::Largest largest = cpu::largest_of(logits.data(), logits.size());
@@ -80,15 +70,6 @@ std::size_t draw(std::span<const float> logits, float largest,
 
 }  // namespace
 
-void check(const GenerationOptions& o) {
-  expect(o.max_tokens >= 0, "max_tokens", o.max_tokens, "0 or more");
-  expect(o.temperature >= 0 && std::isfinite(o.temperature), "temperature",
-         o.temperature, "0 or more");
-  expect(o.top_p >= 0 && o.top_p <= 1, "top_p", o.top_p, "0 to 1");
-  expect(o.min_p >= 0 && o.min_p <= 1, "min_p", o.min_p, "0 to 1");
-  expect(o.top_k >= 0, "top_k", o.top_k, "0 or more");
-}
-
 std::vector<float> filtered_log_probabilities(
     std::span<const float> logits, const GenerationOptions& options) {
   const float largest = largest_of(logits).value;
@@ -117,7 +98,7 @@ std::int32_t Sampler::sample(std::span<const float> logits,
     tokens = w.likeliest.kept(logits, *cut);
   const std::size_t drawn =
       draw(tokens.logits, largest.value, options_.temperature,
-           philox_uniform(options_.seed, step), w);
+           philox_uniform(options_.seed.value_or(0), step), w);
   return tokens.ids.empty() ? static_cast<std::int32_t>(drawn)
                             : tokens.ids[drawn];
 }

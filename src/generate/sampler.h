@@ -8,9 +8,6 @@
 
 namespace skua {
 
-/** Throws InvalidInput that names the option and its range. */
-void check(const GenerationOptions& options);
-
 /** log_softmax of the logits with -inf for the tokens that top_p, min_p and
  *  top_k leave out, applied in this order, before temperature.
  *  Of equal logits those with lower ids are likelier.

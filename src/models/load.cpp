@@ -36,11 +36,14 @@ void add_eos_ids(const Config& config, int vocab_size,
   for (const Json& id : *value) add(id);
 }
 
+// Its end goes over that of config.json.
 void read_generation_config(const fs::path& folder, LoadedModel& loaded) {
   const fs::path path = folder / "generation_config.json";
   if (!fs::exists(path)) return;
-  add_eos_ids(Config(read_json(path), path.string()),
-              loaded.model->vocab_size(), loaded.eos_ids);
+  loaded.generation_config = Config(read_json(path), path.string());
+  std::set<std::int32_t> ids;
+  add_eos_ids(loaded.generation_config, loaded.model->vocab_size(), ids);
+  if (!ids.empty()) loaded.eos_ids = std::move(ids);
 }
 
 std::shared_ptr<const Tokenizer> find_tokenizer(const fs::path& folder) {
@@ -95,8 +98,16 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
   if (!fs::exists(path))
     throw NotFound(path.string(), "is neither a folder nor a file");
   const Numerics numerics = numerics_for(options);
-  auto loaded = std::make_shared<LoadedModel>(LoadedModel{
-      path, Config(Json::object(), ""), {}, nullptr, nullptr, {}, {}, 0});
+  auto loaded =
+      std::make_shared<LoadedModel>(LoadedModel{path,
+                                                Config(Json::object(), ""),
+                                                {},
+                                                nullptr,
+                                                nullptr,
+                                                {},
+                                                {},
+                                                0,
+                                                Config(Json::object(), "")});
   const auto read_text_side = [&](const auto& source) {
     if (const auto text = find_chat_template(source))
       loaded->chat_template.emplace(*text, path.string() + " chat template");

@@ -31,6 +31,8 @@ struct LoadedModel {
   std::optional<ChatTemplate> chat_template;
   std::set<std::int32_t> eos_ids;  // any of them ends an answer
   int context = 0;                 // most tokens of a sequence; 0: not known
+  /** generation_config.json: the author's defaults. */
+  Config generation_config;
 
   /** The tokenizer. Throws Unsupported that names the folder without one. */
   const Tokenizer& need_tokenizer() const;

@@ -146,7 +146,8 @@ TEST_F(LoadFolder, AQuantisationMethodOfAnotherProgram) {
   SKUA_EXPECT_ERROR(load_model(folder()), Unsupported, "quant_method is");
 }
 
-TEST_F(LoadFolder, AnEndTokenOutsideTheVocabulary) {
+// GEN-45
+TEST_F(LoadFolder, EndTokens) {
   SKUA_ASSET_OR_SKIP(source, "goldens/lm/llama");
   std::filesystem::copy_file(source / "model.safetensors",
                              folder() / "model.safetensors");
@@ -163,7 +164,11 @@ TEST_F(LoadFolder, AnEndTokenOutsideTheVocabulary) {
   test::write_text(folder() / "generation_config.json",
                    R"({"eos_token_id": 3})");
   const auto model = load_model(folder());
-  EXPECT_EQ(model->eos_ids, (std::set<std::int32_t>{0, 3, vocab - 1}));
+  EXPECT_EQ(model->eos_ids, std::set<std::int32_t>{3});
+  test::write_text(folder() / "generation_config.json",
+                   R"({"temperature": 1})");
+  EXPECT_EQ(load_model(folder())->eos_ids,
+            (std::set<std::int32_t>{0, vocab - 1}));
   EXPECT_EQ(model->tokenizer, nullptr);
   SKUA_EXPECT_ERROR(model->need_tokenizer(), Unsupported,
                     "has no tokenizer.json");

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "generate/options.h"
+
+namespace skua::cli {
+
+/** "--top-p" for top_p. */
+std::string flag_name(const OptionField& field);
+
+/** The JSON value that a field has as text: numbers, "1,2" for token ids,
+ *  "7=-1.5,9=-inf" for biases. A text among several is added to `before`.
+ *  Throws InvalidInput naming `where`. */
+Json option_value(const OptionField& field, const std::string& where,
+                  const std::string& text, const Json& before = {});
+
+/** How option_value would spell what `options` has. */
+std::string option_text(const OptionField& field,
+                        const GenerationOptions& options);
+
+/** Adds every field of GenerationOptions.
+ *  given  gets those on the command line, as read_options() takes them */
+void add_generation_options(Command& command, Json& given);
+
+}  // namespace skua::cli

@@ -1,0 +1,391 @@
+#include "generate/options.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "skua/error.h"
+#include "text/utf8.h"
+
+namespace skua {
+namespace {
+
+using Options = GenerationOptions;
+
+constexpr std::size_t kMaxStops = 64;
+
+bool any(double) {
+  return true;
+}
+bool finite(double x) {
+  return std::isfinite(x);
+}
+bool not_negative(double x) {
+  return std::isfinite(x) && x >= 0;
+}
+bool positive(double x) {
+  return std::isfinite(x) && x > 0;
+}
+bool unit(double x) {
+  return x >= 0 && x <= 1;
+}
+bool half(double x) {
+  return x >= 0 && x <= 0.5;
+}
+bool at_least_one(double x) {
+  return std::isfinite(x) && x >= 1;
+}
+bool zero_or_two(double x) {
+  return x == 0 || x == 2;
+}
+bool bias(double x) {
+  return std::isfinite(x) || x == -std::numeric_limits<double>::infinity();
+}
+
+constexpr const char* kNotNegative = "0 or more";
+constexpr const char* kUnit = "0 to 1";
+constexpr const char* kFinite = "a finite number";
+constexpr const char* kAboveZero = "more than 0";
+constexpr const char* kFromOne = "1 or more";
+constexpr const char* kFlag = "true or false";
+constexpr const char* kIds = "token ids";
+
+const std::array kFields = std::to_array<OptionField>({
+    {"max_tokens", &Options::max_tokens, not_negative, kNotNegative,
+     "Most tokens to generate"},
+    {"min_tokens", &Options::min_tokens, not_negative, kNotNegative,
+     "Tokens before which the answer does not end by itself"},
+    {"prefill_chunk", &Options::prefill_chunk, at_least_one, kFromOne,
+     "Most prompt tokens in one step"},
+    {"temperature", &Options::temperature, not_negative, kNotNegative,
+     "Temperature; 0 takes the likeliest token"},
+    {"top_p", &Options::top_p, unit, kUnit,
+     "Sum of probabilities to choose among; 0 or 1: off"},
+    {"min_p", &Options::min_p, unit, kUnit,
+     "Least probability relative to the best; 0: off"},
+    {"min_tokens_to_keep", &Options::min_tokens_to_keep, at_least_one, kFromOne,
+     "So many tokens stay whatever min-p says"},
+    {"xtc_probability", &Options::xtc_probability, unit, kUnit,
+     "How often XTC leaves out the top choices; 0: off"},
+    {"xtc_threshold", &Options::xtc_threshold, half, "0 to 0.5",
+     "Probability of a top choice for XTC"},
+    {"xtc_special_tokens", &Options::xtc_special_tokens, any, kIds,
+     "Tokens that XTC leaves in (default: line break and end)"},
+    {"top_k", &Options::top_k, not_negative, kNotNegative,
+     "Number of tokens to choose among; 0: off"},
+    {"typical_p", &Options::typical_p, unit, kUnit,
+     "Sum of probabilities of the most typical tokens; 0 or 1: off"},
+    {"top_n_sigma", &Options::top_n_sigma, not_negative, kNotNegative,
+     "Standard deviations below the best logit; 0: off"},
+    {"dynatemp_range", &Options::dynatemp_range, not_negative, kNotNegative,
+     "How far entropy moves the temperature; 0: off"},
+    {"dynatemp_exponent", &Options::dynatemp_exponent, positive, kAboveZero,
+     "Exponent of the entropy for --dynatemp-range"},
+    {"mirostat", &Options::mirostat, zero_or_two, "0 or 2",
+     "2: hold the surprise of the text; 0: off"},
+    {"mirostat_tau", &Options::mirostat_tau, positive, kAboveZero,
+     "Surprise that mirostat aims at, in bits"},
+    {"mirostat_eta", &Options::mirostat_eta, positive, kAboveZero,
+     "How fast mirostat learns"},
+    {"suppress_ids", &Options::suppress_ids, any, kIds,
+     "Tokens that never come"},
+    {"force_ids", &Options::force_ids, any, kIds,
+     "Tokens that the answer begins with"},
+    {"logit_bias", &Options::logit_bias, bias, "finite numbers or -inf",
+     "What to add to logits of tokens; -inf forbids one"},
+    {"repetition_penalty", &Options::repetition_penalty, positive, kAboveZero,
+     "Makes tokens that came before less likely; 1: off"},
+    {"repetition_window", &Options::repetition_window, not_negative,
+     kNotNegative, "Tokens it looks back at; 0: all"},
+    {"presence_penalty", &Options::presence_penalty, finite, kFinite,
+     "Subtracted once from tokens that came before; 0: off"},
+    {"presence_window", &Options::presence_window, not_negative, kNotNegative,
+     "Tokens it looks back at; 0: all"},
+    {"frequency_penalty", &Options::frequency_penalty, finite, kFinite,
+     "Subtracted for each time that a token came before; 0: off"},
+    {"frequency_window", &Options::frequency_window, not_negative, kNotNegative,
+     "Tokens it looks back at; 0: all"},
+    {"penalize_prompt", &Options::penalize_prompt, any, kFlag,
+     "Whether the prompt counts for the three penalties"},
+    {"no_repeat_ngram", &Options::no_repeat_ngram, not_negative, kNotNegative,
+     "No run of so many tokens comes twice; 0: off"},
+    {"dry_multiplier", &Options::dry_multiplier, not_negative, kNotNegative,
+     "Penalty for going on with a repetition; 0: off"},
+    {"dry_base", &Options::dry_base, at_least_one, kFromOne,
+     "How the DRY penalty grows with each token of the repetition"},
+    {"dry_allowed_length", &Options::dry_allowed_length, at_least_one, kFromOne,
+     "Longest repetition without a DRY penalty"},
+    {"dry_window", &Options::dry_window, not_negative, kNotNegative,
+     "Tokens DRY looks back at; 0: all"},
+    {"dry_breakers", &Options::dry_breakers, any, "texts that are not empty",
+     "Texts at which a repetition ends"},
+    {"stop", &Options::stop, any, "at most 64 texts that are not empty",
+     "Text that ends the answer"},
+    {"stop_ids", &Options::stop_ids, any, kIds,
+     "Tokens that end the answer besides the model's"},
+    {"include_stop", &Options::include_stop, any, kFlag,
+     "Keep the text of --stop in the answer"},
+    {"ignore_eos", &Options::ignore_eos, any, kFlag,
+     "Go on past the model's own end"},
+    {"time_limit_ms", &Options::time_limit_ms, not_negative, kNotNegative,
+     "End the answer after so many milliseconds; 0: off"},
+    {"seed", &Options::seed, any, "a whole number from 0 to 2^64 - 1",
+     "Seed of the random numbers (default: a new one)"},
+    {"logprobs", &Options::logprobs, any, kFlag,
+     "Report the log-probability of each token"},
+    {"top_logprobs", &Options::top_logprobs, not_negative, kNotNegative,
+     "Report so many likeliest tokens at each step"},
+    {"prompt_logprobs", &Options::prompt_logprobs, any, kFlag,
+     "Report the log-probabilities of the prompt's tokens"},
+});
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3>
+    kNamesOfMlxLm = {{{"repetition_context_size", "repetition_window"},
+                      {"presence_context_size", "presence_window"},
+                      {"frequency_context_size", "frequency_window"}}};
+
+std::string show(double x) {
+  return fmt::format("{}", x);
+}
+
+/** Collects what is wrong, for one error about all of it. */
+class Faults {
+ public:
+  void add(std::string_view field, const std::string& got,
+           std::string_view expected) {
+    text_ += fmt::format("{}{}: got {}, expected {}", text_.empty() ? "" : "; ",
+                         field, got, expected);
+  }
+  void add(const InvalidInput& fault) {
+    const std::string_view text = fault.what();
+    text_ += text_.empty() ? "" : "; ";
+    text_ += text.substr(text.find("] ") + 2);
+  }
+  void throw_if_any() const {
+    if (!text_.empty()) throw InvalidInput("options", text_);
+  }
+
+ private:
+  std::string text_;
+};
+
+[[noreturn]] void fail(const OptionField& field, const Json& value,
+                       std::string_view expected) {
+  Faults faults;
+  std::string got = dump_json(value);
+  constexpr std::size_t kShown = 64;
+  if (got.size() > kShown) got = got.substr(0, kShown) + "...";
+  faults.add(field.name, got, expected);
+  faults.throw_if_any();
+  throw InvalidInput("options", field.name);
+}
+
+double number_of(const OptionField& field, const Json& value) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (value.is_number()) return value.get<double>();
+  if (value == "-inf") return -kInfinity;
+  if (value == "inf") return kInfinity;
+  if (value == "nan") return std::numeric_limits<double>::quiet_NaN();
+  fail(field, value, std::string("a number, ") + field.expected);
+}
+
+template <class Integer>
+Integer integer_of(const OptionField& field, const Json& value) {
+  using Limits = std::numeric_limits<Integer>;
+  const bool fits = value.is_number_unsigned()
+                        ? value.get<std::uint64_t>() <=
+                              static_cast<std::uint64_t>(Limits::max())
+                        : value.is_number_integer() &&
+                              std::is_signed_v<Integer> &&
+                              value.get<std::int64_t>() >=
+                                  static_cast<std::int64_t>(Limits::min());
+  if (!fits) {
+    fail(field, value,
+         fmt::format("a whole number from {} to {}", Limits::min(),
+                     Limits::max()));
+  }
+  return value.get<Integer>();
+}
+
+void assign(int& to, const OptionField& field, const Json& value) {
+  to = integer_of<int>(field, value);
+}
+
+void assign(double& to, const OptionField& field, const Json& value) {
+  to = number_of(field, value);
+}
+
+void assign(bool& to, const OptionField& field, const Json& value) {
+  if (!value.is_boolean()) fail(field, value, field.expected);
+  to = value.get<bool>();
+}
+
+void assign(std::optional<std::uint64_t>& to, const OptionField& field,
+            const Json& value) {
+  to = integer_of<std::uint64_t>(field, value);
+}
+
+// One text stands for a list of one, as in OpenAI's `stop`.
+void assign(std::vector<std::string>& to, const OptionField& field,
+            const Json& value) {
+  std::vector<std::string> texts;
+  if (value.is_string()) {
+    texts.push_back(value.get<std::string>());
+  } else {
+    if (!value.is_array()) fail(field, value, field.expected);
+    for (const Json& text : value) {
+      if (!text.is_string()) fail(field, value, field.expected);
+      texts.push_back(text.get<std::string>());
+    }
+  }
+  to = std::move(texts);
+}
+
+void assign(std::vector<std::int32_t>& to, const OptionField& field,
+            const Json& value) {
+  if (!value.is_array()) fail(field, value, "a list of token ids");
+  std::vector<std::int32_t> ids;
+  for (const Json& id : value)
+    ids.push_back(integer_of<std::int32_t>(field, id));
+  to = std::move(ids);
+}
+
+void assign(std::optional<std::vector<std::int32_t>>& to,
+            const OptionField& field, const Json& value) {
+  assign(to.emplace(), field, value);
+}
+
+void assign(std::map<std::int32_t, double>& to, const OptionField& field,
+            const Json& value) {
+  constexpr const char* kExpected = "an object of token ids and numbers";
+  if (!value.is_object()) fail(field, value, kExpected);
+  std::map<std::int32_t, double> biases;
+  for (const auto& [key, bias] : value.items()) {
+    const Json id = Json::parse(key, nullptr, false);
+    if (!id.is_number_integer()) fail(field, key, kExpected);
+    biases[integer_of<std::int32_t>(field, id)] = number_of(field, bias);
+  }
+  to = std::move(biases);
+}
+
+/** Adds the faults of one field's value. */
+struct RangeCheck {
+  const OptionField& field;
+  int vocab_size;
+  Faults& faults;
+
+  void number(double value) const {
+    if (!field.holds(value))
+      faults.add(field.name, show(value), field.expected);
+  }
+  void id(std::int32_t id) const {
+    if (id < 0 || (vocab_size > 0 && id >= vocab_size)) {
+      faults.add(field.name, std::to_string(id),
+                 vocab_size > 0
+                     ? fmt::format("token ids from 0 to {}", vocab_size - 1)
+                     : "token ids from 0");
+    }
+  }
+
+  void operator()(int value) const { number(value); }
+  void operator()(double value) const { number(value); }
+  void operator()(bool) const {}
+  void operator()(const std::optional<std::uint64_t>&) const {}
+  void operator()(const std::vector<std::string>& texts) const {
+    for (const std::string& text : texts) {
+      if (text.empty())
+        return faults.add(field.name, "an empty text", field.expected);
+      if (find_invalid_utf8(text) != text.npos)
+        return faults.add(field.name, "a text that is not UTF-8", "UTF-8");
+    }
+  }
+  void operator()(const std::vector<std::int32_t>& ids) const {
+    for (const std::int32_t i : ids) id(i);
+  }
+  void operator()(const std::optional<std::vector<std::int32_t>>& ids) const {
+    if (ids) (*this)(*ids);
+  }
+  void operator()(const std::map<std::int32_t, double>& biases) const {
+    for (const auto& [token, bias] : biases) {
+      id(token);
+      number(bias);
+    }
+  }
+};
+
+}  // namespace
+
+std::span<const OptionField> option_fields() {
+  return kFields;
+}
+
+const OptionField* find_option(std::string_view name) {
+  for (const auto& [theirs, ours] : kNamesOfMlxLm)
+    if (name == theirs) name = ours;
+  for (const OptionField& field : kFields)
+    if (field.name == name) return &field;
+  return nullptr;
+}
+
+void set_option(GenerationOptions& options, const OptionField& field,
+                const Json& value) {
+  if (value.is_null()) return;
+  std::visit([&](auto member) { assign(options.*member, field, value); },
+             field.member);
+}
+
+GenerationOptions read_options(const Json& object,
+                               const GenerationOptions& base, int vocab_size) {
+  if (!object.is_object())
+    throw InvalidInput("options", "expected an object of names and values");
+  GenerationOptions options = base;
+  Faults faults;
+  for (const auto& [name, value] : object.items()) {
+    const OptionField* field = find_option(name);
+    if (field == nullptr) {
+      faults.add(name, "an unknown option", "one that `skua run --help` lists");
+      continue;
+    }
+    try {
+      set_option(options, *field, value);
+    } catch (const InvalidInput& fault) {
+      faults.add(fault);
+    }
+  }
+  try {
+    check(options, vocab_size);
+  } catch (const InvalidInput& fault) {
+    faults.add(fault);
+  }
+  faults.throw_if_any();
+  return options;
+}
+
+void check(const GenerationOptions& options, int vocab_size) {
+  Faults faults;
+  for (const OptionField& field : kFields) {
+    const RangeCheck range{field, vocab_size, faults};
+    std::visit([&](auto member) { range(options.*member); }, field.member);
+  }
+  if (options.stop.size() > kMaxStops) {
+    faults.add("stop", std::to_string(options.stop.size()) + " texts",
+               "at most " + std::to_string(kMaxStops));
+  }
+  for (const auto& [name, value] :
+       {std::pair{"min_tokens_to_keep", options.min_tokens_to_keep},
+        std::pair{"top_logprobs", options.top_logprobs}}) {
+    if (vocab_size > 0 && value > vocab_size) {
+      faults.add(name, std::to_string(value),
+                 fmt::format("at most the vocabulary of {}", vocab_size));
+    }
+  }
+  if (options.min_tokens > options.max_tokens) {
+    faults.add("min_tokens", std::to_string(options.min_tokens),
+               fmt::format("at most max_tokens, {}", options.max_tokens));
+  }
+  faults.throw_if_any();
+}
+
+}  // namespace skua
