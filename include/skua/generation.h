@@ -27,11 +27,16 @@ using LogitsProcessor = std::function<void(
 struct GenerationOptions {
   /** Most tokens to generate; 0 does not even read the prompt. */
   int max_tokens = 256;
+  /** Lowers max_tokens to what the context holds beside the prompt; else a
+   *  prompt and answer that are too long together are refused. */
+  bool fit_to_context = false;
   /** Tokens before which the answer does not end by itself. */
   int min_tokens = 0;
   /** Most tokens of a prompt that one step reads. On the CPU a step takes 288
    *  at most, which is as fast and needs less memory. */
   int prefill_chunk = 2048;
+  /** Called as the prompt is read; false cancels. */
+  std::function<bool(int n_done, int n_prompt)> prompt_progress = {};
 
   /** 0 takes the likeliest token each time; higher is more varied. */
   double temperature = 0;

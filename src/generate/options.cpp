@@ -55,6 +55,8 @@ constexpr const char* kIds = "token ids";
 const std::array kFields = std::to_array<OptionField>({
     {"max_tokens", &Options::max_tokens, not_negative, kNotNegative,
      "Most tokens to generate"},
+    {"fit_to_context", &Options::fit_to_context, any, kFlag,
+     "Lower max-tokens to what the context holds beside the prompt"},
     {"min_tokens", &Options::min_tokens, not_negative, kNotNegative,
      "Tokens before which the answer does not end by itself"},
     {"prefill_chunk", &Options::prefill_chunk, at_least_one, kFromOne,

@@ -10,13 +10,30 @@
 namespace skua {
 
 Session::Session(const CausalLM& model, int context, int chunk, KvType kv_type)
-    : model_(&model),
-      context_(context),
-      chunk_(chunk),
-      cache_(model.make_cache(kv_type)),
-      sequence_(cache_.add_sequence()) {
+    : Session(model, std::make_shared<Cache>(model.make_cache(kv_type)),
+              context, chunk) {}
+
+Session::Session(const CausalLM& model, std::shared_ptr<Cache> cache,
+                 int context, int chunk)
+    : model_(&model), context_(context), chunk_(chunk) {
   if (chunk < 1 || context < 0)
     throw InvalidInput("session", "chunk and context are expected positive");
+  cache_ = std::move(cache);
+  sequence_ = cache_->add_sequence();
+}
+
+Session::~Session() {
+  if (cache_) cache_->remove(sequence_);
+}
+
+Session& Session::operator=(Session&& other) noexcept {
+  std::swap(model_, other.model_);
+  std::swap(context_, other.context_);
+  std::swap(chunk_, other.chunk_);
+  std::swap(cache_, other.cache_);
+  std::swap(sequence_, other.sequence_);
+  std::swap(tokens_, other.tokens_);
+  return *this;
 }
 
 void Session::check(std::span<const std::int32_t> ids,
@@ -50,13 +67,13 @@ mx::array Session::prefill(std::span<const std::int32_t> ids,
     n_done += piece.size();
     const bool last = n_done == ids.size();
     Batch batch;
-    batch.add(sequence_, static_cast<int>(tokens_.size()), n);
+    add_to(batch, n);
     if (last || progress) batch.want_last();
     logits = model_->forward(mx::array(piece.begin(), {n}, mx::int32), batch,
-                             cache_);
-    tokens_.insert(tokens_.end(), piece.begin(), piece.end());
+                             *cache_);
+    fed(piece);
     // One chunk at a time is in memory.
-    if (!last) mx::eval(cache_.arrays());
+    if (!last) mx::eval(cache_->arrays());
     if (progress && !progress(static_cast<int>(n_done))) break;
   }
   return mx::reshape(*logits, {model_->vocab_size()});
@@ -77,15 +94,29 @@ mx::array Session::extend_to(std::span<const std::int32_t> ids,
 }
 
 void Session::rewind(int n_tokens) {
-  cache_.trim(sequence_, n_tokens);
+  cache_->trim(sequence_, n_tokens);
   tokens_.resize(static_cast<std::size_t>(n_tokens));
 }
 
 Session Session::fork() const {
-  Session copy(*this);
-  copy.sequence_ = copy.cache_.fork(sequence_);
-  copy.cache_.remove(sequence_);
+  Session copy(*model_, cache_, context_, chunk_);
+  copy.cache_->remove(copy.sequence_);
+  copy.sequence_ = cache_->fork(sequence_);
+  copy.tokens_ = tokens_;
   return copy;
+}
+
+void Session::add_to(Batch& batch, int n) const {
+  batch.add(sequence_, static_cast<int>(tokens_.size()), n);
+}
+
+void Session::fed(std::span<const std::int32_t> ids) {
+  tokens_.insert(tokens_.end(), ids.begin(), ids.end());
+}
+
+void Session::recover() {
+  const auto held = static_cast<int>(tokens_.size());
+  if (cache_->length(sequence_) > held) cache_->trim(sequence_, held);
 }
 
 }  // namespace skua

@@ -1,0 +1,73 @@
+#include "generate/generator.h"
+
+#include <mlx/mlx.h>
+
+#include <algorithm>
+
+#include "skua/error.h"
+
+namespace skua {
+
+Generator::Generator(const CausalLM& model, int max_rows)
+    : model_(model), max_rows_(max_rows) {}
+
+void Generator::add(std::shared_ptr<Sequence> sequence) {
+  if (!sequences_.empty() && &sequences_.front()->session().cache() !=
+                                 &sequence->session().cache()) {
+    throw InvalidInput("generator", "sequence has another cache");
+  }
+  sequences_.push_back(std::move(sequence));
+}
+
+bool Generator::step() {
+  std::erase_if(sequences_,
+                [](const auto& sequence) { return !sequence->begin_step(); });
+  if (sequences_.empty()) return false;
+  Batch batch;
+  std::vector<std::int32_t> ids;
+  std::vector<Part> parts;
+  int left = max_rows_;
+  for (const auto& sequence : sequences_) {
+    // A token that goes on with an answer has its place in every step.
+    const int n_ready = sequence->n_ready();
+    const int n = n_ready == 1 ? 1 : std::min(n_ready, left);
+    if (n == 0) continue;
+    if (n_ready > 1) left -= n;
+    const std::size_t before = batch.output_rows.size();
+    sequence->add_to(batch, ids, n);
+    parts.push_back({sequence.get(), batch.output_rows.size() - before});
+  }
+  try {
+    run(parts, batch, ids);
+  } catch (...) {
+    for (const Part& part : parts)
+      part.sequence->fail(std::current_exception());
+  }
+  return true;
+}
+
+void Generator::run(const std::vector<Part>& parts, const Batch& batch,
+                    const std::vector<std::int32_t>& ids) {
+  Cache& cache = parts.front().sequence->session().cache();
+  mx::array logits =
+      model_.forward(mx::array(ids.begin(), {batch.n_rows()}, mx::int32), batch,
+                     cache);
+  std::span<const float> rows;
+  if (batch.output_rows.empty()) {
+    mx::eval(cache.arrays());
+  } else {
+    logits.eval();
+    rows = {logits.data<float>(), logits.size()};
+  }
+  const auto vocab_size = static_cast<std::size_t>(model_.vocab_size());
+  for (const Part& part : parts) {
+    try {
+      part.sequence->take(rows.first(part.n_logits * vocab_size));
+    } catch (...) {
+      part.sequence->fail(std::current_exception());
+    }
+    rows = rows.subspan(part.n_logits * vocab_size);
+  }
+}
+
+}  // namespace skua

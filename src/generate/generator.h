@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "generate/sequence.h"
+
+namespace skua {
+
+/** Steps any number of sequences through a model: each step is one flat batch
+ *  of the newest tokens of those that answer and of pieces of prompts. To be
+ *  used on the thread that owns MLX. */
+class Generator {
+ public:
+  /** model     outlives the Generator
+   *  max_rows  most tokens of prompts in a step */
+  explicit Generator(const CausalLM& model, int max_rows = Session::kChunk);
+
+  /** The sequence takes part from the next step on, until it ends. All that
+   *  take part have sessions of one cache.
+   *  Throws InvalidInput for a sequence of another cache. */
+  void add(std::shared_ptr<Sequence> sequence);
+
+  /** One step; false where no sequence goes on. What fails ends the sequences
+   *  it concerns, and nothing else. */
+  bool step();
+
+ private:
+  struct Part {
+    Sequence* sequence;
+    std::size_t n_logits;  // rows
+  };
+
+  void run(const std::vector<Part>& parts, const Batch& batch,
+           const std::vector<std::int32_t>& ids);
+
+  const CausalLM& model_;
+  int max_rows_;
+  std::vector<std::shared_ptr<Sequence>> sequences_;
+};
+
+}  // namespace skua

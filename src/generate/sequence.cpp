@@ -1,0 +1,242 @@
+#include "generate/sequence.h"
+
+#include <algorithm>
+#include <random>
+#include <string>
+
+#include "base/memory.h"
+#include "generate/options.h"
+#include "kernels/cpu/vocabulary.h"
+#include "skua/error.h"
+
+namespace skua {
+namespace {
+
+// With the logits of so many rows of a prompt in memory at once.
+constexpr int kLogprobRows = 32;
+
+std::uint64_t fresh_seed() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+GenerationOptions checked(const LoadedModel& model,
+                          GenerationOptions options) {
+  check(options, model.model->vocab_size());
+  model.need_tokenizer();
+  if (!options.seed) options.seed = fresh_seed();
+  return options;
+}
+
+void check_prompt(const std::vector<std::int32_t>& prompt, int vocab_size) {
+  if (prompt.empty()) throw InvalidInput("prompt", "is empty");
+  for (std::size_t i = 0; i < prompt.size(); ++i) {
+    if (prompt[i] < 0 || prompt[i] >= vocab_size) {
+      throw InvalidInput("prompt", "token " + std::to_string(i) + " is " +
+                                       std::to_string(prompt[i]) +
+                                       ", expected 0 to " +
+                                       std::to_string(vocab_size - 1));
+    }
+  }
+}
+
+// The answer's most tokens beside a prompt of n.
+int fit_to_context(std::size_t n, const GenerationOptions& options,
+                   int context) {
+  if (context == 0) return options.max_tokens;
+  const auto room = static_cast<std::int64_t>(context) -
+                    static_cast<std::int64_t>(n);
+  if (options.max_tokens <= room) return options.max_tokens;
+  if (room >= 1 && options.fit_to_context) return static_cast<int>(room);
+  std::string text = "has " + std::to_string(n) + " tokens";
+  if (room >= 1) {
+    text += " and max_tokens is " + std::to_string(options.max_tokens) +
+            ", expected at most the context of " + std::to_string(context) +
+            " together; lower max_tokens to " + std::to_string(room);
+  } else {
+    text += ", expected fewer than the context of " + std::to_string(context) +
+            "; shorten it or raise the context";
+  }
+  throw InvalidInput("prompt", text);
+}
+
+TokenRoles roles_of(const LoadedModel& model) {
+  TokenRoles roles;
+  roles.vocab_size = model.model->vocab_size();
+  roles.eos_ids = model.eos_ids;
+  roles.newline_ids = model.tokenizer->encode("\n", {.add_special = false});
+  roles.text = [tokenizer = model.tokenizer](std::int32_t id) {
+    return tokenizer->decode(std::span(&id, 1));
+  };
+  return roles;
+}
+
+}  // namespace
+
+Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session session,
+                   std::vector<std::int32_t> prompt,
+                   const GenerationOptions& options, TextStart start)
+    : model_(std::move(model)),
+      session_(std::move(session)),
+      options_(checked(*model_, options)),
+      tokens_(std::move(prompt)),
+      n_prompt_(tokens_.size()),
+      sampler_(options_, roles_of(*model_), *options_.seed),
+      detokenizer_(model_->tokenizer, true),
+      stops_(options_.stop, options_.include_stop) {
+  check_prompt(tokens_, model_->model->vocab_size());
+  options_.max_tokens =
+      fit_to_context(n_prompt_, options_, session_.context());
+  stats_.n_prompt_tokens = static_cast<int>(n_prompt_);
+  stats_.seed = *options_.seed;
+  if (start == TextStart::kContinues)
+    for (const std::int32_t id : tokens_) detokenizer_.push(id);
+}
+
+double Sequence::since_start() const {
+  return std::chrono::duration<double>(Clock::now() - *start_).count();
+}
+
+std::optional<Piece> Sequence::pop() {
+  if (pieces_.empty()) {
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+    return std::nullopt;
+  }
+  Piece piece = std::move(pieces_.front());
+  pieces_.pop_front();
+  return piece;
+}
+
+FinishReason Sequence::finish_reason() const {
+  return pieces_.empty() ? finish_ : FinishReason::kNone;
+}
+
+bool Sequence::begin_step() {
+  if (ended()) return false;
+  if (cancelled_) {
+    end(FinishReason::kCancelled, {});
+  } else if (options_.max_tokens == 0) {
+    end(FinishReason::kLength, {});
+  } else if (!start_) {
+    start_ = Clock::now();
+    const std::size_t n_kept =
+        options_.prompt_logprobs ? 0 : session_.n_common(tokens_);
+    session_.rewind(static_cast<int>(n_kept));
+    stats_.n_cached_tokens = static_cast<int>(n_kept);
+  } else if (options_.time_limit_ms != 0 &&
+             since_start() * 1000 >= options_.time_limit_ms) {
+    end(FinishReason::kTime, {});
+  }
+  return !ended();
+}
+
+int Sequence::n_ready() const {
+  const auto n = static_cast<int>(tokens_.size() - session_.tokens().size());
+  const bool all_rows =
+      options_.prompt_logprobs && stats_.n_generated_tokens == 0;
+  return std::min({n, options_.prefill_chunk, session_.chunk(),
+                   all_rows ? kLogprobRows : n});
+}
+
+void Sequence::add_to(Batch& batch, std::vector<std::int32_t>& ids, int n) {
+  const std::size_t begin = session_.tokens().size();
+  const auto rows =
+      std::span(tokens_).subspan(begin, static_cast<std::size_t>(n));
+  const int first_row = batch.n_rows();
+  session_.add_to(batch, n);
+  ids.insert(ids.end(), rows.begin(), rows.end());
+  if (options_.prompt_logprobs && stats_.n_generated_tokens == 0) {
+    for (int row = 0; row < n; ++row)
+      batch.output_rows.push_back(first_row + row);
+  } else if (begin + rows.size() == tokens_.size()) {
+    batch.want_last();
+  }
+  n_step_rows_ = n;
+}
+
+// Row i of the step holds what follows its token.
+void Sequence::take_prompt_logprobs(std::span<const float> logits) {
+  const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
+  std::vector<float> log_p(vocab_size);
+  const std::size_t end = session_.tokens().size();
+  for (std::size_t row = 0; row * vocab_size < logits.size(); ++row) {
+    const std::size_t next = end - static_cast<std::size_t>(n_step_rows_) +
+                             row + 1;
+    if (next >= n_prompt_) return;
+    cpu::log_softmax(&logits[row * vocab_size], vocab_size, log_p.data());
+    stats_.prompt_logprobs.push_back(
+        log_p[static_cast<std::size_t>(tokens_[next])]);
+  }
+}
+
+void Sequence::take(std::span<const float> logits) {
+  const std::size_t n_before = session_.tokens().size();
+  session_.fed(std::span(tokens_).subspan(
+      n_before, static_cast<std::size_t>(n_step_rows_)));
+  const std::size_t n_held = session_.tokens().size();
+  if (stats_.n_generated_tokens == 0) {
+    if (options_.prompt_logprobs) take_prompt_logprobs(logits);
+    if (n_held == n_prompt_) stats_.prompt_s = since_start();
+    if (options_.prompt_progress &&
+        !options_.prompt_progress(static_cast<int>(n_held),
+                                  static_cast<int>(n_prompt_))) {
+      cancelled_ = true;
+    }
+  }
+  if (n_held < tokens_.size() || cancelled_) return;
+  const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
+  append(sampler_.choose(logits.last(vocab_size), {tokens_, n_prompt_}));
+}
+
+void Sequence::append(Choice choice) {
+  const std::int32_t token = choice.token;
+  tokens_.push_back(token);
+  Piece piece{.token = token,
+              .logprob = choice.logprob,
+              .top_logprobs = std::move(choice.top_logprobs),
+              .time_s = since_start()};
+  if (stats_.n_generated_tokens++ == 0) stats_.first_token_s = piece.time_s;
+  stats_.generate_s = piece.time_s - stats_.first_token_s;
+  const bool eos = !options_.ignore_eos && model_->eos_ids.contains(token);
+  if (eos || std::ranges::find(options_.stop_ids, token) !=
+                 options_.stop_ids.end()) {
+    stats_.stop_id = token;
+    return end(FinishReason::kStop, std::move(piece));
+  }
+  const StopMatcher::Found found = stops_.push(detokenizer_.push(token));
+  piece.text = found.text;
+  if (found.stop) {
+    stats_.stop = options_.stop[*found.stop];
+    return end(FinishReason::kStop, std::move(piece));
+  }
+  if (stats_.n_generated_tokens == options_.max_tokens)
+    return end(FinishReason::kLength, std::move(piece));
+  pieces_.push_back(std::move(piece));
+}
+
+void Sequence::end(FinishReason reason, Piece piece) {
+  if (!stats_.stop) {
+    for (const StopMatcher::Found& found :
+         {stops_.push(detokenizer_.finish()), stops_.finish()}) {
+      piece.text += found.text;
+      if (!found.stop) continue;
+      stats_.stop = options_.stop[*found.stop];
+      stats_.stop_id.reset();
+      reason = FinishReason::kStop;
+    }
+  }
+  if (piece.token >= 0 || !piece.text.empty())
+    pieces_.push_back(std::move(piece));
+  stats_.peak_memory_bytes = peak_memory();
+  finish_ = reason;
+}
+
+void Sequence::fail(std::exception_ptr error) {
+  if (ended()) return;
+  session_.recover();
+  end(FinishReason::kError, {});
+  finish_ = FinishReason::kError;
+  error_ = std::move(error);
+}
+
+}  // namespace skua

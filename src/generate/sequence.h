@@ -1,0 +1,88 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "generate/sampler.h"
+#include "generate/session.h"
+#include "generate/stop_matcher.h"
+#include "models/load.h"
+#include "skua/generation.h"
+#include "text/detokenizer.h"
+
+namespace skua {
+
+/** Whether a text stands for itself or goes on from the prompt's: the first
+ *  loses the space that a tokenizer puts before every text. */
+enum class TextStart { kFresh, kContinues };
+
+/** One answer: its tokens, how they are chosen, its text and how it ends. A
+ *  Generator runs the model for it, alone or beside others. */
+class Sequence {
+ public:
+  /** session  may hold part of the prompt from before
+   *  Throws InvalidInput for options out of range, a prompt that is empty or
+   *  has ids outside the vocabulary, or more tokens of prompt and answer than
+   *  the context holds; Unsupported for a model without a tokenizer. */
+  Sequence(std::shared_ptr<const LoadedModel> model, Session session,
+           std::vector<std::int32_t> prompt, const GenerationOptions& options,
+           TextStart start = TextStart::kFresh);
+
+  /** The next piece that is ready. Throws, once, what made the answer fail;
+   *  the pieces before it come first. */
+  std::optional<Piece> pop();
+  /** Whether the answer has ended; pieces may be left to pop. */
+  bool ended() const { return finish_ != FinishReason::kNone; }
+  /** Ends the answer before its next step. May be called on any thread. */
+  void cancel() { cancelled_ = true; }
+  /** Why it ended; kNone as long as there are pieces to come. */
+  FinishReason finish_reason() const;
+  const GenerationStats& stats() const { return stats_; }
+  /** What the model has read and written; the Sequence is over then. */
+  Session take_session() { return std::move(session_); }
+
+  /** The rest is for Generator. Ends the answer if it was cancelled, its time
+   *  is over or no token is asked for; returns whether it goes on. */
+  bool begin_step();
+  /** How many tokens it has for its next step. */
+  int n_ready() const;
+  /** Adds the first n of them to a step. */
+  void add_to(Batch& batch, std::vector<std::int32_t>& ids, int n);
+  /** Takes the logits of its rows of that step, [n, V] as it asked for. */
+  void take(std::span<const float> logits);
+  /** Ends the answer with an error that pop() throws. */
+  void fail(std::exception_ptr error);
+  Session& session() { return session_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  double since_start() const;
+  void take_prompt_logprobs(std::span<const float> logits);
+  void append(Choice choice);
+  void end(FinishReason reason, Piece piece);
+
+  std::shared_ptr<const LoadedModel> model_;
+  Session session_;
+  GenerationOptions options_;
+  std::vector<std::int32_t> tokens_;  // the prompt's and the answer's
+  std::size_t n_prompt_;
+  Sampler sampler_;
+  Detokenizer detokenizer_;
+  StopMatcher stops_;
+  int n_step_rows_ = 0;  // of the step under way
+  std::deque<Piece> pieces_;
+  std::exception_ptr error_;
+  std::atomic<bool> cancelled_ = false;
+  FinishReason finish_ = FinishReason::kNone;
+  GenerationStats stats_;
+  std::optional<Clock::time_point> start_;
+};
+
+}  // namespace skua
