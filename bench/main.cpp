@@ -10,6 +10,7 @@
 #include "bench/machine.h"
 #include "bench/model.h"
 #include "bench/sampler.h"
+#include "bench/stops.h"
 #include "skua/error.h"
 
 namespace {
@@ -49,6 +50,12 @@ void add_sampler(CLI::App& app) {
   auto* command = app.add_subcommand(
       "sampler", "Microseconds per token of each way to sample");
   command->callback([] { run_sampler_tests(print_line); });
+}
+
+void add_stops(CLI::App& app) {
+  auto* command = app.add_subcommand(
+      "stops", "Nanoseconds per character of looking for stop strings");
+  command->callback([] { run_stop_tests(print_line); });
 }
 
 struct ModelArguments {
@@ -111,6 +118,7 @@ int main(int argc, char** argv) {
   add_model(app, model);
   add_tests(app);
   add_sampler(app);
+  add_stops(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

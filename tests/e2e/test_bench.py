@@ -56,6 +56,17 @@ class MachineTest(unittest.TestCase):
         self.assertEqual(machine["threads"], 1)
 
 
+class StopsTest(unittest.TestCase):
+    def test_stops_are_measured(self):  # GEN-53
+        found = {test["test"]: test for test in lines("stops")}
+        self.assertEqual(set(found), {"none", "prose", "hostile"})
+        for test in found.values():
+            self.assertEqual(test["characters"], 100000)
+            rate = test["ns_per_character"]
+            self.assertGreater(rate["best"], 0)
+            self.assertGreaterEqual(rate["median"], rate["best"])
+
+
 class ModelTest(unittest.TestCase):
     def setUp(self):
         self.model = support.asset(STORIES)

@@ -1,4 +1,5 @@
-"""Checks of the sources: layers, formatting, clang's warnings and tidy."""
+"""Checks of the sources: layers, the contract's tests, formatting, clang's
+warnings and tidy."""
 import concurrent.futures
 import json
 import re
@@ -9,15 +10,18 @@ from suite import core
 
 TIDY = "clang-tidy-19"
 FORMAT = "clang-format-19"
+SCRIPTS = {
+    "check/layers": ["tools/check_layers.py"],
+    "check/contract": ["tools/contract.py", "--check"],
+}
 
 
-def check_layers(context):
-    status, output = core.run([sys.executable, "tools/check_layers.py"],
-                              cwd=core.ROOT)
+def check_script(context, name):
+    status, output = core.run([sys.executable, *SCRIPTS[name]], cwd=core.ROOT)
     if status == 0:
-        context.report.ok("check/layers")
+        context.report.ok(name)
     else:
-        context.report.fail("check/layers", output)
+        context.report.fail(name, output)
 
 
 def check_format(context):
@@ -141,8 +145,9 @@ def check_tidy(context):
 
 
 def run(context):
-    if context.wants("check/layers"):
-        check_layers(context)
+    for name in SCRIPTS:
+        if context.wants(name):
+            check_script(context, name)
     if context.wants("check/format"):
         check_format(context)
     if context.may_want("check"):
@@ -151,4 +156,4 @@ def run(context):
 
 def list_tests():
     tidy = [f"check/tidy/{s.relative_to(core.ROOT)}" for s in commands()]
-    return ["check/layers", "check/format", *sorted(tidy)]
+    return [*SCRIPTS, "check/format", *sorted(tidy)]

@@ -27,7 +27,7 @@ Answer finish(Generation& generation) {
   }
   answer.reason = generation.finish_reason();
   answer.stats = generation.stats();
-  // GEN-46: the end stays the end.
+  // The end stays the end.
   EXPECT_EQ(generation.next(), std::nullopt);
   EXPECT_EQ(generation.finish_reason(), answer.reason);
   return answer;
