@@ -80,7 +80,13 @@ class SKUA_API Model {
 
  private:
   friend class Chat;
+  friend class Stream;
   struct State;
+  struct Answer;
+  std::unique_ptr<Answer> answer(const Chat& chat,
+                                 const GenerationOptions& options) const;
+  std::unique_ptr<Answer> answer(std::string_view text,
+                                 const GenerationOptions& options) const;
   explicit Model(std::shared_ptr<const State> state);
   std::shared_ptr<const State> state_;
 };

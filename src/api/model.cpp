@@ -1,5 +1,5 @@
 #include "base/model_path.h"
-#include "generate/generation.h"
+#include "generate/generator.h"
 #include "generate/model_options.h"
 #include "generate/options.h"
 #include "models/load.h"
@@ -10,11 +10,11 @@ namespace skua {
 
 struct Model::State {
   std::shared_ptr<const LoadedModel> loaded;
+  std::shared_ptr<Cache> cache;  // of all sequences
   int context = 0;
-  KvType kv_type = KvType::kBf16;
 
   Session new_session() const {
-    return Session(*loaded->model, context, Session::kChunk, kv_type);
+    return Session(*loaded->model, cache, context);
   }
 };
 
@@ -23,17 +23,21 @@ struct Chat::Memory {
   std::optional<Session> session;
 };
 
-struct Stream::State {
-  template <class... Arguments>
-  explicit State(std::shared_ptr<Chat::Memory> chat, Arguments&&... arguments)
-      : generation(std::forward<Arguments>(arguments)...),
-        memory(std::move(chat)) {}
-  ~State() {
-    if (memory) memory->session.emplace(generation.take_session());
+struct Model::Answer {
+  ~Answer() {
+    if (memory) memory->session.emplace(sequence->take_session());
   }
+  std::shared_ptr<Sequence> sequence;
+  std::shared_ptr<Chat::Memory> memory;  // null for raw text
+};
 
-  Generation generation;
-  std::shared_ptr<Chat::Memory> memory;
+struct Stream::State {
+  explicit State(std::unique_ptr<Model::Answer> the_answer, const Model::State& model)
+      : answer(std::move(the_answer)), generator(*model.loaded->model) {
+    generator.add(answer->sequence);
+  }
+  std::unique_ptr<Model::Answer> answer;
+  Generator generator;
 };
 
 namespace {
@@ -74,7 +78,8 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
                        : "0 to the model's " + std::to_string(most)));
   }
   state->context = options.context != 0 ? options.context : most;
-  state->kv_type = options.kv_type;
+  state->cache = std::make_shared<Cache>(
+      state->loaded->model->make_cache(options.kv_type));
   return Model(std::move(state));
 }
 
@@ -86,27 +91,39 @@ int Model::context() const {
   return state_->context;
 }
 
-Stream Model::stream(const Chat& chat, const GenerationOptions& options) const {
+std::unique_ptr<Model::Answer> Model::answer(
+    const Chat& chat, const GenerationOptions& options) const {
   const LoadedModel& loaded = *state_->loaded;
   const bool bos_in_text = loaded.chat_template.has_value();
   std::vector<std::int32_t> prompt = loaded.need_tokenizer().encode(
       chat.prompt(), {.add_special = !bos_in_text});
-  check(options);  // before the chat gives its session away
-  std::optional<Session> session = std::move(chat.memory_->session);
-  chat.memory_->session.reset();
+  std::optional<Session>& session = chat.memory_->session;
   if (!session) session.emplace(state_->new_session());
-  return Stream(std::make_unique<Stream::State>(chat.memory_, state_->loaded,
-                                                std::move(*session),
-                                                std::move(prompt), options));
+  auto sequence = std::make_shared<Sequence>(
+      state_->loaded, std::move(*session), std::move(prompt), options);
+  session.reset();
+  return std::unique_ptr<Answer>(new Answer{std::move(sequence), chat.memory_});
+}
+
+std::unique_ptr<Model::Answer> Model::answer(
+    std::string_view text, const GenerationOptions& options) const {
+  check_utf8(text, "prompt");
+  return std::unique_ptr<Answer>(new Answer{
+      std::make_shared<Sequence>(state_->loaded, state_->new_session(),
+                                 state_->loaded->need_tokenizer().encode(text),
+                                 options, TextStart::kContinues),
+      nullptr});
+}
+
+Stream Model::stream(const Chat& chat, const GenerationOptions& options) const {
+  return Stream(
+      std::make_unique<Stream::State>(answer(chat, options), *state_));
 }
 
 Stream Model::complete(std::string_view text,
                        const GenerationOptions& options) const {
-  const LoadedModel& loaded = *state_->loaded;
-  check_utf8(text, "prompt");
-  return Stream(std::make_unique<Stream::State>(
-      nullptr, state_->loaded, state_->new_session(),
-      loaded.need_tokenizer().encode(text), options, TextStart::kContinues));
+  return Stream(
+      std::make_unique<Stream::State>(answer(text, options), *state_));
 }
 
 std::string Model::generate(const Chat& chat,
@@ -146,18 +163,24 @@ Stream& Stream::operator=(Stream&&) noexcept = default;
 Stream::~Stream() = default;
 
 std::optional<Piece> Stream::next() {
-  return state_->generation.next();
+  Sequence& sequence = *state_->answer->sequence;
+  while (true) {
+    if (auto piece = sequence.pop()) return piece;
+    if (sequence.ended()) return std::nullopt;
+    state_->generator.step();
+  }
 }
+
 void Stream::cancel() {
-  state_->generation.cancel();
+  state_->answer->sequence->cancel();
 }
 
 FinishReason Stream::finish_reason() const {
-  return state_->generation.finish_reason();
+  return state_->answer->sequence->finish_reason();
 }
 
 GenerationStats Stream::stats() const {
-  return state_->generation.stats();
+  return state_->answer->sequence->stats();
 }
 
 }  // namespace skua

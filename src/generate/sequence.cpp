@@ -20,14 +20,6 @@ std::uint64_t fresh_seed() {
   return std::uint64_t{device()} << 32 | device();
 }
 
-GenerationOptions checked(const LoadedModel& model,
-                          GenerationOptions options) {
-  check(options, model.model->vocab_size());
-  model.need_tokenizer();
-  if (!options.seed) options.seed = fresh_seed();
-  return options;
-}
-
 void check_prompt(const std::vector<std::int32_t>& prompt, int vocab_size) {
   if (prompt.empty()) throw InvalidInput("prompt", "is empty");
   for (std::size_t i = 0; i < prompt.size(); ++i) {
@@ -60,33 +52,41 @@ int fit_to_context(std::size_t n, const GenerationOptions& options,
   throw InvalidInput("prompt", text);
 }
 
+GenerationOptions checked(const LoadedModel& model, GenerationOptions options,
+                          const std::vector<std::int32_t>& prompt,
+                          int context) {
+  check(options, model.model->vocab_size());
+  model.need_tokenizer();
+  check_prompt(prompt, model.model->vocab_size());
+  options.max_tokens = fit_to_context(prompt.size(), options, context);
+  if (!options.seed) options.seed = fresh_seed();
+  return options;
+}
+
 TokenRoles roles_of(const LoadedModel& model) {
   TokenRoles roles;
   roles.vocab_size = model.model->vocab_size();
   roles.eos_ids = model.eos_ids;
   roles.newline_ids = model.tokenizer->encode("\n", {.add_special = false});
   roles.text = [tokenizer = model.tokenizer](std::int32_t id) {
-    return tokenizer->decode(std::span(&id, 1));
+    return id < tokenizer->size() ? tokenizer->token_bytes(id) : "";
   };
   return roles;
 }
 
 }  // namespace
 
-Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session session,
+Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
                    std::vector<std::int32_t> prompt,
                    const GenerationOptions& options, TextStart start)
     : model_(std::move(model)),
+      options_(checked(*model_, options, prompt, session.context())),
       session_(std::move(session)),
-      options_(checked(*model_, options)),
       tokens_(std::move(prompt)),
       n_prompt_(tokens_.size()),
       sampler_(options_, roles_of(*model_), *options_.seed),
       detokenizer_(model_->tokenizer, true),
       stops_(options_.stop, options_.include_stop) {
-  check_prompt(tokens_, model_->model->vocab_size());
-  options_.max_tokens =
-      fit_to_context(n_prompt_, options_, session_.context());
   stats_.n_prompt_tokens = static_cast<int>(n_prompt_);
   stats_.seed = *options_.seed;
   if (start == TextStart::kContinues)

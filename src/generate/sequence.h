@@ -26,11 +26,12 @@ enum class TextStart { kFresh, kContinues };
  *  Generator runs the model for it, alone or beside others. */
 class Sequence {
  public:
-  /** session  may hold part of the prompt from before
+  /** session  may hold part of the prompt from before; stays as it is where
+   *           the constructor throws
    *  Throws InvalidInput for options out of range, a prompt that is empty or
    *  has ids outside the vocabulary, or more tokens of prompt and answer than
    *  the context holds; Unsupported for a model without a tokenizer. */
-  Sequence(std::shared_ptr<const LoadedModel> model, Session session,
+  Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
            std::vector<std::int32_t> prompt, const GenerationOptions& options,
            TextStart start = TextStart::kFresh);
 
@@ -69,8 +70,8 @@ class Sequence {
   void end(FinishReason reason, Piece piece);
 
   std::shared_ptr<const LoadedModel> model_;
-  Session session_;
   GenerationOptions options_;
+  Session session_;
   std::vector<std::int32_t> tokens_;  // the prompt's and the answer's
   std::size_t n_prompt_;
   Sampler sampler_;

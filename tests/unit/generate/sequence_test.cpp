@@ -1,0 +1,399 @@
+#include "generate/sequence.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <set>
+#include <thread>
+
+#include "generate/generator.h"
+#include "models/load.h"
+#include "skua/error.h"
+#include "tests/unit/generate/scripted_model.h"
+#include "tests/unit/generate/stories.h"
+#include "tests/unit/kernels/numbers.h"
+
+namespace skua {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+struct Answer {
+  Ids ids;           // of the pieces that have one
+  std::string text;  // of all pieces
+  FinishReason reason = FinishReason::kNone;
+  GenerationStats stats;
+};
+
+// A sequence alone, stepped as its pieces are asked for.
+class Run {
+ public:
+  Run(const std::shared_ptr<const LoadedModel>& loaded, Session session,
+      const Ids& prompt, const GenerationOptions& options,
+      TextStart start = TextStart::kFresh)
+      : sequence_(std::make_shared<Sequence>(loaded, std::move(session), prompt,
+                                             options, start)),
+        generator_(*loaded->model) {
+    generator_.add(sequence_);
+  }
+  Run(const test::Scripted& scripted, const Ids& prompt,
+      const GenerationOptions& options)
+      : Run(scripted.loaded, Session(*scripted.loaded->model), prompt,
+            options) {}
+
+  std::optional<Piece> next() {
+    while (true) {
+      if (auto piece = sequence_->pop()) return piece;
+      if (sequence_->ended()) return std::nullopt;
+      generator_.step();
+    }
+  }
+  Sequence& operator*() { return *sequence_; }
+  Sequence* operator->() { return sequence_.get(); }
+
+ private:
+  std::shared_ptr<Sequence> sequence_;
+  Generator generator_;
+};
+
+Answer finish(Run& run) {
+  Answer answer;
+  while (const auto piece = run.next()) {
+    answer.text += piece->text;
+    if (piece->token >= 0) answer.ids.push_back(piece->token);
+  }
+  answer.reason = run->finish_reason();
+  answer.stats = run->stats();
+  // GEN-46: the end stays the end.
+  EXPECT_NE(answer.reason, FinishReason::kNone);
+  EXPECT_EQ(run.next(), std::nullopt);
+  EXPECT_EQ(run->finish_reason(), answer.reason);
+  return answer;
+}
+
+class SequenceTest : public testing::Test {
+ protected:
+  // The greedy story holds this id (a line break) as its 62nd token alone.
+  static constexpr int kLineBreak = 13;
+
+  void SetUp() override {
+    if (test::asset("lm/stories260K/hf").empty())
+      GTEST_SKIP() << "no test asset lm/stories260K/hf";
+    golden_ = read_json(test::asset("lm/stories260K/expected.json"));
+    loaded_ = load(2);
+  }
+  std::shared_ptr<const LoadedModel> load(int eos_id) {
+    const auto folder = test::stories_folder(eos_id);
+    return load_model(folder->path());
+  }
+  Run start(const GenerationOptions& options, int context = 512) const {
+    return Run(loaded_, Session(*loaded_->model, context), kPrompt,
+                      options);
+  }
+  Answer run(const GenerationOptions& options, int context = 512) const {
+    Run run = start(options, context);
+    return finish(run);
+  }
+
+  const Ids kPrompt = {1};
+  Json golden_;
+  std::shared_ptr<const LoadedModel> loaded_;
+};
+
+// GEN-47
+TEST_F(SequenceTest, GreedyIdsAndTextEqualTheReference) {
+  for (const Json& c : golden_["cases"]) {
+    const auto want = c["greedy_ids"].get<Ids>();
+    Run generation(loaded_, Session(*loaded_->model, 512),
+                          c["prompt_ids"].get<Ids>(),
+                          {.max_tokens = static_cast<int>(want.size())});
+    const Answer answer = finish(generation);
+    EXPECT_EQ(answer.ids, want);
+    EXPECT_EQ(answer.reason, FinishReason::kLength);
+    const std::string prompt = c["prompt"];
+    EXPECT_EQ(prompt + answer.text,
+              prompt + loaded_->tokenizer->decode(want, true));
+    EXPECT_EQ(answer.stats.n_prompt_tokens,
+              static_cast<int>(c["prompt_ids"].size()));
+    EXPECT_EQ(answer.stats.n_generated_tokens, static_cast<int>(want.size()));
+    EXPECT_EQ(answer.stats.n_cached_tokens, 0);
+  }
+}
+
+TEST_F(SequenceTest, TextThatContinuesKeepsItsLeadingSpace) {
+  // "Once upon", whose story goes on with " a time".
+  const Ids prompt = {1, 403, 407};
+  const auto run_from = [&](TextStart start) {
+    Run generation(loaded_, Session(*loaded_->model), prompt,
+                          {.max_tokens = 2}, start);
+    return finish(generation).text;
+  };
+  const std::string whole = golden_["cases"][0]["text"];
+  EXPECT_EQ("Once upon" + run_from(TextStart::kContinues),
+            whole.substr(0, std::string("Once upon a time").size()));
+  EXPECT_EQ(run_from(TextStart::kFresh), "a time");
+}
+
+// GEN-44
+TEST_F(SequenceTest, AnEndTokenEndsIsCountedAndIsNotInTheText) {
+  loaded_ = load(kLineBreak);
+  const Answer answer = run({.max_tokens = 100});
+  EXPECT_EQ(answer.reason, FinishReason::kStop);
+  EXPECT_EQ(answer.ids.size(), 62u);
+  EXPECT_EQ(answer.ids.back(), kLineBreak);
+  EXPECT_EQ(answer.stats.stop_id, kLineBreak);
+  EXPECT_EQ(answer.stats.n_generated_tokens, 62);
+  EXPECT_EQ(answer.text.find('\n'), std::string::npos);
+  EXPECT_TRUE(answer.text.ends_with("it was too high."));
+}
+
+// GEN-43
+TEST_F(SequenceTest, NoTokensMeansNoForward) {
+  Run generation = start({.max_tokens = 0});
+  const Answer answer = finish(generation);
+  EXPECT_EQ(answer.reason, FinishReason::kLength);
+  EXPECT_EQ(answer.text, "");
+  EXPECT_EQ(answer.stats.n_generated_tokens, 0);
+  EXPECT_TRUE(generation->take_session().tokens().empty());
+}
+
+TEST_F(SequenceTest, OneTokenIsOneToken) {
+  const Answer answer = run({.max_tokens = 1});
+  EXPECT_EQ(answer.reason, FinishReason::kLength);
+  EXPECT_EQ(answer.ids, Ids{403});
+  EXPECT_EQ(answer.stats.n_generated_tokens, 1);
+}
+
+// GEN-39
+TEST_F(SequenceTest, PromptAndAnswerTogetherFillTheContextAndNoMore) {
+  for (const int context : {2, 3, 17}) {
+    const Answer answer =
+        run({.max_tokens = 100, .fit_to_context = true}, context);
+    EXPECT_EQ(answer.reason, FinishReason::kLength);
+    EXPECT_EQ(static_cast<int>(answer.ids.size() + kPrompt.size()), context);
+    const auto want = golden_["cases"][0]["greedy_ids"].get<Ids>();
+    EXPECT_TRUE(std::equal(answer.ids.begin(), answer.ids.end(), want.begin()));
+  }
+  SKUA_EXPECT_ERROR(start({}, 1), InvalidInput,
+                    "[prompt] has 1 tokens, expected fewer than the context "
+                    "of 1");
+  SKUA_EXPECT_ERROR(start({.max_tokens = 9}, 9), InvalidInput,
+                    "[prompt] has 1 tokens and max_tokens is 9, expected at "
+                    "most the context of 9 together; lower max_tokens to 8");
+}
+
+// GEN-57
+TEST_F(SequenceTest, CancelEndsBeforeTheNextToken) {
+  Run at_once = start({});
+  at_once.cancel();
+  const Answer nothing = finish(at_once);
+  EXPECT_EQ(nothing.reason, FinishReason::kCancelled);
+  EXPECT_EQ(nothing.stats.n_generated_tokens, 0);
+
+  Run later = start({});
+  std::string text;
+  for (int i = 0; i < 5; ++i) text += later.next()->text;
+  later.cancel();
+  const Answer rest = finish(later);
+  EXPECT_EQ(rest.reason, FinishReason::kCancelled);
+  EXPECT_EQ(rest.stats.n_generated_tokens, 5);
+  const Ids ids = {403, 407, 261, 378, 432};
+  EXPECT_EQ(text + rest.text, loaded_->tokenizer->decode(ids, true));
+}
+
+// GEN-35, GEN-36, GEN-39
+TEST_F(SequenceTest, BadInputIsRefusedBeforeAnyWork) {
+  const auto make = [&](const Ids& prompt, const GenerationOptions& options) {
+    return Run(loaded_, Session(*loaded_->model, 512), prompt, options);
+  };
+  SKUA_EXPECT_ERROR(make({}, {}), InvalidInput, "[prompt] is empty");
+  SKUA_EXPECT_ERROR(make({1}, {.temperature = -1}), InvalidInput,
+                    "temperature");
+  SKUA_EXPECT_ERROR(make(Ids(512, 1), {}), InvalidInput, "512");
+  SKUA_EXPECT_ERROR(make({1, 512}, {}), InvalidInput,
+                    "[prompt] token 1 is 512, expected 0 to 511");
+}
+
+TEST_F(SequenceTest, AModelWithoutATokenizerIsNamed) {
+  SKUA_ASSET_OR_SKIP(folder, "goldens/lm/llama");
+  const auto loaded = load_model(folder);
+  SKUA_EXPECT_ERROR(Run(loaded, Session(*loaded->model), {1}, {}),
+                    Unsupported, "has no tokenizer.json");
+}
+
+// GEN-29, GEN-30
+TEST_F(SequenceTest, TheSameSeedGivesTheSameTokens) {
+  const auto sample = [&](std::uint64_t seed) {
+    return run({.max_tokens = 40, .temperature = 1, .seed = seed}).ids;
+  };
+  EXPECT_EQ(sample(1), sample(1));
+  EXPECT_NE(sample(1), sample(2));
+  EXPECT_NE(sample(1), run({.max_tokens = 40}).ids);
+}
+
+// GEN-41
+TEST_F(SequenceTest, ASessionThatHoldsTheStartIsContinued) {
+  Session session(*loaded_->model, 512);
+  session.prefill(Ids{1, 403, 407, 261, 378, 99, 98});
+  Run generation(loaded_, std::move(session),
+                        {1, 403, 407, 261, 378, 432}, {.max_tokens = 20});
+  const Answer answer = finish(generation);
+  EXPECT_EQ(answer.stats.n_cached_tokens, 5);
+  const auto all = golden_["cases"][0]["greedy_ids"].get<Ids>();
+  EXPECT_EQ(answer.ids, Ids(all.begin() + 5, all.begin() + 25));
+}
+
+// GEN-08
+TEST(ScriptedSequence, BadOptionsAreRefusedBeforeAnyForward) {
+  const test::Scripted scripted({5, 6}, 1);
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  SKUA_EXPECT_ERROR(Run(scripted, {1}, {.temperature = -1, .top_k = -1}),
+                    InvalidInput, "temperature");
+  SKUA_EXPECT_ERROR(Run(scripted, {1}, {.min_tokens_to_keep = 513}),
+                    InvalidInput, "min_tokens_to_keep: got 513");
+  EXPECT_EQ(scripted.model->n_steps, 0);
+}
+
+// GEN-43, GEN-42
+TEST(ScriptedSequence, OnlyWhatIsAskedForIsComputed) {
+  const Ids prompt(20, 7);
+  const test::Scripted scripted({5, 6, 2}, 20);
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  Run none(scripted, prompt, {.max_tokens = 0});
+  EXPECT_EQ(finish(none).reason, FinishReason::kLength);
+  EXPECT_EQ(scripted.model->n_steps, 0);
+  Run all(scripted, prompt, {.prefill_chunk = 6});
+  EXPECT_EQ(finish(all).ids, (Ids{5, 6, 2}));
+  EXPECT_EQ(scripted.model->n_rows, 20 + 2);
+  EXPECT_EQ(scripted.model->n_output_rows, 3);
+  EXPECT_EQ(scripted.model->segments,
+            (std::vector<std::vector<int>>{{6}, {6}, {6}, {2}, {1}, {1}}));
+}
+
+// GEN-40
+TEST(ScriptedSequence, ProgressOfThePromptIsToldAndMayCancel) {
+  const test::Scripted scripted({5, 6}, 20);
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  std::vector<std::pair<int, int>> seen;
+  GenerationOptions options{.max_tokens = 2, .prefill_chunk = 8};
+  options.prompt_progress = [&](int done, int total) {
+    seen.emplace_back(done, total);
+    return true;
+  };
+  Run whole(scripted, Ids(20, 7), options);
+  finish(whole);
+  EXPECT_EQ(seen,
+            (std::vector<std::pair<int, int>>{{8, 20}, {16, 20}, {20, 20}}));
+  options.prompt_progress = [](int, int) { return false; };
+  Run cancelled(scripted, Ids(20, 7), options);
+  const Answer answer = finish(cancelled);
+  EXPECT_EQ(answer.reason, FinishReason::kCancelled);
+  EXPECT_TRUE(answer.ids.empty());
+  EXPECT_EQ(cancelled->take_session().tokens().size(), 8u);
+}
+
+// GEN-45
+TEST(ScriptedSequence, StopIdsAddToTheEndTokensAndTheseCanBeIgnored) {
+  const test::Scripted scripted({5, 2, 6, 7}, 1);
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  const auto ids = [&](const GenerationOptions& options) {
+    Run run(scripted, {1}, options);
+    return finish(run);
+  };
+  EXPECT_EQ(ids({}).ids, (Ids{5, 2}));
+  EXPECT_EQ(ids({}).stats.stop_id, 2);
+  EXPECT_EQ(ids({.stop_ids = {5}}).ids, Ids{5});
+  EXPECT_EQ(ids({.stop_ids = {6}}).ids, (Ids{5, 2}));
+  const Answer past = ids({.stop_ids = {7}, .ignore_eos = true});
+  EXPECT_EQ(past.ids, (Ids{5, 2, 6, 7}));
+  EXPECT_EQ(past.reason, FinishReason::kStop);
+  EXPECT_EQ(past.stats.stop_id, 7);
+  EXPECT_FALSE(past.stats.stop);
+  EXPECT_EQ(ids({.max_tokens = 3, .ignore_eos = true}).reason,
+            FinishReason::kLength);
+}
+
+// GEN-57, GEN-58
+TEST(ScriptedSequence, TimeAndCancelEndItWithWhatThereIs) {
+  const test::Scripted scripted([](int) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return test::sure_of(421);
+  });
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  Run timed(scripted, {1}, {.max_tokens = 100000, .time_limit_ms = 20});
+  const Answer answer = finish(timed);
+  EXPECT_EQ(answer.reason, FinishReason::kTime);
+  EXPECT_GE(answer.ids.size(), 1u);
+  EXPECT_LT(answer.ids.size(), 100u);
+  const std::string text = scripted.loaded->tokenizer->decode(answer.ids, true);
+  EXPECT_EQ(answer.text, text);
+
+  Run cancelled(scripted, {1}, {.max_tokens = 100000});
+  cancelled.next();
+  std::jthread other([&] { cancelled->cancel(); });
+  const Answer rest = finish(cancelled);
+  EXPECT_EQ(rest.reason, FinishReason::kCancelled);
+}
+
+// GEN-59
+TEST(ScriptedSequence, AnErrorComesAfterWhatWasProducedAndOnce) {
+  const test::Scripted scripted([](int position) {
+    if (position == 4) throw Error("model", "broke");
+    return test::sure_of(421);
+  });
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  const std::string four =
+      scripted.loaded->tokenizer->decode(Ids(4, 421), true);
+  // The last letter is held back until the end.
+  Run run(scripted, {1}, {.stop = {four.substr(four.size() - 1) + "?"}});
+  std::string text;
+  int n_pieces = 0;
+  const auto read = [&] {
+    while (const auto piece = run.next()) text += piece->text, ++n_pieces;
+  };
+  SKUA_EXPECT_ERROR(read(), Error, "[model] broke");
+  EXPECT_EQ(text, four);
+  EXPECT_EQ(n_pieces, 5);
+  EXPECT_EQ(run->finish_reason(), FinishReason::kError);
+  EXPECT_EQ(run.next(), std::nullopt);
+  const Session session = run->take_session();
+  EXPECT_EQ(session.tokens().size(), 4u);
+}
+
+// GEN-26, GEN-81
+TEST(ScriptedSequence, LogitsThatAreNoNumbersEndOneRunAndNotTheNext) {
+  int n_calls = 0;
+  const test::Scripted scripted([&n_calls](int) {
+    auto logits = test::sure_of(421);
+    if (++n_calls == 3) logits[7] = NAN;
+    return logits;
+  });
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  Run bad(scripted, {1}, {.max_tokens = 5});
+  EXPECT_THROW(finish(bad), Error);
+  Run good(scripted, {1}, {.max_tokens = 5});
+  EXPECT_EQ(finish(good).ids, Ids(5, 421));
+}
+
+// GEN-29, GEN-30
+TEST(ScriptedSequence, AFreshSeedIsReportedAndNoTwoAreAlike) {
+  const test::Scripted scripted([](int) { return std::vector<float>(512); });
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  std::set<Ids> all;
+  const GenerationOptions options{
+      .max_tokens = 6, .temperature = 1, .ignore_eos = true};
+  for (int i = 0; i < 8; ++i) {
+    Run run(scripted, {1}, options);
+    const Answer answer = finish(run);
+    GenerationOptions again = options;
+    again.seed = answer.stats.seed;
+    Run rerun(scripted, {1}, again);
+    EXPECT_EQ(finish(rerun).ids, answer.ids);
+    all.insert(answer.ids);
+  }
+  EXPECT_EQ(all.size(), 8u);
+}
+
+}  // namespace
+}  // namespace skua
