@@ -11,6 +11,13 @@ double seconds(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double>(d).count();
 }
 
+TokenRoles roles_of(const LoadedModel& model) {
+  TokenRoles roles;
+  roles.vocab_size = model.model->vocab_size();
+  roles.eos_ids = model.eos_ids;
+  return roles;
+}
+
 }  // namespace
 
 Generation::Generation(std::shared_ptr<const LoadedModel> model,
@@ -20,7 +27,7 @@ Generation::Generation(std::shared_ptr<const LoadedModel> model,
       session_(std::move(session)),
       prompt_(std::move(prompt)),
       options_(options),
-      sampler_(options),
+      sampler_(options, roles_of(*model_), options.seed.value_or(0)),
       detokenizer_((model_->need_tokenizer(), model_->tokenizer), true) {
   if (prompt_.empty()) throw InvalidInput("prompt", "is empty");
   const auto n = static_cast<int>(prompt_.size());
@@ -32,6 +39,7 @@ Generation::Generation(std::shared_ptr<const LoadedModel> model,
                            "; shorten it or raise the context");
   }
   stats_.n_prompt_tokens = n;
+  written_ = prompt_;
   if (start == TextStart::kContinues)
     for (const std::int32_t id : prompt_) detokenizer_.push(id);
 }
@@ -65,8 +73,9 @@ std::optional<Piece> Generation::next() {
   }
 
   const std::span<const float> logits(logits_->data<float>(), logits_->size());
-  const std::int32_t token = sampler_.sample(
-      logits, static_cast<std::uint64_t>(stats_.n_generated_tokens));
+  const std::int32_t token =
+      sampler_.choose(logits, {written_, prompt_.size()}).token;
+  written_.push_back(token);
   const auto now = Clock::now();
   if (stats_.n_generated_tokens++ == 0) {
     first_token_ = now;

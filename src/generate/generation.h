@@ -48,6 +48,7 @@ class Generation {
   std::shared_ptr<const LoadedModel> model_;
   Session session_;
   std::vector<std::int32_t> prompt_;
+  std::vector<std::int32_t> written_;  // the prompt and what followed
   GenerationOptions options_;
   Sampler sampler_;
   Detokenizer detokenizer_;
