@@ -10,9 +10,9 @@
 namespace skua::bench {
 namespace {
 
-constexpr std::size_t kVocabulary = 128256;
+constexpr int kVocabulary = 128256;
 constexpr int kTrials = 9;
-constexpr std::uint64_t kTokens = 20;
+constexpr std::size_t kTokens = 20;
 
 // Of 300 tokens one is likely, as after most words; or all are alike.
 std::vector<float> logits_of(bool sure) {
@@ -26,13 +26,14 @@ std::vector<float> logits_of(bool sure) {
   return logits;
 }
 
-double microseconds_per_token(const Sampler& sampler,
+double microseconds_per_token(Sampler& sampler,
                               const std::vector<float>& logits) {
   using Clock = std::chrono::steady_clock;
   std::int64_t ids = 0;
+  const std::vector<std::int32_t> tokens(kTokens);
   const auto begin = Clock::now();
-  for (std::uint64_t step = 0; step < kTokens; ++step)
-    ids += sampler.sample(logits, step);
+  for (std::size_t step = 0; step < kTokens; ++step)
+    ids += sampler.choose(logits, {std::span(tokens).first(step), 0}).token;
   const std::chrono::duration<double, std::micro> time = Clock::now() - begin;
   return ids < 0 ? 0 : time.count() / kTokens;
 }
@@ -50,7 +51,7 @@ void run_sampler_tests(const std::function<void(const Json&)>& emit) {
   for (const bool sure : {true, false}) {
     const std::vector<float> logits = logits_of(sure);
     for (const auto& [name, options] : kinds) {
-      const Sampler sampler(options);
+      Sampler sampler(options, {.vocab_size = kVocabulary}, 0);
       microseconds_per_token(sampler, logits);
       std::vector<double> rates;
       for (int trial = 0; trial < kTrials; ++trial)

@@ -83,24 +83,31 @@ std::vector<float> filtered_log_probabilities(
   return log_p;
 }
 
-Sampler::Sampler(const GenerationOptions& options) : options_(options) {
-  check(options_);
+Sampler::Sampler(const GenerationOptions& options, TokenRoles roles,
+                 std::uint64_t seed, std::uint32_t sequence)
+    : options_(options),
+      roles_(std::move(roles)),
+      seed_(seed),
+      sequence_(sequence) {
+  check(options_, roles_.vocab_size);
 }
 
-std::int32_t Sampler::sample(std::span<const float> logits,
-                             std::uint64_t step) const {
+Choice Sampler::choose(std::span<const float> logits, const History& history) {
   const cpu::Largest largest = largest_of(logits);
   if (options_.temperature == 0)
-    return static_cast<std::int32_t>(largest.index);
+    return {static_cast<std::int32_t>(largest.index), {}, {}};
   Workspace& w = workspace();
   TokenSpan tokens{logits, {}};
   if (const auto cut = w.likeliest.cut(logits, largest.value, options_))
     tokens = w.likeliest.kept(logits, *cut);
+  const auto step = history.tokens.size() - history.n_prompt;
   const std::size_t drawn =
       draw(tokens.logits, largest.value, options_.temperature,
-           philox_uniform(options_.seed.value_or(0), step), w);
-  return tokens.ids.empty() ? static_cast<std::int32_t>(drawn)
-                            : tokens.ids[drawn];
+           philox_uniform(seed_, step), w);
+  return {
+      tokens.ids.empty() ? static_cast<std::int32_t>(drawn) : tokens.ids[drawn],
+      {},
+      {}};
 }
 
 }  // namespace skua

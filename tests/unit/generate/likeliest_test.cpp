@@ -9,6 +9,7 @@
 
 #include "generate/random.h"
 #include "generate/sampler.h"
+#include "tests/unit/generate/choose.h"
 #include "tests/unit/kernels/numbers.h"
 
 namespace skua {
@@ -110,7 +111,7 @@ bool check_filters(const Reference& r, const GenerationOptions& o) {
 void check_draw(const Reference& r, const GenerationOptions& o,
                 std::uint64_t step) {
   const auto drawn =
-      static_cast<std::size_t>(Sampler(o).sample(r.logits, step));
+      static_cast<std::size_t>(test::choose(r.logits, o, o.seed.value(), step));
   std::vector<double> weights(r.logits.size());
   const std::size_t n = r.n_kept(o, o.top_p);
   for (std::size_t rank = 0; rank < n; ++rank) {
@@ -121,7 +122,7 @@ void check_draw(const Reference& r, const GenerationOptions& o,
   const double total = std::reduce(weights.begin(), weights.end());
   const auto at = weights.begin() + static_cast<std::ptrdiff_t>(drawn);
   const double before = std::accumulate(weights.begin(), at, 0.0) / total;
-  const double uniform = philox_uniform(o.seed, step);
+  const double uniform = philox_uniform(o.seed.value(), step);
   EXPECT_GE(uniform, before - 2 * kTolerance);
   EXPECT_LE(uniform, before + *at / total + 2 * kTolerance);
 }

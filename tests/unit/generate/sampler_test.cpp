@@ -11,6 +11,7 @@
 #include "generate/random.h"
 #include "skua/error.h"
 #include "tests/support.h"
+#include "tests/unit/generate/choose.h"
 #include "tests/unit/kernels/numbers.h"
 
 namespace skua {
@@ -63,7 +64,7 @@ TEST(SamplerFilters, EqualMlxLm) {
 // GEN-22
 TEST(SamplerFilters, OfEqualTokensTheLowerIdsStay) {
   const std::vector<float> logits = {1, 3, 3, 0, 3};
-  EXPECT_EQ(Sampler({}).sample(logits, 0), 1);
+  EXPECT_EQ(test::choose(logits, {}, 0, 0), 1);
   const auto kept = filtered_log_probabilities(logits, {.top_k = 2});
   EXPECT_TRUE(std::isfinite(kept[1]) && std::isfinite(kept[2]));
   EXPECT_EQ(kept[4], -INFINITY);
@@ -146,7 +147,6 @@ TEST(Sampler, DrawsFollowTheDistribution) {
     for (float& l : logits) l = normal(engine);
     GenerationOptions options;
     options.temperature = d % 2 == 0 ? 1.0 : 0.6;
-    options.seed = static_cast<std::uint64_t>(d);
     std::vector<double> expected;
     double total = 0;
     for (const float l : logits) {
@@ -154,10 +154,9 @@ TEST(Sampler, DrawsFollowTheDistribution) {
       total += expected.back();
     }
     std::vector<int> counts(n);
-    const Sampler sampler(options);
+    test::Chooser chooser(options, n, static_cast<std::uint64_t>(d));
     for (int i = 0; i < kDraws; ++i)
-      ++counts.at(static_cast<std::size_t>(
-          sampler.sample(logits, static_cast<std::uint64_t>(i))));
+      ++counts.at(static_cast<std::size_t>(chooser.next(logits)));
     double chi_square = 0;
     for (std::size_t i = 0; i < n; ++i) {
       const double want = kDraws * expected[i] / total;
@@ -172,25 +171,24 @@ TEST(Sampler, DrawsFollowTheDistribution) {
 TEST(Sampler, WhatIsFilteredIsNeverDrawn) {
   std::vector<float> logits(50, 0.0f);
   logits[7] = logits[11] = 0.001f;
-  const Sampler sampler({.temperature = 5, .top_k = 2});
+  test::Chooser chooser({.temperature = 5, .top_k = 2}, logits.size());
   std::map<std::int32_t, int> counts;
-  for (std::uint64_t i = 0; i < 20000; ++i) ++counts[sampler.sample(logits, i)];
+  for (int i = 0; i < 20000; ++i) ++counts[chooser.next(logits)];
   ASSERT_EQ(counts.size(), 2u);
   EXPECT_GT(counts[7], 9000);
   EXPECT_GT(counts[11], 9000);
   logits[3] = -INFINITY;
-  const Sampler all({.temperature = 1});
-  for (std::uint64_t i = 0; i < 20000; ++i) ASSERT_NE(all.sample(logits, i), 3);
+  test::Chooser all({.temperature = 1}, logits.size());
+  for (int i = 0; i < 20000; ++i) ASSERT_NE(all.next(logits), 3);
 }
 
 // GEN-29, GEN-30
 TEST(Sampler, TheSeedAndTheStepDecide) {
   const std::vector<float> logits(100, 0.0f);
   const auto draw = [&](std::uint64_t seed) {
-    const Sampler sampler({.temperature = 1, .seed = seed});
+    test::Chooser chooser({.temperature = 1}, logits.size(), seed);
     std::vector<std::int32_t> ids;
-    for (std::uint64_t i = 0; i < 20; ++i)
-      ids.push_back(sampler.sample(logits, i));
+    for (int i = 0; i < 20; ++i) ids.push_back(chooser.next(logits));
     return ids;
   };
   EXPECT_EQ(draw(1), draw(1));
@@ -201,22 +199,22 @@ TEST(Sampler, TheSeedAndTheStepDecide) {
 TEST(Sampler, TemperatureZeroAndTinyTemperaturesTakeTheLikeliest) {
   std::vector<float> logits = {0.5f, 2.0f, 1.9999f, -1.0f};
   for (const double t : {0.0, 1e-9, 1e-38, 1e-300}) {
-    const Sampler sampler({.temperature = t, .top_p = 0.5, .top_k = 3});
-    for (std::uint64_t i = 0; i < 50; ++i)
-      ASSERT_EQ(sampler.sample(logits, i), 1) << t;
+    test::Chooser chooser({.temperature = t, .top_p = 0.5, .top_k = 3}, 4);
+    for (int i = 0; i < 50; ++i) ASSERT_EQ(chooser.next(logits), 1) << t;
   }
 }
 
 // GEN-26
 TEST(Sampler, LogitsThatAreNoNumbersAreAnError) {
   for (const double t : {0.0, 1.0}) {
-    const Sampler sampler({.temperature = t});
     for (const float bad : {NAN, INFINITY}) {
       const std::vector<float> logits = {1, bad, 2};
-      SKUA_EXPECT_ERROR(sampler.sample(logits, 0), Error, "not finite");
+      SKUA_EXPECT_ERROR(test::choose(logits, {.temperature = t}, 0, 0), Error,
+                        "not finite");
     }
     const std::vector<float> none(3, -INFINITY);
-    SKUA_EXPECT_ERROR(sampler.sample(none, 0), Error, "not finite");
+    SKUA_EXPECT_ERROR(test::choose(none, {.temperature = t}, 0, 0), Error,
+                      "not finite");
   }
 }
 
