@@ -140,7 +140,7 @@ struct TokenLogprob {
 /** A step of a stream: the text it adds, which is whole UTF-8 and may be
  *  empty, and its token. */
 struct Piece {
-  std::string text;
+  std::string text = {};
   std::int32_t token = -1;  // -1 for text held back until the end
   /** Present where they were asked for; the likeliest first. */
   std::optional<double> logprob = {};

@@ -32,7 +32,8 @@ struct Model::Answer {
 };
 
 struct Stream::State {
-  explicit State(std::unique_ptr<Model::Answer> the_answer, const Model::State& model)
+  explicit State(std::unique_ptr<Model::Answer> the_answer,
+                 const Model::State& model)
       : answer(std::move(the_answer)), generator(*model.loaded->model) {
     generator.add(answer->sequence);
   }

@@ -12,8 +12,8 @@ Generator::Generator(const CausalLM& model, int max_rows)
     : model_(model), max_rows_(max_rows) {}
 
 void Generator::add(std::shared_ptr<Sequence> sequence) {
-  if (!sequences_.empty() && &sequences_.front()->session().cache() !=
-                                 &sequence->session().cache()) {
+  if (!sequences_.empty() &&
+      &sequences_.front()->session().cache() != &sequence->session().cache()) {
     throw InvalidInput("generator", "sequence has another cache");
   }
   sequences_.push_back(std::move(sequence));
@@ -49,9 +49,8 @@ bool Generator::step() {
 void Generator::run(const std::vector<Part>& parts, const Batch& batch,
                     const std::vector<std::int32_t>& ids) {
   Cache& cache = parts.front().sequence->session().cache();
-  mx::array logits =
-      model_.forward(mx::array(ids.begin(), {batch.n_rows()}, mx::int32), batch,
-                     cache);
+  mx::array logits = model_.forward(
+      mx::array(ids.begin(), {batch.n_rows()}, mx::int32), batch, cache);
   std::span<const float> rows;
   if (batch.output_rows.empty()) {
     mx::eval(cache.arrays());

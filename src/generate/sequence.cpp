@@ -36,8 +36,8 @@ void check_prompt(const std::vector<std::int32_t>& prompt, int vocab_size) {
 int fit_to_context(std::size_t n, const GenerationOptions& options,
                    int context) {
   if (context == 0) return options.max_tokens;
-  const auto room = static_cast<std::int64_t>(context) -
-                    static_cast<std::int64_t>(n);
+  const auto room =
+      static_cast<std::int64_t>(context) - static_cast<std::int64_t>(n);
   if (options.max_tokens <= room) return options.max_tokens;
   if (room >= 1 && options.fit_to_context) return static_cast<int>(room);
   std::string text = "has " + std::to_string(n) + " tokens";
@@ -160,8 +160,8 @@ void Sequence::take_prompt_logprobs(std::span<const float> logits) {
   std::vector<float> log_p(vocab_size);
   const std::size_t end = session_.tokens().size();
   for (std::size_t row = 0; row * vocab_size < logits.size(); ++row) {
-    const std::size_t next = end - static_cast<std::size_t>(n_step_rows_) +
-                             row + 1;
+    const std::size_t next =
+        end - static_cast<std::size_t>(n_step_rows_) + row + 1;
     if (next >= n_prompt_) return;
     cpu::log_softmax(&logits[row * vocab_size], vocab_size, log_p.data());
     stats_.prompt_logprobs.push_back(
@@ -191,15 +191,16 @@ void Sequence::take(std::span<const float> logits) {
 void Sequence::append(Choice choice) {
   const std::int32_t token = choice.token;
   tokens_.push_back(token);
-  Piece piece{.token = token,
+  Piece piece{.text = "",
+              .token = token,
               .logprob = choice.logprob,
               .top_logprobs = std::move(choice.top_logprobs),
               .time_s = since_start()};
   if (stats_.n_generated_tokens++ == 0) stats_.first_token_s = piece.time_s;
   stats_.generate_s = piece.time_s - stats_.first_token_s;
   const bool eos = !options_.ignore_eos && model_->eos_ids.contains(token);
-  if (eos || std::ranges::find(options_.stop_ids, token) !=
-                 options_.stop_ids.end()) {
+  if (eos ||
+      std::ranges::find(options_.stop_ids, token) != options_.stop_ids.end()) {
     stats_.stop_id = token;
     return end(FinishReason::kStop, std::move(piece));
   }

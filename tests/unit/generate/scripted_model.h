@@ -24,8 +24,8 @@ class ScriptedModel final : public CausalLM {
   int vocab_size() const override { return vocab_size_; }
 
   mutable int n_steps = 0;
-  mutable int n_rows = 0;         // fed
-  mutable int n_output_rows = 0;  // that went through the head
+  mutable int n_rows = 0;                          // fed
+  mutable int n_output_rows = 0;                   // that went through the head
   mutable std::vector<std::vector<int>> segments;  // rows of each, by step
 
  private:
@@ -36,8 +36,7 @@ class ScriptedModel final : public CausalLM {
     const auto n_wanted = static_cast<int>(batch.output_rows.size());
     n_output_rows += n_wanted;
     segments.emplace_back();
-    for (const Segment& s : batch.segments)
-      segments.back().push_back(s.n_rows);
+    for (const Segment& s : batch.segments) segments.back().push_back(s.n_rows);
     std::vector<float> all;
     for (const int row : batch.output_rows) {
       for (const Segment& s : batch.segments) {
@@ -69,9 +68,16 @@ struct Scripted {
     static const auto tokenizer = load_tokenizer(folder->path());
     auto model = std::make_unique<ScriptedModel>(512, std::move(script));
     this->model = model.get();
-    loaded = std::make_shared<LoadedModel>(LoadedModel{
-        {}, Config(Json::object(), ""), {}, std::move(model), tokenizer, {},
-        {2}, 0, Config(Json::object(), "")});
+    loaded =
+        std::make_shared<LoadedModel>(LoadedModel{{},
+                                                  Config(Json::object(), ""),
+                                                  {},
+                                                  std::move(model),
+                                                  tokenizer,
+                                                  {},
+                                                  {2},
+                                                  0,
+                                                  Config(Json::object(), "")});
   }
   /** Says these tokens, from the first after a prompt of n_prompt. */
   Scripted(std::vector<std::int32_t> says, int n_prompt)

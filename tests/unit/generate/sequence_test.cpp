@@ -7,70 +7,19 @@
 #include <set>
 #include <thread>
 
-#include "generate/generator.h"
 #include "models/load.h"
 #include "skua/error.h"
-#include "tests/unit/generate/scripted_model.h"
+#include "tests/unit/generate/runner.h"
 #include "tests/unit/generate/stories.h"
 #include "tests/unit/kernels/numbers.h"
 
 namespace skua {
 namespace {
 
-using Ids = std::vector<std::int32_t>;
-
-struct Answer {
-  Ids ids;           // of the pieces that have one
-  std::string text;  // of all pieces
-  FinishReason reason = FinishReason::kNone;
-  GenerationStats stats;
-};
-
-// A sequence alone, stepped as its pieces are asked for.
-class Run {
- public:
-  Run(const std::shared_ptr<const LoadedModel>& loaded, Session session,
-      const Ids& prompt, const GenerationOptions& options,
-      TextStart start = TextStart::kFresh)
-      : sequence_(std::make_shared<Sequence>(loaded, std::move(session), prompt,
-                                             options, start)),
-        generator_(*loaded->model) {
-    generator_.add(sequence_);
-  }
-  Run(const test::Scripted& scripted, const Ids& prompt,
-      const GenerationOptions& options)
-      : Run(scripted.loaded, Session(*scripted.loaded->model), prompt,
-            options) {}
-
-  std::optional<Piece> next() {
-    while (true) {
-      if (auto piece = sequence_->pop()) return piece;
-      if (sequence_->ended()) return std::nullopt;
-      generator_.step();
-    }
-  }
-  Sequence& operator*() { return *sequence_; }
-  Sequence* operator->() { return sequence_.get(); }
-
- private:
-  std::shared_ptr<Sequence> sequence_;
-  Generator generator_;
-};
-
-Answer finish(Run& run) {
-  Answer answer;
-  while (const auto piece = run.next()) {
-    answer.text += piece->text;
-    if (piece->token >= 0) answer.ids.push_back(piece->token);
-  }
-  answer.reason = run->finish_reason();
-  answer.stats = run->stats();
-  // GEN-46: the end stays the end.
-  EXPECT_NE(answer.reason, FinishReason::kNone);
-  EXPECT_EQ(run.next(), std::nullopt);
-  EXPECT_EQ(run->finish_reason(), answer.reason);
-  return answer;
-}
+using test::Answer;
+using test::finish;
+using test::Ids;
+using test::Runner;
 
 class SequenceTest : public testing::Test {
  protected:
@@ -87,12 +36,11 @@ class SequenceTest : public testing::Test {
     const auto folder = test::stories_folder(eos_id);
     return load_model(folder->path());
   }
-  Run start(const GenerationOptions& options, int context = 512) const {
-    return Run(loaded_, Session(*loaded_->model, context), kPrompt,
-                      options);
+  Runner start(const GenerationOptions& options, int context = 512) const {
+    return Runner(loaded_, Session(*loaded_->model, context), kPrompt, options);
   }
   Answer run(const GenerationOptions& options, int context = 512) const {
-    Run run = start(options, context);
+    Runner run = start(options, context);
     return finish(run);
   }
 
@@ -105,9 +53,9 @@ class SequenceTest : public testing::Test {
 TEST_F(SequenceTest, GreedyIdsAndTextEqualTheReference) {
   for (const Json& c : golden_["cases"]) {
     const auto want = c["greedy_ids"].get<Ids>();
-    Run generation(loaded_, Session(*loaded_->model, 512),
-                          c["prompt_ids"].get<Ids>(),
-                          {.max_tokens = static_cast<int>(want.size())});
+    Runner generation(loaded_, Session(*loaded_->model, 512),
+                      c["prompt_ids"].get<Ids>(),
+                      {.max_tokens = static_cast<int>(want.size())});
     const Answer answer = finish(generation);
     EXPECT_EQ(answer.ids, want);
     EXPECT_EQ(answer.reason, FinishReason::kLength);
@@ -125,8 +73,8 @@ TEST_F(SequenceTest, TextThatContinuesKeepsItsLeadingSpace) {
   // "Once upon", whose story goes on with " a time".
   const Ids prompt = {1, 403, 407};
   const auto run_from = [&](TextStart start) {
-    Run generation(loaded_, Session(*loaded_->model), prompt,
-                          {.max_tokens = 2}, start);
+    Runner generation(loaded_, Session(*loaded_->model), prompt,
+                      {.max_tokens = 2}, start);
     return finish(generation).text;
   };
   const std::string whole = golden_["cases"][0]["text"];
@@ -150,7 +98,7 @@ TEST_F(SequenceTest, AnEndTokenEndsIsCountedAndIsNotInTheText) {
 
 // GEN-43
 TEST_F(SequenceTest, NoTokensMeansNoForward) {
-  Run generation = start({.max_tokens = 0});
+  Runner generation = start({.max_tokens = 0});
   const Answer answer = finish(generation);
   EXPECT_EQ(answer.reason, FinishReason::kLength);
   EXPECT_EQ(answer.text, "");
@@ -185,16 +133,16 @@ TEST_F(SequenceTest, PromptAndAnswerTogetherFillTheContextAndNoMore) {
 
 // GEN-57
 TEST_F(SequenceTest, CancelEndsBeforeTheNextToken) {
-  Run at_once = start({});
-  at_once.cancel();
+  Runner at_once = start({});
+  at_once->cancel();
   const Answer nothing = finish(at_once);
   EXPECT_EQ(nothing.reason, FinishReason::kCancelled);
   EXPECT_EQ(nothing.stats.n_generated_tokens, 0);
 
-  Run later = start({});
+  Runner later = start({});
   std::string text;
   for (int i = 0; i < 5; ++i) text += later.next()->text;
-  later.cancel();
+  later->cancel();
   const Answer rest = finish(later);
   EXPECT_EQ(rest.reason, FinishReason::kCancelled);
   EXPECT_EQ(rest.stats.n_generated_tokens, 5);
@@ -205,7 +153,7 @@ TEST_F(SequenceTest, CancelEndsBeforeTheNextToken) {
 // GEN-35, GEN-36, GEN-39
 TEST_F(SequenceTest, BadInputIsRefusedBeforeAnyWork) {
   const auto make = [&](const Ids& prompt, const GenerationOptions& options) {
-    return Run(loaded_, Session(*loaded_->model, 512), prompt, options);
+    return Runner(loaded_, Session(*loaded_->model, 512), prompt, options);
   };
   SKUA_EXPECT_ERROR(make({}, {}), InvalidInput, "[prompt] is empty");
   SKUA_EXPECT_ERROR(make({1}, {.temperature = -1}), InvalidInput,
@@ -218,7 +166,7 @@ TEST_F(SequenceTest, BadInputIsRefusedBeforeAnyWork) {
 TEST_F(SequenceTest, AModelWithoutATokenizerIsNamed) {
   SKUA_ASSET_OR_SKIP(folder, "goldens/lm/llama");
   const auto loaded = load_model(folder);
-  SKUA_EXPECT_ERROR(Run(loaded, Session(*loaded->model), {1}, {}),
+  SKUA_EXPECT_ERROR(Runner(loaded, Session(*loaded->model), {1}, {}),
                     Unsupported, "has no tokenizer.json");
 }
 
@@ -236,8 +184,8 @@ TEST_F(SequenceTest, TheSameSeedGivesTheSameTokens) {
 TEST_F(SequenceTest, ASessionThatHoldsTheStartIsContinued) {
   Session session(*loaded_->model, 512);
   session.prefill(Ids{1, 403, 407, 261, 378, 99, 98});
-  Run generation(loaded_, std::move(session),
-                        {1, 403, 407, 261, 378, 432}, {.max_tokens = 20});
+  Runner generation(loaded_, std::move(session), {1, 403, 407, 261, 378, 432},
+                    {.max_tokens = 20});
   const Answer answer = finish(generation);
   EXPECT_EQ(answer.stats.n_cached_tokens, 5);
   const auto all = golden_["cases"][0]["greedy_ids"].get<Ids>();
@@ -248,9 +196,9 @@ TEST_F(SequenceTest, ASessionThatHoldsTheStartIsContinued) {
 TEST(ScriptedSequence, BadOptionsAreRefusedBeforeAnyForward) {
   const test::Scripted scripted({5, 6}, 1);
   if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
-  SKUA_EXPECT_ERROR(Run(scripted, {1}, {.temperature = -1, .top_k = -1}),
+  SKUA_EXPECT_ERROR(Runner(scripted, {1}, {.temperature = -1, .top_k = -1}),
                     InvalidInput, "temperature");
-  SKUA_EXPECT_ERROR(Run(scripted, {1}, {.min_tokens_to_keep = 513}),
+  SKUA_EXPECT_ERROR(Runner(scripted, {1}, {.min_tokens_to_keep = 513}),
                     InvalidInput, "min_tokens_to_keep: got 513");
   EXPECT_EQ(scripted.model->n_steps, 0);
 }
@@ -260,10 +208,10 @@ TEST(ScriptedSequence, OnlyWhatIsAskedForIsComputed) {
   const Ids prompt(20, 7);
   const test::Scripted scripted({5, 6, 2}, 20);
   if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
-  Run none(scripted, prompt, {.max_tokens = 0});
+  Runner none(scripted, prompt, {.max_tokens = 0});
   EXPECT_EQ(finish(none).reason, FinishReason::kLength);
   EXPECT_EQ(scripted.model->n_steps, 0);
-  Run all(scripted, prompt, {.prefill_chunk = 6});
+  Runner all(scripted, prompt, {.prefill_chunk = 6});
   EXPECT_EQ(finish(all).ids, (Ids{5, 6, 2}));
   EXPECT_EQ(scripted.model->n_rows, 20 + 2);
   EXPECT_EQ(scripted.model->n_output_rows, 3);
@@ -281,12 +229,12 @@ TEST(ScriptedSequence, ProgressOfThePromptIsToldAndMayCancel) {
     seen.emplace_back(done, total);
     return true;
   };
-  Run whole(scripted, Ids(20, 7), options);
+  Runner whole(scripted, Ids(20, 7), options);
   finish(whole);
   EXPECT_EQ(seen,
             (std::vector<std::pair<int, int>>{{8, 20}, {16, 20}, {20, 20}}));
   options.prompt_progress = [](int, int) { return false; };
-  Run cancelled(scripted, Ids(20, 7), options);
+  Runner cancelled(scripted, Ids(20, 7), options);
   const Answer answer = finish(cancelled);
   EXPECT_EQ(answer.reason, FinishReason::kCancelled);
   EXPECT_TRUE(answer.ids.empty());
@@ -298,7 +246,7 @@ TEST(ScriptedSequence, StopIdsAddToTheEndTokensAndTheseCanBeIgnored) {
   const test::Scripted scripted({5, 2, 6, 7}, 1);
   if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
   const auto ids = [&](const GenerationOptions& options) {
-    Run run(scripted, {1}, options);
+    Runner run(scripted, {1}, options);
     return finish(run);
   };
   EXPECT_EQ(ids({}).ids, (Ids{5, 2}));
@@ -321,7 +269,7 @@ TEST(ScriptedSequence, TimeAndCancelEndItWithWhatThereIs) {
     return test::sure_of(421);
   });
   if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
-  Run timed(scripted, {1}, {.max_tokens = 100000, .time_limit_ms = 20});
+  Runner timed(scripted, {1}, {.max_tokens = 100000, .time_limit_ms = 20});
   const Answer answer = finish(timed);
   EXPECT_EQ(answer.reason, FinishReason::kTime);
   EXPECT_GE(answer.ids.size(), 1u);
@@ -329,7 +277,7 @@ TEST(ScriptedSequence, TimeAndCancelEndItWithWhatThereIs) {
   const std::string text = scripted.loaded->tokenizer->decode(answer.ids, true);
   EXPECT_EQ(answer.text, text);
 
-  Run cancelled(scripted, {1}, {.max_tokens = 100000});
+  Runner cancelled(scripted, {1}, {.max_tokens = 100000});
   cancelled.next();
   std::jthread other([&] { cancelled->cancel(); });
   const Answer rest = finish(cancelled);
@@ -346,7 +294,7 @@ TEST(ScriptedSequence, AnErrorComesAfterWhatWasProducedAndOnce) {
   const std::string four =
       scripted.loaded->tokenizer->decode(Ids(4, 421), true);
   // The last letter is held back until the end.
-  Run run(scripted, {1}, {.stop = {four.substr(four.size() - 1) + "?"}});
+  Runner run(scripted, {1}, {.stop = {four.substr(four.size() - 1) + "?"}});
   std::string text;
   int n_pieces = 0;
   const auto read = [&] {
@@ -370,9 +318,9 @@ TEST(ScriptedSequence, LogitsThatAreNoNumbersEndOneRunAndNotTheNext) {
     return logits;
   });
   if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
-  Run bad(scripted, {1}, {.max_tokens = 5});
+  Runner bad(scripted, {1}, {.max_tokens = 5});
   EXPECT_THROW(finish(bad), Error);
-  Run good(scripted, {1}, {.max_tokens = 5});
+  Runner good(scripted, {1}, {.max_tokens = 5});
   EXPECT_EQ(finish(good).ids, Ids(5, 421));
 }
 
@@ -384,11 +332,11 @@ TEST(ScriptedSequence, AFreshSeedIsReportedAndNoTwoAreAlike) {
   const GenerationOptions options{
       .max_tokens = 6, .temperature = 1, .ignore_eos = true};
   for (int i = 0; i < 8; ++i) {
-    Run run(scripted, {1}, options);
+    Runner run(scripted, {1}, options);
     const Answer answer = finish(run);
     GenerationOptions again = options;
     again.seed = answer.stats.seed;
-    Run rerun(scripted, {1}, again);
+    Runner rerun(scripted, {1}, again);
     EXPECT_EQ(finish(rerun).ids, answer.ids);
     all.insert(answer.ids);
   }
