@@ -26,6 +26,7 @@
  *  it. Every failure is an exception from skua/error.h. */
 namespace skua {
 
+class BatchStream;
 class Chat;
 class Stream;
 
@@ -55,8 +56,8 @@ class SKUA_API Model {
 
   /** Answers the last message of `chat`, token by token. The chat keeps what
    *  the model has read, so that the next turn reads only what is new.
-   *  Throws InvalidInput for options out of range or a prompt that is longer
-   *  than the context. */
+   *  Throws InvalidInput for options out of range or where prompt and
+   *  max_tokens are more than the context. */
   Stream stream(const Chat& chat, const GenerationOptions& options = {}) const;
 
   /** Continues raw text, without a chat template. */
@@ -66,6 +67,9 @@ class SKUA_API Model {
   /** The whole answer at once. */
   std::string generate(const Chat& chat,
                        const GenerationOptions& options = {}) const;
+
+  /** A stream of many answers at once. */
+  BatchStream batch() const;
 
   std::vector<std::int32_t> tokenize(std::string_view text) const;
   std::string detokenize(const std::vector<std::int32_t>& ids) const;
@@ -79,6 +83,7 @@ class SKUA_API Model {
   GenerationOptions default_options() const;
 
  private:
+  friend class BatchStream;
   friend class Chat;
   friend class Stream;
   struct State;
@@ -170,6 +175,48 @@ class SKUA_API Stream {
   friend class Model;
   struct State;
   explicit Stream(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/** Answers to many prompts on their way, each with its own options. Each step
+ *  computes a token of every row that answers; a row has the text it would
+ *  have alone. */
+class SKUA_API BatchStream {
+ public:
+  BatchStream(BatchStream&&) noexcept;
+  BatchStream& operator=(BatchStream&&) noexcept;
+  ~BatchStream();
+
+  /** Adds a row, which joins at the next step, and returns its number: 0, 1,
+   *  and so on. One whose prompt or options are refused fails alone, as
+   *  error() tells. */
+  std::size_t add(const Chat& chat, const GenerationOptions& options = {});
+  /** The same for raw text, without a chat template. */
+  std::size_t add(std::string_view text, const GenerationOptions& options = {});
+
+  struct Event {
+    std::size_t row = 0;
+    /** None: the row has ended, and its memory is free again. */
+    std::optional<Piece> piece = {};
+  };
+  /** The next piece or end of any row; none once all rows have ended. */
+  std::optional<Event> next();
+  /** Ends a row. May be called on any thread while the row goes on. */
+  void cancel(std::size_t row);
+
+  /** kNone while the row goes on. These throw InvalidInput for a row that
+   *  there is not. */
+  FinishReason finish_reason(std::size_t row) const;
+  GenerationStats stats(std::size_t row) const;
+  /** What made the row fail. */
+  std::optional<std::string> error(std::size_t row) const;
+
+ private:
+  friend class Model;
+  struct State;
+  explicit BatchStream(std::unique_ptr<State> state);
+  template <class Prompt>
+  std::size_t add_row(const Prompt& prompt, const GenerationOptions& options);
   std::unique_ptr<State> state_;
 };
 

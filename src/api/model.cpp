@@ -1,5 +1,5 @@
+#include "api/state.h"
 #include "base/model_path.h"
-#include "generate/generator.h"
 #include "generate/model_options.h"
 #include "generate/options.h"
 #include "models/load.h"
@@ -7,39 +7,6 @@
 #include "text/utf8.h"
 
 namespace skua {
-
-struct Model::State {
-  std::shared_ptr<const LoadedModel> loaded;
-  std::shared_ptr<Cache> cache;  // of all sequences
-  int context = 0;
-
-  Session new_session() const {
-    return Session(*loaded->model, cache, context);
-  }
-};
-
-// What the model has read of a chat. A stream takes it and gives it back.
-struct Chat::Memory {
-  std::optional<Session> session;
-};
-
-struct Model::Answer {
-  ~Answer() {
-    if (memory) memory->session.emplace(sequence->take_session());
-  }
-  std::shared_ptr<Sequence> sequence;
-  std::shared_ptr<Chat::Memory> memory;  // null for raw text
-};
-
-struct Stream::State {
-  explicit State(std::unique_ptr<Model::Answer> the_answer,
-                 const Model::State& model)
-      : answer(std::move(the_answer)), generator(*model.loaded->model) {
-    generator.add(answer->sequence);
-  }
-  std::unique_ptr<Model::Answer> answer;
-  Generator generator;
-};
 
 namespace {
 
@@ -116,17 +83,6 @@ std::unique_ptr<Model::Answer> Model::answer(
       nullptr});
 }
 
-Stream Model::stream(const Chat& chat, const GenerationOptions& options) const {
-  return Stream(
-      std::make_unique<Stream::State>(answer(chat, options), *state_));
-}
-
-Stream Model::complete(std::string_view text,
-                       const GenerationOptions& options) const {
-  return Stream(
-      std::make_unique<Stream::State>(answer(text, options), *state_));
-}
-
 std::string Model::generate(const Chat& chat,
                             const GenerationOptions& options) const {
   std::string text;
@@ -156,32 +112,6 @@ std::string Chat::prompt() const {
   for (const Message& m : messages_)
     messages.push_back({{"role", m.role}, {"content", m.content}});
   return model_.state_->loaded->render_chat(messages);
-}
-
-Stream::Stream(std::unique_ptr<State> state) : state_(std::move(state)) {}
-Stream::Stream(Stream&&) noexcept = default;
-Stream& Stream::operator=(Stream&&) noexcept = default;
-Stream::~Stream() = default;
-
-std::optional<Piece> Stream::next() {
-  Sequence& sequence = *state_->answer->sequence;
-  while (true) {
-    if (auto piece = sequence.pop()) return piece;
-    if (sequence.ended()) return std::nullopt;
-    state_->generator.step();
-  }
-}
-
-void Stream::cancel() {
-  state_->answer->sequence->cancel();
-}
-
-FinishReason Stream::finish_reason() const {
-  return state_->answer->sequence->finish_reason();
-}
-
-GenerationStats Stream::stats() const {
-  return state_->answer->sequence->stats();
 }
 
 }  // namespace skua

@@ -19,6 +19,11 @@ void Generator::add(std::shared_ptr<Sequence> sequence) {
   sequences_.push_back(std::move(sequence));
 }
 
+void Generator::remove(const Sequence& sequence) {
+  std::erase_if(sequences_,
+                [&](const auto& one) { return one.get() == &sequence; });
+}
+
 bool Generator::step() {
   std::erase_if(sequences_,
                 [](const auto& sequence) { return !sequence->begin_step(); });

@@ -21,6 +21,9 @@ class Generator {
    *  Throws InvalidInput for a sequence of another cache. */
   void add(std::shared_ptr<Sequence> sequence);
 
+  /** Takes a sequence out, if it is still in. */
+  void remove(const Sequence& sequence);
+
   /** One step; false where no sequence goes on. What fails ends the sequences
    *  it concerns, and nothing else. */
   bool step();
