@@ -3,10 +3,9 @@
 
   --check  writes nothing; exit status 1 with one line per fault
 
-A test names rows, such as GEN-11 or GEN-48..52, in comments above or in it, a
-Python test also in its name or docstring, a bench anywhere in its file. A row
-leaves the list of rows not yet shown with its first test, and is put back by
-hand alone.
+Tests name rows, as GEN-11 or GEN-48..52, in comments above or in them, Python
+tests also in name or docstring, benches anywhere in the file. A row leaves the
+list of rows not yet shown with its first test, and is put back by hand alone.
 """
 import ast
 import itertools
