@@ -3,12 +3,12 @@
 
   --check  writes nothing; exit status 1 with one line per fault
 
-A test names rows, such as GEN-11 or GEN-48..52, in comments above or in it, a
-Python test also in its name or docstring; a bench anywhere in its file. Rows
-without a test are listed as not yet shown. A row leaves that list with its
-first test, and is put back by hand alone.
+Tests name rows, as GEN-11 or GEN-48..52, in comments above or in them, Python
+tests also in name or docstring, benches anywhere in the file. A row leaves the
+list of rows not yet shown with its first test, and is put back by hand alone.
 """
 import ast
+import itertools
 import pathlib
 import re
 import sys
@@ -25,9 +25,8 @@ OPEN = "Not yet shown"
 COLUMNS = "| row | requirement | tests |\n|---|---|---|\n"
 HEAD = """# Contract
 
-What generation, speculation and compiled steps promise, and the tests that show
-it. `tools/contract.py` writes this file; a test names the rows that it shows in
-a comment above it.
+What the library promises, and the tests that show it; `tools/contract.py`
+writes this page from what the tests name.
 """
 
 
@@ -55,23 +54,20 @@ def cpp_names(path):
     tests = {text.count("\n", 0, m.start()) + 1: f"{m[1]}.{m[2]}"
              for m in TEST.finditer(text)}
     test, above = None, []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate([*text.splitlines(), "end"], 1):
         above += [(row, number) for row in rows_in(line.partition("//")[2])]
-        if line.startswith("//"):
-            continue
-        test = tests.get(number, test)
-        yield from ((row, test, place) for row, place in above)
-        above = []
-        if line.startswith("}"):
-            test = None
+        if line[:1].strip():
+            test = tests.get(number)
+        if not line.startswith("//"):
+            yield from ((row, test, place) for row, place in above)
+            above = []
 
 
 def python_names(path):
     """As cpp_names."""
-    text = path.read_text()
-    lines = text.splitlines()
+    lines = path.read_text().splitlines()
     owner = [None] * len(lines)
-    for group in ast.parse(text).body:
+    for group in ast.parse("\n".join(lines)).body:
         for test in getattr(group, "body", []):
             name = getattr(test, "name", "")
             if not name.startswith("test"):
@@ -96,12 +92,12 @@ def find_tests(rows, faults):
     for path in sorted(f for f in files if f.suffix in (".cpp", ".h", ".py")):
         where = str(path.relative_to(ROOT))
         is_bench = where.startswith("bench/")
-        names = python_names if path.suffix == ".py" else cpp_names
-        for row, test, number in names(path):
+        read = python_names if path.suffix == ".py" else cpp_names
+        for row, test, number in read(path):
             place = f"{where}:{number}: names {row},"
             if row not in rows:
                 faults.append(f"{place} which does not exist")
-            elif is_bench and SPEC.exists() and "bench" not in rows[row][2]:
+            elif is_bench and SPEC.exists() and "bench" not in rows[row][-1]:
                 faults.append(f"{place} which a bench cannot show")
             elif not is_bench and not test:
                 faults.append(f"{place} but not in or above a test")
@@ -113,34 +109,34 @@ def find_tests(rows, faults):
 def still_open(rows, shown):
     """What the file lists and rows new to it, without what is shown."""
     known = read_rows(CONTRACT)
-    text = CONTRACT.read_text() if CONTRACT.exists() else ""
+    text = CONTRACT.read_text() if known else ""
     listed = set(rows_in(text.partition(f"## {OPEN}")[2]))
     return [row for row in rows
             if not shown[row] and (row in listed or row not in known)]
 
 
 def render(rows, shown, open_rows):
-    text, current = HEAD, None
-    for row, (section, requirement, _) in rows.items():
-        if section != current:
-            current = section
-            text += f"\n## {section}\n\n{COLUMNS}"
-        tests = ", ".join(f"`{name}`" for name in sorted(shown[row]))
-        text += f"| {row} | {requirement} | {tests or '-'} |\n"
-    listed = ", ".join(open_rows) or "Nothing."
-    listed = textwrap.fill(listed, 80, break_on_hyphens=False)
+    text = HEAD
+    for section, group in itertools.groupby(rows, lambda row: rows[row][0]):
+        text += f"\n## {section}\n\n{COLUMNS}"
+        for row in group:
+            tests = ", ".join(f"`{name}`" for name in sorted(shown[row])) or "-"
+            text += f"| {row} | {rows[row][1]} | {tests} |\n"
+    listed = textwrap.fill(", ".join(open_rows), 80, break_on_hyphens=False)
     return f"{text}\n## {OPEN}\n\n{listed}\n"
 
 
 def main():
     rows = read_rows(SPEC if SPEC.exists() else CONTRACT)
-    faults = [] if rows else ["contract: no rows found"]
+    if not rows:
+        sys.exit("contract: no rows found")
+    faults = []
     shown = find_tests(rows, faults)
     open_rows = still_open(rows, shown)
     faults += [f"{row}: no test names it, and '{OPEN}' does not list it"
                for row in rows if not shown[row] and row not in open_rows]
     text = render(rows, shown, open_rows)
-    if "--check" not in sys.argv[1:] and rows:
+    if "--check" not in sys.argv[1:]:
         CONTRACT.write_text(text)
     if not CONTRACT.exists() or CONTRACT.read_text() != text:
         faults.append("docs/CONTRACT.md is stale: run tools/contract.py")

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/quote.h"
 #include "skua/error.h"
@@ -47,7 +48,7 @@ StopMatcher::StopMatcher(std::vector<std::string> stops, bool include_stop)
     add_level(length, paths);
 }
 
-/* Moves each path, the node of each stop's first bytes, to `length` bytes. */
+// Moves each path, the node of a stop's first bytes, on to `length` bytes.
 void StopMatcher::add_level(std::size_t length,
                             std::vector<std::size_t>& paths) {
   for (std::size_t i = 0; i < stops_.size(); ++i) {
@@ -96,7 +97,7 @@ void StopMatcher::note_match() {
     best_ = Match{start, stop};
 }
 
-/* Whether no stop that has begun would be preferred to the best one. */
+// Whether no stop that has begun would be preferred to the best one.
 bool StopMatcher::is_certain() const {
   const std::uint64_t start = start_of(node_);
   return start > best_->start ||
@@ -124,8 +125,8 @@ StopMatcher::Found StopMatcher::finish() {
   return {joined(node_, "", nodes_[node_].length), std::nullopt};
 }
 
-/* The answer's last piece, of what was held back and `text` after it. What
-   was held back starts at `start`. */
+// The answer's last piece, of what was held back, from `start` on, and `text`
+// after it.
 StopMatcher::Found StopMatcher::end(std::size_t held, std::string_view text,
                                     std::uint64_t start) {
   ended_ = true;
@@ -134,7 +135,7 @@ StopMatcher::Found StopMatcher::end(std::size_t held, std::string_view text,
   return {joined(held, text, n), best_->stop};
 }
 
-/* The first n bytes of a node's text and `text` after it. */
+// The first n bytes of a node's text and `text` after it.
 std::string StopMatcher::joined(std::size_t node, std::string_view text,
                                 std::size_t n) const {
   if (stops_.empty()) return {};

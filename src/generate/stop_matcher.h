@@ -37,8 +37,9 @@ class StopMatcher {
    *  a stop was found. */
   Found push(std::string_view text);
 
-  /** The rest, once no more comes. Its stop is one that an earlier one, left
-   *  unfinished, could have preceded. Returns nothing when called again. */
+  /** What was held back, once no more comes: with a stop if one was complete
+   *  and waited for another that had started before it. Returns nothing when
+   *  called again. */
   Found finish();
 
  private:

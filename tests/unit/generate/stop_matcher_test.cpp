@@ -7,6 +7,9 @@
 #include <random>
 
 #include "skua/error.h"
+#include "tests/support.h"
+#include "text/detokenizer.h"
+#include "text/tokenizer.h"
 #include "text/utf8.h"
 
 namespace skua {
@@ -231,7 +234,7 @@ TEST(StopMatcher, PrefersTheEarlierStartEvenIfItEndsLater) {
   EXPECT_EQ(found.stop, 0u);
 }
 
-// GEN-52, GEN-62: what the detokenizer's flush adds can be the stop's end.
+// GEN-52
 TEST(StopMatcher, FindsStopInTheLastPieceAndAtTheEnd) {
   StopMatcher last({"END"});
   EXPECT_EQ(last.push("xEN").text, "x");
@@ -242,6 +245,29 @@ TEST(StopMatcher, FindsStopInTheLastPieceAndAtTheEnd) {
   const StopMatcher::Found found = waiting.finish();
   EXPECT_EQ(found.text, "a");
   EXPECT_EQ(found.stop, 0u);
+}
+
+// GEN-52, GEN-62: half of a character becomes text in the flush alone.
+TEST(StopMatcher, FindsStopInTheFlushedTailOfTheDetokenizer) {
+  SKUA_ASSET_OR_SKIP(folder, "lm/stories260K/hf");
+  const auto tokenizer = load_tokenizer(folder);
+  const std::string broken = "\uFFFD";
+  for (const std::string& stop : {broken, "a" + broken, "b" + broken}) {
+    Detokenizer detokenizer(tokenizer);
+    StopMatcher matcher({stop});
+    std::string text;
+    std::vector<std::int32_t> ids =
+        tokenizer->encode("a", {.add_special = false});
+    ids.push_back(3 + 0xf0);  // The byte tokens follow three others.
+    for (const std::int32_t id : ids)
+      text += matcher.push(detokenizer.push(id)).text;
+    const StopMatcher::Found tail = matcher.push(detokenizer.finish());
+    text += tail.text + matcher.finish().text;
+    const std::string whole = tokenizer->decode(ids);
+    ASSERT_TRUE(whole.ends_with("a" + broken)) << whole;
+    EXPECT_EQ(tail.stop.has_value(), whole.ends_with(stop));
+    EXPECT_EQ(text, whole.substr(0, whole.find(stop)));
+  }
 }
 
 // GEN-55, GEN-56
