@@ -64,6 +64,7 @@ GenerationOptions generation_options(const AnswerOptions& options,
   GenerationOptions base = model.default_options();
   // Whoever reads an answer wants its end.
   base.max_tokens = std::max(base.max_tokens, kMaxTokens);
+  base.fit_to_context = !options.generation.contains("max_tokens");
   return read_options(options.generation, base);
 }
 
