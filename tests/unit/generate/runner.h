@@ -16,6 +16,7 @@ using Ids = std::vector<std::int32_t>;
 struct Answer {
   Ids ids;           // of the pieces that have one
   std::string text;  // of all pieces
+  std::vector<std::optional<double>> logprobs = {};
   FinishReason reason = FinishReason::kNone;
   GenerationStats stats;
 };
@@ -56,6 +57,7 @@ inline Answer finish(Runner& run) {
   while (const auto piece = run.next()) {
     answer.text += piece->text;
     if (piece->token >= 0) answer.ids.push_back(piece->token);
+    answer.logprobs.push_back(piece->logprob);
   }
   answer.reason = run->finish_reason();
   answer.stats = run->stats();
