@@ -130,8 +130,24 @@ std::optional<Cut> Likeliest::cut(TokenSpan tokens, float largest,
   }
 }
 
+std::optional<Cut> Likeliest::first(TokenSpan tokens, float largest, int n) {
+  if (static_cast<std::size_t>(n) >= tokens.logits.size()) return std::nullopt;
+  return cut(tokens, largest, {static_cast<double>(n), true});
+}
+
+std::optional<Cut> Likeliest::min_p(std::span<const float> logits,
+                                    float largest, double min_p,
+                                    int min_tokens_to_keep) {
+  const Cut by_p{least_of(min_p, largest),
+                 static_cast<std::int32_t>(logits.size() - 1)};
+  if (min_tokens_to_keep <= 1) return by_p;
+  const auto by_number = first({logits, {}}, largest, min_tokens_to_keep);
+  if (!by_number) return std::nullopt;
+  return by_p.keeps(by_number->logit, by_number->id) ? by_p : by_number;
+}
+
 std::optional<Cut> Likeliest::cut(std::span<const float> logits, float largest,
-                                  const GenerationOptions& options) {
+                                  const GenerationOptions& options, int top_k) {
   std::optional<Cut> cut;
   TokenSpan tokens{logits, {}};
   const auto stay = [&](std::optional<Cut> next) {
@@ -141,14 +157,9 @@ std::optional<Cut> Likeliest::cut(std::span<const float> logits, float largest,
   };
   // Each filter keeps the first of the ranked tokens: any order will do.
   if (options.min_p > 0) {
-    stay(Cut{least_of(options.min_p, largest),
-             static_cast<std::int32_t>(logits.size() - 1)});
+    stay(min_p(logits, largest, options.min_p, options.min_tokens_to_keep));
   }
-  if (options.top_k > 0 &&
-      static_cast<std::size_t>(options.top_k) < tokens.logits.size()) {
-    stay(
-        this->cut(tokens, largest, {static_cast<double>(options.top_k), true}));
-  }
+  if (top_k > 0) stay(first(tokens, largest, top_k));
   if (options.top_p > 0 && options.top_p < 1) {
     const double total = weigh(logits, largest);
     if (cut) weigh(tokens.logits, largest);

@@ -27,9 +27,9 @@ struct TokenSpan {
   std::span<const std::int32_t> ids;
 };
 
-/** Finds what filters keep, in time linear in the vocabulary but for
- *  adversarial logits, where what is left after 16 passes is sorted.
- *  Its buffers serve any number of sequences, one after the other. */
+/** Finds what top_p, min_p and top_k keep, in time linear in the vocabulary but
+ * for adversarial logits, where what is left after 16 passes is sorted. Its
+ * buffers serve any number of sequences, one after the other. */
 class Likeliest {
  public:
   /** The cut of top_p, min_p and top_k, applied in this order to the
@@ -37,9 +37,14 @@ class Likeliest {
    *  stays. A token is kept by top_p if those that rank above it have a
    *  probability below top_p together: summed with a relative error of 1e-6.
    *  logits   [V]
-   *  largest  of them; they are usable as cpu::largest_of has it */
+   *  largest  of them; they are usable as cpu::largest_of has it
+   *  top_k    0: off */
   std::optional<Cut> cut(std::span<const float> logits, float largest,
-                         const GenerationOptions& options);
+                         const GenerationOptions& options, int top_k);
+
+  /** The cut that keeps the first n tokens; nothing if there are no more of
+   *  finite logit. n > 0. */
+  std::optional<Cut> first(TokenSpan tokens, float largest, int n);
 
   /** The tokens that a cut keeps. Valid until the next call. */
   TokenSpan kept(std::span<const float> logits, const Cut& cut);
@@ -60,6 +65,8 @@ class Likeliest {
 
   void make_room(std::size_t n);
   double weigh(std::span<const float> logits, float largest);
+  std::optional<Cut> min_p(std::span<const float> logits, float largest,
+                           double min_p, int min_tokens_to_keep);
   std::optional<Cut> cut(TokenSpan tokens, float largest, Prefix prefix);
   TokenSpan narrow(TokenSpan tokens, cpu::LogitRange range);
   Cut last_kept(TokenSpan tokens, double before, Prefix prefix);

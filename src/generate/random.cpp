@@ -17,12 +17,13 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
   return counter;
 }
 
-double philox_uniform(std::uint64_t seed, std::uint64_t counter) {
-  const auto bits =
-      philox4x32({static_cast<std::uint32_t>(counter),
-                  static_cast<std::uint32_t>(counter >> 32), 0, 0},
-                 {static_cast<std::uint32_t>(seed),
-                  static_cast<std::uint32_t>(seed >> 32)});
+double philox_uniform(std::uint64_t seed, std::uint64_t step, Purpose purpose,
+                      std::uint32_t sequence) {
+  const auto bits = philox4x32(
+      {static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32),
+       static_cast<std::uint32_t>(purpose), sequence},
+      {static_cast<std::uint32_t>(seed),
+       static_cast<std::uint32_t>(seed >> 32)});
   const std::uint64_t wide = std::uint64_t{bits[0]} << 32 | bits[1];
   return (static_cast<double>(wide >> 11) + 0.5) * 0x1p-53;
 }

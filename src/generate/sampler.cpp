@@ -4,10 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
-#include "generate/likeliest.h"
 #include "generate/options.h"
-#include "generate/random.h"
 #include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
 
@@ -16,20 +15,12 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-cpu::Largest largest_of(std::span<const float> logits) {
-  const cpu::Largest largest = cpu::largest_of(logits.data(), logits.size());
-  if (!largest.usable)
-    throw Error(
-        "sampler",
-        "the model's logits are not finite; its weights may be damaged");
-  return largest;
-}
-
 // Megabytes for a large vocabulary: one for all sequences of a thread.
 struct Workspace {
-  Likeliest likeliest;
+  Filters filters;
+  Distribution distribution;
+  std::vector<float> processed;
   std::vector<float> weights;
-  std::vector<double> sums;  // of blocks of the weights
 };
 
 Workspace& workspace() {
@@ -37,77 +28,170 @@ Workspace& workspace() {
   return buffers;
 }
 
-// The first index at which the weights so far exceed `uniform` of all of them;
-// never one that weighs nothing.
-std::size_t draw(std::span<const float> logits, float largest,
-                 double temperature, double uniform, Workspace& w) {
-  constexpr std::size_t kBlock = cpu::kVocabularyBlock;
-  const std::size_t n = logits.size();
-  w.weights.resize(std::max(w.weights.size(), n));
-  w.sums.resize((n + kBlock - 1) / kBlock);
-  constexpr double kSteepest = std::numeric_limits<float>::max();
-  const auto scale = static_cast<float>(std::min(1 / temperature, kSteepest));
-  double left = uniform * cpu::softmax_weights(logits.data(), n, largest, scale,
-                                               w.weights.data(), w.sums.data());
-  std::size_t last = 0;
-  double left_in_last = 0;
-  for (std::size_t block = 0; block < w.sums.size() && left >= 0; ++block) {
-    if (w.sums[block] == 0) continue;
-    last = block;
-    left_in_last = left;
-    left -= w.sums[block];
+[[noreturn]] void refuse(const Turn& turn, std::span<const float> before,
+                         std::span<const float> after) {
+  const std::string where =
+      "at step " + std::to_string(turn.history.step()) + " ";
+  const std::string fault = fault_of(turn, before);
+  if (fault.empty()) {
+    throw Error("sampler", where +
+                               "the model's logits are not finite; its weights "
+                               "may be damaged");
   }
-  const std::size_t begin = last * kBlock;
-  const std::size_t end = std::min(begin + kBlock, n);
-  std::size_t drawn = begin;
-  for (std::size_t i = begin; i < end && left_in_last >= 0; ++i) {
-    if (w.weights[i] == 0) continue;
-    drawn = i;
-    left_in_last -= w.weights[i];
+  if (std::ranges::all_of(after, [](float x) { return x == kNever; }))
+    throw Error("sampler", where + fault + " forbids the last token");
+  throw Error("sampler", where + fault + " left a logit that is not finite");
+}
+
+std::vector<std::int32_t> xtc_spares(const GenerationOptions& options,
+                                     const TokenRoles& roles) {
+  std::vector<std::int32_t> ids;
+  if (options.xtc_special_tokens) {
+    ids = *options.xtc_special_tokens;
+  } else {
+    ids = roles.newline_ids;
+    ids.insert(ids.end(), roles.eos_ids.begin(), roles.eos_ids.end());
   }
-  return drawn;
+  std::ranges::sort(ids);
+  return ids;
+}
+
+double temperature_of(const GenerationOptions& options,
+                      const Filtered& filtered) {
+  const double t = options.temperature;
+  if (options.dynatemp_range == 0) return t;
+  const std::span<const float> logits = filtered.tokens.logits;
+  const auto n = logits.size() -
+                 static_cast<std::size_t>(std::ranges::count(logits, kNever));
+  if (n < 2) return t;
+  const double nats =
+      entropy_of(logits, filtered.largest, workspace().weights).nats;
+  const double part =
+      std::clamp(nats / std::log(static_cast<double>(n)), 0.0, 1.0);
+  const double least = std::max(0.0, t - options.dynatemp_range);
+  const double most = t + options.dynatemp_range;
+  return least + (most - least) * std::pow(part, options.dynatemp_exponent);
 }
 
 }  // namespace
-
-std::vector<float> filtered_log_probabilities(
-    std::span<const float> logits, const GenerationOptions& options) {
-  const float largest = largest_of(logits).value;
-  std::vector<float> log_p(logits.size());
-  cpu::log_softmax(logits.data(), logits.size(), log_p.data());
-  const auto cut = workspace().likeliest.cut(logits, largest, options);
-  if (!cut) return log_p;
-  for (std::size_t id = 0; id < logits.size(); ++id)
-    if (!cut->keeps(logits[id], static_cast<std::int32_t>(id)))
-      log_p[id] = kNever;
-  return log_p;
-}
 
 Sampler::Sampler(const GenerationOptions& options, TokenRoles roles,
                  std::uint64_t seed, std::uint32_t sequence)
     : options_(options),
       roles_(std::move(roles)),
       seed_(seed),
-      sequence_(sequence) {
+      sequence_(sequence),
+      xtc_spares_(xtc_spares(options_, roles_)),
+      most_surprise_(2 * options_.mirostat_tau) {
   check(options_, roles_.vocab_size);
 }
 
+Sampler::Processed Sampler::process(std::span<const float> logits,
+                                    const History& history) {
+  const Turn turn{options_, roles_, history, breakers_};
+  std::span<const float> processed = logits;
+  if (has_processors(turn)) {
+    // A callback may use other samplers of this thread.
+    std::vector<float> copy = std::exchange(workspace().processed, {});
+    copy.assign(logits.begin(), logits.end());
+    skua::process(turn, copy);
+    workspace().processed = std::move(copy);
+    processed = workspace().processed;
+  }
+  const auto largest = cpu::largest_of(processed.data(), processed.size());
+  if (!largest.usable) refuse(turn, logits, processed);
+  return {processed, largest};
+}
+
+Filtered Sampler::filter(const Processed& processed, const History& history) {
+  Xtc xtc{false, xtc_spares_};
+  if (options_.xtc_probability > 0)
+    xtc.on = uniform(Purpose::kXtc, history.step()) <= options_.xtc_probability;
+  return workspace().filters.apply(processed.logits, processed.largest.value,
+                                   options_, xtc);
+}
+
+const Distribution& Sampler::distribute(const Processed& processed,
+                                        const History& history) {
+  const Filtered filtered = filter(processed, history);
+  Distribution& distribution = workspace().distribution;
+  distribution.set(filtered, temperature_of(options_, filtered));
+  if (options_.mirostat != 0) distribution.cut_surprise(most_surprise_);
+  return distribution;
+}
+
+void Sampler::learn(double probability) {
+  if (options_.mirostat == 0 || probability <= 0) return;
+  const double surprise = -std::log2(probability);
+  most_surprise_ -= options_.mirostat_eta * (surprise - options_.mirostat_tau);
+}
+
+Choice Sampler::describe(std::int32_t token, const Processed& processed) const {
+  Choice choice{token, {}, {}};
+  if (!wants_logprobs()) return choice;
+  const auto [logits, largest] = processed;
+  const double log_total = std::log(cpu::softmax_weights(
+      logits.data(), logits.size(), largest.value, 1, nullptr, nullptr));
+  const auto logprob = [&](float logit) {
+    return double{logit} - largest.value - log_total;
+  };
+  choice.logprob = logprob(logits[static_cast<std::size_t>(token)]);
+  if (options_.top_logprobs == 0) return choice;
+  const TokenSpan top = workspace().filters.likeliest(logits, largest.value,
+                                                      options_.top_logprobs);
+  for (std::size_t i = 0; i < top.logits.size(); ++i)
+    choice.top_logprobs.push_back({top.ids[i], logprob(top.logits[i])});
+  std::ranges::sort(choice.top_logprobs, [](const TokenLogprob& a,
+                                            const TokenLogprob& b) {
+    return a.logprob != b.logprob ? a.logprob > b.logprob : a.token < b.token;
+  });
+  return choice;
+}
+
 Choice Sampler::choose(std::span<const float> logits, const History& history) {
-  const cpu::Largest largest = largest_of(logits);
+  const Processed processed = process(logits, history);
   if (options_.temperature == 0)
-    return {static_cast<std::int32_t>(largest.index), {}, {}};
-  Workspace& w = workspace();
-  TokenSpan tokens{logits, {}};
-  if (const auto cut = w.likeliest.cut(logits, largest.value, options_))
-    tokens = w.likeliest.kept(logits, *cut);
-  const auto step = history.tokens.size() - history.n_prompt;
-  const std::size_t drawn =
-      draw(tokens.logits, largest.value, options_.temperature,
-           philox_uniform(seed_, step), w);
-  return {
-      tokens.ids.empty() ? static_cast<std::int32_t>(drawn) : tokens.ids[drawn],
-      {},
-      {}};
+    return describe(static_cast<std::int32_t>(processed.largest.index),
+                    processed);
+  const Distribution& distribution = distribute(processed, history);
+  const std::int32_t token =
+      distribution.draw(uniform(Purpose::kDraw, history.step()));
+  learn(distribution.probability(token));
+  return describe(token, processed);
+}
+
+std::vector<double> Sampler::probabilities(std::span<const float> logits,
+                                           const History& history) {
+  const Processed processed = process(logits, history);
+  if (options_.temperature != 0)
+    return distribute(processed, history).dense(logits.size());
+  std::vector<double> one(logits.size());
+  one[processed.largest.index] = 1;
+  return one;
+}
+
+Choice Sampler::accept(std::int32_t token, std::span<const float> logits,
+                       const History& history) {
+  const bool learns = options_.mirostat != 0 && options_.temperature != 0;
+  if (!learns && !wants_logprobs()) return {token, {}, {}};
+  const Processed processed = process(logits, history);
+  if (learns) learn(distribute(processed, history).probability(token));
+  return describe(token, processed);
+}
+
+std::vector<float> Sampler::filtered_log_probabilities(
+    std::span<const float> logits, const History& history) {
+  const Processed processed = process(logits, history);
+  const TokenSpan kept = filter(processed, history).tokens;
+  std::vector<float> all(logits.size());
+  cpu::log_softmax(processed.logits.data(), all.size(), all.data());
+  if (kept.ids.empty()) return all;
+  std::vector<float> filtered(all.size(), kNever);
+  for (const std::int32_t id : kept.ids) {
+    const auto i = static_cast<std::size_t>(id);
+    filtered[i] = all[i];
+  }
+  return filtered;
 }
 
 }  // namespace skua

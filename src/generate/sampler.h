@@ -1,39 +1,31 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <set>
+#include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "generate/distribution.h"
+#include "generate/processors.h"
+#include "generate/random.h"
 #include "skua/generation.h"
 
 namespace skua {
 
-/** What a Sampler needs to know of a model's tokens. */
-struct TokenRoles {
-  int vocab_size = 0;
-  std::set<std::int32_t> eos_ids = {};         // what ends an answer
-  std::vector<std::int32_t> newline_ids = {};  // what a line break comes to
-  /** The text of a token, for DRY's breakers. */
-  std::function<std::string(std::int32_t)> text = {};
-};
-
-/** The tokens that come before the one to choose. */
-struct History {
-  std::span<const std::int32_t> tokens;  // the prompt and what followed
-  std::size_t n_prompt = 0;
-};
-
 struct Choice {
   std::int32_t token = -1;
-  std::optional<double> logprob;  // where options ask for them
+  /** Where options ask for them, the likeliest first, of equals the lowest
+   *  id. */
+  std::optional<double> logprob;
   std::vector<TokenLogprob> top_logprobs;
 };
 
 /** Chooses the tokens of one sequence: processors, filters, temperature, draw.
- *  Its random numbers depend on the seed, the sequence and the step alone. */
+ *  Its random numbers depend on the seed, the sequence and the step alone, so
+ *  that a step may be asked for again or left out. Only mirostat learns from
+ *  step to step; copies learn apart.
+ *  Logits are [V] everywhere. What looks at them throws Error that names the
+ *  step if one is NaN or +inf or none is finite, and the option that did it. */
 class Sampler {
  public:
   /** sequence  tells apart answers that share a seed
@@ -41,24 +33,50 @@ class Sampler {
   Sampler(const GenerationOptions& options, TokenRoles roles,
           std::uint64_t seed, std::uint32_t sequence = 0);
 
-  /** The token that follows `history`, given logits [V].
-   *  Throws Error that names the step if a logit is NaN or +inf, or none is
-   *  left; it names the constraint that forbade them all. */
+  /** The token that follows `history`. */
   Choice choose(std::span<const float> logits, const History& history);
 
+  /** For tokens chosen otherwise, such as drafted ones: the distribution [V]
+   *  that choose() draws from, then the choice of a token with its
+   *  log-probabilities. accept() stands for choose(), learning included. */
+  std::vector<double> probabilities(std::span<const float> logits,
+                                    const History& history);
+  Choice accept(std::int32_t token, std::span<const float> logits,
+                const History& history);
+
+  /** The log-probabilities after the processors, before temperature; -inf for
+   *  what the filters leave out. */
+  std::vector<float> filtered_log_probabilities(std::span<const float> logits,
+                                                const History& history);
+
+  /** A number in (0, 1) that this sequence has at a step for one purpose. */
+  double uniform(Purpose purpose, std::size_t step) const {
+    return philox_uniform(seed_, step, purpose, sequence_);
+  }
+
  private:
+  struct Processed {
+    std::span<const float> logits;
+    cpu::Largest largest;
+  };
+
+  Processed process(std::span<const float> logits, const History& history);
+  Filtered filter(const Processed& processed, const History& history);
+  const Distribution& distribute(const Processed& processed,
+                                 const History& history);
+  Choice describe(std::int32_t token, const Processed& processed) const;
+  void learn(double probability);
+  bool wants_logprobs() const {
+    return options_.logprobs || options_.top_logprobs > 0;
+  }
+
   GenerationOptions options_;
   TokenRoles roles_;
   std::uint64_t seed_;
   std::uint32_t sequence_;
+  std::vector<std::int32_t> xtc_spares_;
+  Breakers breakers_;
+  double most_surprise_;  // mirostat's mu, in bits
 };
-
-/** log_softmax of the logits with -inf for the tokens that top_p, min_p and
- *  top_k leave out, applied in this order, before temperature.
- *  Of equal logits those with lower ids are likelier.
- *  Throws Error if no logit is finite, or one is NaN or +inf.
- *  Source: mlx-lm sample_utils. */
-std::vector<float> filtered_log_probabilities(std::span<const float> logits,
-                                              const GenerationOptions& options);
 
 }  // namespace skua

@@ -35,4 +35,13 @@ inline std::int32_t choose(std::span<const float> logits,
   return chooser.next(logits);
 }
 
+/** What processors and filters leave after a prompt. */
+inline std::vector<float> filtered(std::span<const float> logits,
+                                   const GenerationOptions& options,
+                                   std::span<const std::int32_t> prompt = {}) {
+  Chooser chooser(options, logits.size());
+  return chooser.sampler.filtered_log_probabilities(logits,
+                                                    {prompt, prompt.size()});
+}
+
 }  // namespace skua::test

@@ -92,7 +92,7 @@ GenerationOptions random_options(std::mt19937& engine, std::size_t n) {
 
 // Returns whether rounding could decide which tokens stay.
 bool check_filters(const Reference& r, const GenerationOptions& o) {
-  const auto got = filtered_log_probabilities(r.logits, o);
+  const auto got = test::filtered(r.logits, o);
   const std::size_t least = r.n_kept(o, o.top_p * (1 - kTolerance));
   const std::size_t most = r.n_kept(o, o.top_p * (1 + kTolerance));
   std::size_t n = 0;
