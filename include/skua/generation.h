@@ -120,6 +120,24 @@ struct GenerationOptions {
   /** Ends the answer after so long; 0: off. */
   int time_limit_ms = 0;
 
+  /** Speculative decoding: most tokens to guess ahead in a step, 64 at most;
+   *  0: off. What the model would not have said is dropped, so that the text
+   *  is the model's. The guesses come from the draft model that the Model was
+   *  loaded with, or from what the text repeats. */
+  int draft_tokens = 0;
+  /** Guess from what the text repeats, without a draft model. */
+  bool prompt_lookup = false;
+  /** Guess so many always. If not, as many as pay at the share that stands,
+   *  and none where drafts cost more than they give. */
+  bool draft_fixed = false;
+  /** A drafted token stands only if it is what would have been drawn without
+   *  it: the same seed gives the same text. If not, tokens of a draft model
+   *  stand as often as the distribution allows, which is more often, and the
+   *  text of a seed depends on the lengths of drafts.
+   *  Source: Leviathan et al., "Fast inference from transformers via
+   *  speculative decoding", 2023. */
+  bool draft_by_equality = false;
+
   /** The same seed, model and options give the same text. None draws one,
    *  which GenerationStats reports. */
   std::optional<std::uint64_t> seed = {};
@@ -146,6 +164,7 @@ struct Piece {
   std::optional<double> logprob = {};
   std::vector<TokenLogprob> top_logprobs = {};
   double time_s = 0;  // since the start of the stream
+  bool from_draft = false;
 };
 
 enum class FinishReason {
@@ -155,6 +174,22 @@ enum class FinishReason {
   kCancelled,  // Stream::cancel, or the progress callback
   kTime,       // time_limit_ms is over
   kError,      // Stream::next threw
+};
+
+/** What speculation did. Tokens after the answer's end do not count. */
+struct DraftStats {
+  int n_rounds = 0;    // steps with a draft
+  int n_proposed = 0;  // tokens of drafts
+  int n_accepted = 0;  // of these, part of the answer
+  int n_steps = 0;     // of the model, after the prompt
+  /** Whether tokens were accepted by equality or by probability. */
+  bool by_equality = false;
+  /** Why drafting was given up. */
+  std::string warning = {};
+
+  double acceptance() const {
+    return n_proposed > 0 ? static_cast<double>(n_accepted) / n_proposed : 0;
+  }
 };
 
 /** What a stream has done so far. */
@@ -173,6 +208,8 @@ struct GenerationStats {
   std::optional<std::int32_t> stop_id = {};
   /** Of each token of the prompt but the first, where asked for. */
   std::vector<double> prompt_logprobs = {};
+  /** Present where drafts were asked for. */
+  std::optional<DraftStats> draft = {};
 
   /** Tokens a second until the first logits, and after the first token; 0
    *  where no time passed. */

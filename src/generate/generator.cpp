@@ -3,6 +3,7 @@
 #include <mlx/mlx.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "skua/error.h"
 
@@ -32,18 +33,29 @@ bool Generator::step() {
   std::vector<std::int32_t> ids;
   std::vector<Part> parts;
   int left = max_rows_;
+  const auto n_answers = static_cast<int>(std::ranges::count_if(
+      sequences_, [](const auto& sequence) { return sequence->answers(); }));
+  bool prompts = false;
   for (const auto& sequence : sequences_) {
-    // A token that goes on with an answer has its place in every step.
-    const int n_ready = sequence->n_ready();
-    const int n = n_ready == 1 ? 1 : std::min(n_ready, left);
+    if (sequence->answers()) sequence->draft(cost_, n_answers - 1);
+    // What goes on with an answer has its place in every step.
+    int n = sequence->n_ready();
+    if (!sequence->answers()) {
+      n = std::min(n, left);
+      left -= n;
+      prompts = true;
+    }
     if (n == 0) continue;
-    if (n_ready > 1) left -= n;
     const std::size_t before = batch.output_rows.size();
     sequence->add_to(batch, ids, n);
     parts.push_back({sequence.get(), batch.output_rows.size() - before});
   }
   try {
+    const auto begin = std::chrono::steady_clock::now();
     run(parts, batch, ids);
+    const std::chrono::duration<double> time =
+        std::chrono::steady_clock::now() - begin;
+    if (!prompts) cost_.observe(batch.n_rows(), time.count());
   } catch (...) {
     for (const Part& part : parts)
       part.sequence->fail(std::current_exception());

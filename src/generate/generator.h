@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "generate/draft_length.h"
 #include "generate/sequence.h"
 
 namespace skua {
@@ -39,6 +40,7 @@ class Generator {
 
   const CausalLM& model_;
   int max_rows_;
+  StepCost cost_;  // of steps without prompts
   std::vector<std::shared_ptr<Sequence>> sequences_;
 };
 

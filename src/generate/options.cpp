@@ -40,6 +40,9 @@ bool at_least_one(double x) {
 bool zero_or_two(double x) {
   return x == 0 || x == 2;
 }
+bool up_to_64(double x) {
+  return x >= 0 && x <= 64;
+}
 bool bias(double x) {
   return std::isfinite(x) || x == -std::numeric_limits<double>::infinity();
 }
@@ -133,6 +136,14 @@ const std::array kFields = std::to_array<OptionField>({
      "Go on past the model's own end"},
     {"time_limit_ms", &Options::time_limit_ms, not_negative, kNotNegative,
      "End the answer after so many milliseconds; 0: off"},
+    {"draft_tokens", &Options::draft_tokens, up_to_64, "0 to 64",
+     "Most tokens to guess ahead in a step; 0: off"},
+    {"prompt_lookup", &Options::prompt_lookup, any, kFlag,
+     "Guess from what the text repeats, without a draft model"},
+    {"draft_fixed", &Options::draft_fixed, any, kFlag,
+     "Guess so many always, not as many as pay"},
+    {"draft_by_equality", &Options::draft_by_equality, any, kFlag,
+     "Guesses never change the text of a seed"},
     {"seed", &Options::seed, any, "a whole number from 0 to 2^64 - 1",
      "Seed of the random numbers (default: a new one)"},
     {"logprobs", &Options::logprobs, any, kFlag,

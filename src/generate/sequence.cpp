@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/memory.h"
+#include "generate/distribution.h"
 #include "generate/options.h"
 #include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
@@ -53,9 +54,15 @@ int fit_to_context(std::size_t n, const GenerationOptions& options,
 }
 
 GenerationOptions checked(const LoadedModel& model, GenerationOptions options,
-                          const std::vector<std::int32_t>& prompt,
-                          int context) {
+                          const std::vector<std::int32_t>& prompt, int context,
+                          const DraftModel* draft_model) {
   check(options, model.model->vocab_size());
+  if (options.draft_tokens > 0 && !options.prompt_lookup &&
+      draft_model == nullptr) {
+    throw InvalidInput(
+        "options", "draft_tokens: got " + std::to_string(options.draft_tokens) +
+                       ", expected a draft model or prompt_lookup with it");
+  }
   model.need_tokenizer();
   check_prompt(prompt, model.model->vocab_size());
   options.max_tokens = fit_to_context(prompt.size(), options, context);
@@ -78,19 +85,38 @@ TokenRoles roles_of(const LoadedModel& model) {
 
 Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
                    std::vector<std::int32_t> prompt,
-                   const GenerationOptions& options, TextStart start)
+                   const GenerationOptions& options, TextStart start,
+                   const DraftModel* draft_model)
     : model_(std::move(model)),
-      options_(checked(*model_, options, prompt, session.context())),
+      options_(
+          checked(*model_, options, prompt, session.context(), draft_model)),
       session_(std::move(session)),
       tokens_(std::move(prompt)),
       n_prompt_(tokens_.size()),
       sampler_(options_, roles_of(*model_), *options_.seed),
       detokenizer_(model_->tokenizer, true),
-      stops_(options_.stop, options_.include_stop) {
+      stops_(options_.stop, options_.include_stop),
+      draft_length_(options_.draft_tokens, options_.draft_fixed) {
   stats_.n_prompt_tokens = static_cast<int>(n_prompt_);
   stats_.seed = *options_.seed;
+  if (options_.draft_tokens > 0) start_drafting(draft_model);
   if (start == TextStart::kContinues)
     for (const std::int32_t id : tokens_) detokenizer_.push(id);
+}
+
+void Sequence::start_drafting(const DraftModel* draft_model) {
+  DraftStats& stats = stats_.draft.emplace();
+  // Tokens that were not drawn stand by probability exactly when they are what
+  // would have been drawn.
+  stats.by_equality = options_.draft_by_equality || options_.prompt_lookup ||
+                      options_.temperature == 0;
+  if (options_.prompt_lookup) {
+    drafter_ = std::make_unique<PromptLookup>();
+  } else {
+    drafter_ = std::make_unique<ModelDrafter>(*draft_model, options_,
+                                              roles_of(*model_), *options_.seed,
+                                              !stats.by_equality);
+  }
 }
 
 double Sequence::since_start() const {
@@ -130,8 +156,29 @@ bool Sequence::begin_step() {
   return !ended();
 }
 
+void Sequence::draft(const StepCost& cost, int n_other) {
+  draft_ = {};
+  const int n_left = options_.max_tokens - stats_.n_generated_tokens - 1;
+  if (!drafter_ || !answers()) return;
+  const int n = std::min(draft_length_.choose(cost, n_other), n_left);
+  if (n <= 0) return;
+  const auto begin = Clock::now();
+  try {
+    draft_ = drafter_->propose({tokens_, n_prompt_}, n);
+  } catch (const std::exception& error) {
+    stats_.draft->warning = error.what();
+    drafter_.reset();
+    return;
+  }
+  if (draft_.tokens.empty()) return;
+  const std::chrono::duration<double> time = Clock::now() - begin;
+  draft_length_.learn_cost(time.count() /
+                           static_cast<double>(draft_.tokens.size()));
+}
+
 int Sequence::n_ready() const {
   const auto n = static_cast<int>(tokens_.size() - session_.tokens().size());
+  if (answers()) return n + static_cast<int>(draft_.tokens.size());
   const bool all_rows =
       options_.prompt_logprobs && stats_.n_generated_tokens == 0;
   return std::min({n, options_.prefill_chunk, session_.chunk(),
@@ -140,17 +187,21 @@ int Sequence::n_ready() const {
 
 void Sequence::add_to(Batch& batch, std::vector<std::int32_t>& ids, int n) {
   const std::size_t begin = session_.tokens().size();
-  const auto rows =
-      std::span(tokens_).subspan(begin, static_cast<std::size_t>(n));
+  const std::size_t n_known =
+      std::min(static_cast<std::size_t>(n), tokens_.size() - begin);
+  const auto rows = std::span(tokens_).subspan(begin, n_known);
   const int first_row = batch.n_rows();
   session_.add_to(batch, n);
   ids.insert(ids.end(), rows.begin(), rows.end());
-  if (options_.prompt_logprobs && stats_.n_generated_tokens == 0) {
-    for (int row = 0; row < n; ++row)
-      batch.output_rows.push_back(first_row + row);
-  } else if (begin + rows.size() == tokens_.size()) {
-    batch.want_last();
-  }
+  ids.insert(ids.end(), draft_.tokens.begin(), draft_.tokens.end());
+  // The rows whose logits count: of all of a prompt, or from the last token on.
+  int first_wanted = static_cast<int>(n_known) - 1;
+  if (options_.prompt_logprobs && !answers())
+    first_wanted = 0;
+  else if (begin + n_known < tokens_.size())
+    first_wanted = n;
+  for (int row = first_wanted; row < n; ++row)
+    batch.output_rows.push_back(first_row + row);
   n_step_rows_ = n;
 }
 
@@ -169,33 +220,82 @@ void Sequence::take_prompt_logprobs(std::span<const float> logits) {
   }
 }
 
-void Sequence::take(std::span<const float> logits) {
-  const std::size_t n_before = session_.tokens().size();
-  session_.fed(std::span(tokens_).subspan(
-      n_before, static_cast<std::size_t>(n_step_rows_)));
-  const std::size_t n_held = session_.tokens().size();
-  if (stats_.n_generated_tokens == 0) {
-    if (options_.prompt_logprobs) take_prompt_logprobs(logits);
-    if (n_held == n_prompt_) stats_.prompt_s = since_start();
-    if (options_.prompt_progress &&
-        !options_.prompt_progress(static_cast<int>(n_held),
-                                  static_cast<int>(n_prompt_))) {
-      cancelled_ = true;
-    }
+void Sequence::take_prompt(std::span<const float> logits) {
+  const auto n_held = static_cast<int>(session_.tokens().size());
+  if (options_.prompt_logprobs) take_prompt_logprobs(logits);
+  if (n_held == stats_.n_prompt_tokens) stats_.prompt_s = since_start();
+  if (options_.prompt_progress &&
+      !options_.prompt_progress(n_held, stats_.n_prompt_tokens)) {
+    cancelled_ = true;
   }
-  if (n_held < tokens_.size() || cancelled_) return;
-  const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
-  append(sampler_.choose(logits.last(vocab_size), {tokens_, n_prompt_}));
 }
 
-void Sequence::append(Choice choice) {
+void Sequence::take(std::span<const float> logits) {
+  const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
+  const std::size_t n_drafted = draft_.tokens.size();
+  const auto rows = std::span(tokens_).subspan(
+      session_.tokens().size(),
+      static_cast<std::size_t>(n_step_rows_) - n_drafted);
+  session_.fed(rows);
+  if (!answers()) take_prompt(logits);
+  if (session_.tokens().size() < tokens_.size() || cancelled_) return;
+  if (!answers() || !stats_.draft) {
+    append(sampler_.choose(logits.last(vocab_size), {tokens_, n_prompt_}));
+    return;
+  }
+  session_.fed(draft_.tokens);
+  std::size_t n_accepted = 0;
+  for (std::size_t i = 0; i <= n_drafted && !ended(); ++i) {
+    if (!take_drafted(i, logits.subspan(i * vocab_size, vocab_size))) break;
+    ++n_accepted;
+  }
+  DraftStats& stats = *stats_.draft;
+  ++stats.n_steps;
+  if (n_drafted > 0) ++stats.n_rounds;
+  stats.n_proposed += static_cast<int>(n_drafted);
+  stats.n_accepted += static_cast<int>(n_accepted);
+  draft_length_.learn(static_cast<int>(n_drafted),
+                      static_cast<int>(n_accepted));
+  // All but the newest token, which no draft foresaw or which ended it all.
+  session_.rewind(
+      static_cast<int>(std::min(session_.tokens().size(), tokens_.size() - 1)));
+}
+
+// The token that follows after i drafted ones stood; whether it is the next
+// drafted one.
+bool Sequence::take_drafted(std::size_t i, std::span<const float> logits) {
+  const History history{tokens_, n_prompt_};
+  const bool drafted = i < draft_.tokens.size();
+  if (!drafted || draft_.distributions.empty()) {
+    Choice choice = sampler_.choose(logits, history);
+    const bool stands = drafted && choice.token == draft_.tokens[i];
+    append(std::move(choice), stands);
+    return stands;
+  }
+  const std::size_t step = tokens_.size() - n_prompt_;
+  const std::int32_t token = draft_.tokens[i];
+  const auto id = static_cast<std::size_t>(token);
+  std::vector<double> p = sampler_.probabilities(logits, history);
+  const std::vector<double>& q = draft_.distributions[i];
+  if (sampler_.uniform(Purpose::kAccept, step) * q[id] < p[id]) {
+    append(sampler_.accept(token, logits, history), true);
+    return true;
+  }
+  for (std::size_t t = 0; t < q.size(); ++t) p[t] = std::max(p[t] - q[t], 0.0);
+  append(sampler_.accept(draw_from(p, sampler_.uniform(Purpose::kDraw, step)),
+                         logits, history));
+  return false;
+}
+
+void Sequence::append(Choice choice, bool from_draft) {
   const std::int32_t token = choice.token;
   tokens_.push_back(token);
   Piece piece{.text = "",
               .token = token,
               .logprob = choice.logprob,
               .top_logprobs = std::move(choice.top_logprobs),
-              .time_s = since_start()};
+              .time_s = since_start(),
+              .from_draft = from_draft};
   if (stats_.n_generated_tokens++ == 0) stats_.first_token_s = piece.time_s;
   stats_.generate_s = piece.time_s - stats_.first_token_s;
   const bool eos = !options_.ignore_eos && model_->eos_ids.contains(token);

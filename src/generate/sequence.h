@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "generate/draft_length.h"
+#include "generate/drafter.h"
 #include "generate/sampler.h"
 #include "generate/session.h"
 #include "generate/stop_matcher.h"
@@ -28,12 +30,14 @@ class Sequence {
  public:
   /** session  may hold part of the prompt from before; stays as it is where
    *           the constructor throws
+   *  draft_model  guesses tokens ahead, where options ask for that
    *  Throws InvalidInput for options out of range, a prompt that is empty or
    *  has ids outside the vocabulary, or more tokens of prompt and answer than
    *  the context holds; Unsupported for a model without a tokenizer. */
   Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
            std::vector<std::int32_t> prompt, const GenerationOptions& options,
-           TextStart start = TextStart::kFresh);
+           TextStart start = TextStart::kFresh,
+           const DraftModel* draft_model = nullptr);
 
   /** The next piece that is ready. Throws, once, what made the answer fail;
    *  the pieces before it come first. */
@@ -51,8 +55,13 @@ class Sequence {
   /** The rest is for Generator. Ends the answer if it was cancelled, its time
    *  is over or no token is asked for; returns whether it goes on. */
   bool begin_step();
+  /** Guesses tokens ahead for the next step, in which n_other rows of other
+   *  sequences go on as well. */
+  void draft(const StepCost& cost, int n_other);
   /** How many tokens it has for its next step. */
   int n_ready() const;
+  /** Whether its prompt is read and its answer goes on. */
+  bool answers() const { return stats_.n_generated_tokens > 0; }
   /** Adds the first n of them to a step. */
   void add_to(Batch& batch, std::vector<std::int32_t>& ids, int n);
   /** Takes the logits of its rows of that step, [n, V] as it asked for. */
@@ -64,9 +73,12 @@ class Sequence {
  private:
   using Clock = std::chrono::steady_clock;
 
+  void start_drafting(const DraftModel* draft_model);
   double since_start() const;
+  void take_prompt(std::span<const float> logits);
   void take_prompt_logprobs(std::span<const float> logits);
-  void append(Choice choice);
+  bool take_drafted(std::size_t i, std::span<const float> logits);
+  void append(Choice choice, bool from_draft = false);
   void end(FinishReason reason, Piece piece);
 
   std::shared_ptr<const LoadedModel> model_;
@@ -77,7 +89,10 @@ class Sequence {
   Sampler sampler_;
   Detokenizer detokenizer_;
   StopMatcher stops_;
-  int n_step_rows_ = 0;  // of the step under way
+  std::unique_ptr<Drafter> drafter_;
+  DraftLength draft_length_;
+  Draft draft_;          // of the step under way
+  int n_step_rows_ = 0;  // likewise
   std::deque<Piece> pieces_;
   std::exception_ptr error_;
   std::atomic<bool> cancelled_ = false;

@@ -1,0 +1,87 @@
+#include "generate/draft_length.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace skua {
+namespace {
+
+// Old steps fade, since steps take longer as the text grows.
+constexpr double kFadeSteps = 0.97;
+constexpr double kFadeDrafts = 0.85;
+// Of a step's time, until rows of different number were seen.
+constexpr double kUsualShareOfARow = 0.12;
+constexpr int kLeastPatience = 32, kMostPatience = 1024;
+constexpr int kTry = 2;
+
+}  // namespace
+
+void StepCost::observe(int n_rows, double seconds) {
+  const double n = n_rows;
+  for (double* sum : {&weight_, &rows_, &seconds_, &rows2_, &rows_seconds_})
+    *sum *= kFadeSteps;
+  weight_ += 1;
+  rows_ += n;
+  seconds_ += seconds;
+  rows2_ += n * n;
+  rows_seconds_ += n * seconds;
+}
+
+double StepCost::next_row() const {
+  const double mean_s = seconds_ / weight_, mean_rows = rows_ / weight_;
+  const double spread = rows2_ / weight_ - mean_rows * mean_rows;
+  const double usual = kUsualShareOfARow * mean_s / mean_rows;
+  if (spread < 0.05) return usual;
+  const double slope = (rows_seconds_ / weight_ - mean_rows * mean_s) / spread;
+  return std::clamp(slope, 0.1 * usual, mean_s / mean_rows);
+}
+
+double StepCost::first_row() const {
+  const double one = seconds_ / weight_ - (rows_ / weight_ - 1) * next_row();
+  return std::max(one, next_row());
+}
+
+int DraftLength::choose(const StepCost& cost, int n_other) const {
+  if (fixed_ || n_most_ == 0) return n_most_;
+  if (!cost.known()) return std::min(kTry, n_most_);
+  const double share = std::min(stood_ / tried_, 0.98);
+  double best_rate = 0;
+  int best = 0;
+  double expected = 1;  // tokens of this sequence in the step
+  double next = 1;
+  for (int n = 0; n <= n_most_; ++n) {
+    const double seconds =
+        cost.first_row() + (n_other + n) * cost.next_row() + n * draft_s_;
+    const double rate = (n_other + expected) / seconds;
+    // A draft has to win by something to be worth its unsteadiness.
+    if (rate > best_rate * (best == 0 && n > 0 ? 1.03 : 1)) {
+      best_rate = rate;
+      best = n;
+    }
+    next *= share;
+    expected += next;
+  }
+  if (best == 0 && n_without_ >= patience_) return std::min(kTry, n_most_);
+  return best;
+}
+
+void DraftLength::learn(int n_drafted, int n_accepted) {
+  if (n_drafted == 0) {
+    ++n_without_;
+    return;
+  }
+  const bool a_try = n_without_ >= patience_;
+  n_without_ = 0;
+  if (a_try) {
+    patience_ = n_accepted > 0 ? kLeastPatience
+                               : std::min(2 * patience_, kMostPatience);
+  }
+  tried_ = tried_ * kFadeDrafts + n_accepted + (n_accepted < n_drafted ? 1 : 0);
+  stood_ = stood_ * kFadeDrafts + n_accepted;
+}
+
+void DraftLength::learn_cost(double seconds) {
+  draft_s_ = draft_s_ == 0 ? seconds : 0.8 * draft_s_ + 0.2 * seconds;
+}
+
+}  // namespace skua

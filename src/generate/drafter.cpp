@@ -1,0 +1,136 @@
+#include "generate/drafter.h"
+
+#include <mlx/mlx.h>
+
+#include <algorithm>
+#include <string>
+
+#include "generate/distribution.h"
+#include "skua/error.h"
+
+namespace skua {
+namespace {
+
+std::uint64_t pair_of(std::int32_t first, std::int32_t second) {
+  return std::uint64_t{static_cast<std::uint32_t>(first)} << 32 |
+         static_cast<std::uint32_t>(second);
+}
+
+// How many tokens before both ends are alike.
+std::size_t match_length(std::span<const std::int32_t> tokens, std::size_t end,
+                         std::size_t other_end) {
+  constexpr std::size_t kLongest = 32;
+  std::size_t n = 0;
+  while (n < kLongest && n < end && n < other_end &&
+         tokens[end - 1 - n] == tokens[other_end - 1 - n]) {
+    ++n;
+  }
+  return n;
+}
+
+TokenRoles with_vocab_size(TokenRoles roles, std::size_t n) {
+  roles.vocab_size = static_cast<int>(n);
+  return roles;
+}
+
+std::string piece_text(const Tokenizer& tokenizer, std::int32_t id) {
+  return "'" + tokenizer.piece(id) + "'";
+}
+
+}  // namespace
+
+Draft PromptLookup::propose(const History& history, int n) {
+  const auto tokens = history.tokens;
+  // The last pair is what is looked for.
+  for (std::size_t end = std::max<std::size_t>(n_indexed_, 2);
+       end < tokens.size(); ++end) {
+    Places& places = pairs_[pair_of(tokens[end - 2], tokens[end - 1])];
+    if (places.size() == kPlaces) places.erase(places.begin());
+    places.push_back(end);
+  }
+  n_indexed_ = std::max(n_indexed_, tokens.size());
+  if (tokens.size() < 2) return {};
+  const auto found = pairs_.find(
+      pair_of(tokens[tokens.size() - 2], tokens[tokens.size() - 1]));
+  if (found == pairs_.end()) return {};
+  std::size_t best = 0, best_length = 0;
+  for (const std::size_t end : found->second) {
+    const std::size_t length = match_length(tokens, end, tokens.size());
+    if (length < best_length) continue;
+    best = end;
+    best_length = length;
+  }
+  Draft draft;
+  for (int i = 0; i < n; ++i) {
+    // What repeats right up to the end goes on through what is drafted.
+    const std::size_t from = best + static_cast<std::size_t>(i);
+    draft.tokens.push_back(from < tokens.size()
+                               ? tokens[from]
+                               : draft.tokens[from - tokens.size()]);
+  }
+  return draft;
+}
+
+ModelDrafter::ModelDrafter(const DraftModel& draft,
+                           const GenerationOptions& options, TokenRoles roles,
+                           std::uint64_t seed, bool with_distributions)
+    : model_(draft.model),
+      vocab_size_(static_cast<std::size_t>(
+          std::min(model_->model->vocab_size(), roles.vocab_size))),
+      session_(*model_->model, draft.cache, 0),
+      sampler_(options, with_vocab_size(std::move(roles), vocab_size_), seed),
+      with_distributions_(with_distributions) {}
+
+Draft ModelDrafter::propose(const History& history, int n) {
+  std::vector<std::int32_t> tokens(history.tokens.begin(),
+                                   history.tokens.end());
+  Draft draft;
+  mx::array logits = session_.extend_to(tokens);
+  while (true) {
+    logits.eval();
+    const std::span<const float> row(logits.data<float>(), vocab_size_);
+    const History now{tokens, history.n_prompt};
+    std::int32_t token = -1;
+    if (with_distributions_) {
+      draft.distributions.push_back(sampler_.probabilities(row, now));
+      const std::size_t step = tokens.size() - history.n_prompt;
+      token = draw_from(draft.distributions.back(),
+                        sampler_.uniform(Purpose::kDraft, step));
+    } else {
+      token = sampler_.choose(row, now).token;
+    }
+    draft.tokens.push_back(token);
+    tokens.push_back(token);
+    if (static_cast<int>(draft.tokens.size()) >= n) return draft;
+    logits = session_.decode(token);
+  }
+}
+
+void check_draft(const LoadedModel& target, const LoadedModel& draft) {
+  const Tokenizer& ours = target.need_tokenizer();
+  const Tokenizer& theirs = draft.need_tokenizer();
+  const auto fail = [](const std::string& what) {
+    throw InvalidInput("draft", what + "; both models need the same tokens");
+  };
+  if (ours.size() != theirs.size()) {
+    fail("the tokenizer has " + std::to_string(theirs.size()) +
+         " tokens, expected the model's " + std::to_string(ours.size()));
+  }
+  if (draft.model->vocab_size() < ours.size()) {
+    fail("the vocabulary is " + std::to_string(draft.model->vocab_size()) +
+         ", expected at least the tokenizer's " + std::to_string(ours.size()));
+  }
+  // Every special token, and some hundred others.
+  const int stride = std::max(ours.size() / 512, 1);
+  for (std::int32_t id = 0; id < ours.size(); ++id) {
+    const bool special = ours.is_special(id) || theirs.is_special(id);
+    if (!special && id % stride != 0) continue;
+    if (ours.piece(id) != theirs.piece(id) ||
+        ours.is_special(id) != theirs.is_special(id)) {
+      fail("token " + std::to_string(id) + " is " + piece_text(theirs, id) +
+           ", expected the model's " + piece_text(ours, id));
+    }
+  }
+}
+
+}  // namespace skua
