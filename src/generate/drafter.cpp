@@ -39,6 +39,27 @@ std::string piece_text(const Tokenizer& tokenizer, std::int32_t id) {
 
 }  // namespace
 
+Verdict verify(Sampler& sampler, std::span<const float> logits,
+               const History& history, const Draft& draft, std::size_t i) {
+  const bool drafted = i < draft.tokens.size();
+  if (!drafted || draft.distributions.empty()) {
+    Choice choice = sampler.choose(logits, history);
+    const bool stands = drafted && choice.token == draft.tokens[i];
+    return {std::move(choice), stands};
+  }
+  const std::size_t step = history.tokens.size() - history.n_prompt;
+  const std::int32_t token = draft.tokens[i];
+  const auto id = static_cast<std::size_t>(token);
+  std::vector<double> p = sampler.probabilities(logits, history);
+  const std::vector<double>& q = draft.distributions[i];
+  if (sampler.uniform(Purpose::kAccept, step) * q[id] < p[id])
+    return {sampler.accept(token, logits, history), true};
+  for (std::size_t t = 0; t < q.size(); ++t) p[t] = std::max(p[t] - q[t], 0.0);
+  const std::int32_t other =
+      draw_from(p, sampler.uniform(Purpose::kDraw, step));
+  return {sampler.accept(other, logits, history), false};
+}
+
 Draft PromptLookup::propose(const History& history, int n) {
   const auto tokens = history.tokens;
   // The last pair is what is looked for.

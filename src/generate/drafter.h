@@ -20,6 +20,21 @@ struct Draft {
   std::vector<std::vector<double>> distributions;
 };
 
+struct Verdict {
+  Choice choice;
+  bool stands = false;  // the choice is the drafted token
+};
+
+/** The token that follows `history` where the i-th token of a draft is
+ *  proposed; i may be past its end. A token without a distribution stands if
+ *  it is what would have been chosen anyway. One drawn from q stands with
+ *  probability min(1, p / q), else one is drawn from max(0, p - q): the result
+ *  is distributed as p.
+ *  logits  [V] after history
+ *  Source: Leviathan et al., 2023, algorithm 1. */
+Verdict verify(Sampler& sampler, std::span<const float> logits,
+               const History& history, const Draft& draft, std::size_t i);
+
 /** Guesses the tokens that follow. Belongs to one sequence. */
 class Drafter {
  public:

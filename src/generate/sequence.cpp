@@ -5,7 +5,6 @@
 #include <string>
 
 #include "base/memory.h"
-#include "generate/distribution.h"
 #include "generate/options.h"
 #include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
@@ -245,9 +244,13 @@ void Sequence::take(std::span<const float> logits) {
   }
   session_.fed(draft_.tokens);
   std::size_t n_accepted = 0;
-  for (std::size_t i = 0; i <= n_drafted && !ended(); ++i) {
-    if (!take_drafted(i, logits.subspan(i * vocab_size, vocab_size))) break;
-    ++n_accepted;
+  for (bool stands = true; stands && !ended();) {
+    Verdict verdict =
+        verify(sampler_, logits.subspan(n_accepted * vocab_size, vocab_size),
+               {tokens_, n_prompt_}, draft_, n_accepted);
+    append(std::move(verdict.choice), verdict.stands);
+    stands = verdict.stands;
+    if (stands) ++n_accepted;
   }
   DraftStats& stats = *stats_.draft;
   ++stats.n_steps;
@@ -259,32 +262,6 @@ void Sequence::take(std::span<const float> logits) {
   // All but the newest token, which no draft foresaw or which ended it all.
   session_.rewind(
       static_cast<int>(std::min(session_.tokens().size(), tokens_.size() - 1)));
-}
-
-// The token that follows after i drafted ones stood; whether it is the next
-// drafted one.
-bool Sequence::take_drafted(std::size_t i, std::span<const float> logits) {
-  const History history{tokens_, n_prompt_};
-  const bool drafted = i < draft_.tokens.size();
-  if (!drafted || draft_.distributions.empty()) {
-    Choice choice = sampler_.choose(logits, history);
-    const bool stands = drafted && choice.token == draft_.tokens[i];
-    append(std::move(choice), stands);
-    return stands;
-  }
-  const std::size_t step = tokens_.size() - n_prompt_;
-  const std::int32_t token = draft_.tokens[i];
-  const auto id = static_cast<std::size_t>(token);
-  std::vector<double> p = sampler_.probabilities(logits, history);
-  const std::vector<double>& q = draft_.distributions[i];
-  if (sampler_.uniform(Purpose::kAccept, step) * q[id] < p[id]) {
-    append(sampler_.accept(token, logits, history), true);
-    return true;
-  }
-  for (std::size_t t = 0; t < q.size(); ++t) p[t] = std::max(p[t] - q[t], 0.0);
-  append(sampler_.accept(draw_from(p, sampler_.uniform(Purpose::kDraw, step)),
-                         logits, history));
-  return false;
 }
 
 void Sequence::append(Choice choice, bool from_draft) {

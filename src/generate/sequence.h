@@ -77,7 +77,6 @@ class Sequence {
   double since_start() const;
   void take_prompt(std::span<const float> logits);
   void take_prompt_logprobs(std::span<const float> logits);
-  bool take_drafted(std::size_t i, std::span<const float> logits);
   void append(Choice choice, bool from_draft = false);
   void end(FinishReason reason, Piece piece);
 

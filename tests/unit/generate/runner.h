@@ -26,16 +26,16 @@ class Runner {
  public:
   Runner(const std::shared_ptr<const LoadedModel>& loaded, Session session,
          const Ids& prompt, const GenerationOptions& options,
-         TextStart start = TextStart::kFresh)
+         TextStart start = TextStart::kFresh, const DraftModel* draft = nullptr)
       : sequence_(std::make_shared<Sequence>(loaded, std::move(session), prompt,
-                                             options, start)),
+                                             options, start, draft)),
         generator_(*loaded->model) {
     generator_.add(sequence_);
   }
   Runner(const Scripted& scripted, const Ids& prompt,
-         const GenerationOptions& options)
+         const GenerationOptions& options, const DraftModel* draft = nullptr)
       : Runner(scripted.loaded, Session(*scripted.loaded->model), prompt,
-               options) {}
+               options, TextStart::kFresh, draft) {}
 
   std::optional<Piece> next() {
     while (true) {
