@@ -164,22 +164,15 @@ TEST(Distribution, DrawsFollowTheProbabilities) {
        .mirostat_tau = 3,
        .logit_bias = {{3, 2.0}},
        .frequency_penalty = 0.3,
-       .no_repeat_ngram = 2,
-       .dry_multiplier = 0.5},
+       .dry_multiplier = 0.5,
+       .dry_window = 30},
   };
   for (const GenerationOptions& options : kinds) {
     test::Chooser chooser(options, logits.size(), 8);
     std::vector<int> counts(logits.size());
     Doubles expected(logits.size());
     for (int i = 0; i < kDraws; ++i) {
-      // The last tokens, so that penalties have something to do.
-      const auto n = std::min<std::size_t>(chooser.tokens.size(), 30);
-      std::vector<std::int32_t> before(
-          chooser.tokens.end() - static_cast<std::ptrdiff_t>(n),
-          chooser.tokens.end());
-      before.insert(before.begin(), static_cast<std::size_t>(i) - n, -1);
-      if (i == 2000 && options.dry_multiplier > 0) break;
-      const History history{before, 0};
+      const History history{chooser.tokens, 0};
       const Doubles p = chooser.sampler.probabilities(logits, history);
       ASSERT_NEAR(std::reduce(p.begin(), p.end()), 1, 1e-9);
       for (std::size_t id = 0; id < p.size(); ++id) expected[id] += p[id];

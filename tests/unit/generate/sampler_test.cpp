@@ -219,12 +219,15 @@ TEST(Sampler, XtcComesAsOftenAsItIsTold) {
                       .xtc_special_tokens = {{}}};
   constexpr int kDraws = 20000;
   test::Chooser with(o, 4, 5), without({.temperature = 1}, 4, 5);
+  o.xtc_probability = 0;
+  test::Chooser never(o, 4, 5);
   int n_coins = 0;
   for (int i = 0; i < kDraws; ++i) {
     const History history{with.tokens, 0};
     const bool coin = with.sampler.probabilities(logits, history)[0] == 0;
     n_coins += coin;
     const auto token = with.next(logits), plain = without.next(logits);
+    EXPECT_EQ(never.next(logits), plain);
     if (coin)
       EXPECT_GE(token, 1);
     else
