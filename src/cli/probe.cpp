@@ -41,6 +41,29 @@ void run(const Arguments& arguments) {
   fmt::print("{}\n", dump_json(json));
 }
 
+void filter(const std::string& file) {
+  const Json request = file.empty() || file == "-"
+                           ? parse_json(argument_or_stdin("", "file"), "stdin")
+                           : read_json(file);
+  fmt::print("{}\n", dump_json(Json(probe_filter(request))));
+}
+
+void add_filter(Command& probe) {
+  auto file = std::make_shared<std::string>();
+  Command command = probe.subcommand(
+      "filter", "Log-probabilities after processors and filters");
+  command.text("file", *file, "JSON file; without one, or as -, from stdin");
+  command.footer(
+      "Reads {\"logits\": [...], \"history\": [ids], \"options\": {...}}. The\n"
+      "options are those of `skua run`, such as \"top_p\"; null is -inf. The\n"
+      "history is the prompt, but for its last \"n_generated\" tokens;\n"
+      "\"eos_ids\" end an answer. Needs no model.\n"
+      "Example:\n"
+      "  echo '{\"logits\": [1, 2, 3], \"options\": {\"top_k\": 2}}' |\n"
+      "    skua probe filter");
+  command.callback([file] { filter(*file); });
+}
+
 }  // namespace
 
 void add_probe(CLI::App& app) {
@@ -50,6 +73,7 @@ void add_probe(CLI::App& app) {
   probe.footer(
       "Example:\n"
       "  skua probe logits --tokens \"[1, 2, 3]\"");
+  add_filter(probe);
   Command command = probe.subcommand(
       "logits", "Logits and greedy tokens after given token ids");
   add_model_option(command, arguments->model);

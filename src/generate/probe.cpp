@@ -3,8 +3,11 @@
 #include <mlx/mlx.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
+#include "generate/options.h"
+#include "generate/sampler.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -51,7 +54,69 @@ void check(std::span<const std::int32_t> ids, std::span<const int> at,
     throw InvalidInput("probe", "greedy and chunk are expected 0 or more");
 }
 
+std::vector<float> read_logits(const Json& values) {
+  std::vector<float> logits;
+  if (!values.is_array() || values.empty())
+    throw InvalidInput("logits", "expected a list of numbers");
+  for (const Json& value : values) {
+    if (!value.is_null() && !value.is_number())
+      throw InvalidInput("logits", "got " + dump_json(value) +
+                                       ", expected a number, or null for -inf");
+    logits.push_back(value.is_null() ? -std::numeric_limits<float>::infinity()
+                                     : finite(value.get<double>()));
+  }
+  return logits;
+}
+
+std::vector<std::int32_t> read_ids(const Json& values, const char* where,
+                                   std::size_t vocab_size) {
+  std::vector<std::int32_t> ids;
+  if (!values.is_array())
+    throw InvalidInput(where, "expected a list of token ids");
+  for (const Json& value : values) {
+    if (!value.is_number_integer() || value < 0 || value >= vocab_size)
+      throw InvalidInput(where, "got " + dump_json(value) +
+                                    ", expected token ids from 0 to " +
+                                    std::to_string(vocab_size - 1));
+    ids.push_back(value.get<std::int32_t>());
+  }
+  return ids;
+}
+
 }  // namespace
+
+std::vector<float> probe_filter(const Json& request) {
+  Json given = {{"logits", nullptr},
+                {"history", Json::array()},
+                {"options", Json::object()},
+                {"n_generated", 0},
+                {"eos_ids", Json::array()}};
+  if (!request.is_object())
+    throw InvalidInput("request", "expected a JSON object");
+  for (const auto& [key, value] : request.items()) {
+    if (!given.contains(key))
+      throw InvalidInput("request", "got " + dump_json(key) +
+                                        ", expected logits, history, options, "
+                                        "n_generated and eos_ids");
+    given[key] = value;
+  }
+  const std::vector<float> logits = read_logits(given["logits"]);
+  const auto history = read_ids(given["history"], "history", logits.size());
+  const auto eos_ids = read_ids(given["eos_ids"], "eos_ids", logits.size());
+  const Json& n_generated = given["n_generated"];
+  if (!n_generated.is_number_integer() || n_generated < 0 ||
+      n_generated > history.size())
+    throw InvalidInput("n_generated", "got " + dump_json(n_generated) +
+                                          ", expected 0 to the number of "
+                                          "tokens of the history");
+  TokenRoles roles;
+  roles.vocab_size = static_cast<int>(logits.size());
+  roles.eos_ids = {eos_ids.begin(), eos_ids.end()};
+  const auto options = read_options(given["options"], {}, roles.vocab_size);
+  return Sampler(options, std::move(roles), options.seed.value_or(0))
+      .filtered_log_probabilities(
+          logits, {history, history.size() - n_generated.get<std::size_t>()});
+}
 
 Probe probe_logits(const CausalLM& model, std::span<const std::int32_t> ids,
                    std::span<const int> at, int n_greedy, int chunk) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/json.h"
 #include "models/model.h"
 
 namespace skua {
@@ -27,5 +28,13 @@ struct Probe {
  *  outside the prompt, or negative counts. */
 Probe probe_logits(const CausalLM& model, std::span<const std::int32_t> ids,
                    std::span<const int> at, int n_greedy, int chunk);
+
+/** The log-probabilities [V] after processors and filters, before temperature.
+ *  request  {"logits": [V], "history": [ids], "options": {...}}, the last two
+ *           may be absent; a logit that is null is -inf. Of the history the
+ *           last "n_generated" tokens are the answer's, by default none.
+ *           "eos_ids" are those that end an answer, by default none.
+ *  Throws InvalidInput for other keys and for values out of range. */
+std::vector<float> probe_filter(const Json& request);
 
 }  // namespace skua

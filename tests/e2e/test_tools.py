@@ -338,6 +338,73 @@ class ProbeTest(ToolTest):
         self.refused(2, "--tokens", *command)
 
 
+class FilterTest(ToolTest):
+    # GEN-11
+    def test_all_reference_cases(self):
+        golden = json.loads(
+            support.asset("goldens/sampling/filters.json").read_text()
+        )
+        for case in golden["cases"]:
+            with self.subTest(case["name"]):
+                asked = {k: case[k] for k in ("logits", "history", "options")}
+                self.check(asked, case["filtered"], golden["tolerance"])
+
+    def check(self, asked, expected, delta):
+        got = self.json("probe", "filter", stdin=json.dumps(asked))
+        self.assertEqual(len(got), len(expected))
+        for mine, theirs in zip(got, expected):
+            self.assertEqual(mine is None, theirs is None)
+            if mine is not None:
+                # Seven digits are stored.
+                self.assertLessEqual(
+                    abs(mine - theirs), delta + 5e-7 * abs(theirs)
+                )
+
+    def test_reads_a_file(self):
+        path = self.write("asked.json", {"logits": [0, None, 0, 0]})
+        third = -1.0986123
+        for arguments in ((path,), ("-",), ()):
+            got = self.json(
+                "probe", "filter", *arguments, stdin=path.read_text()
+            )
+            self.assertIsNone(got.pop(1))
+            for value in got:
+                self.assertAlmostEqual(value, third, places=6)
+
+    # GEN-33
+    def test_the_end_is_forbidden_before_min_tokens(self):
+        asked = {"logits": [0, 0], "history": [1, 1, 1], "eos_ids": [0]}
+        asked["options"] = {"min_tokens": 2}
+        for n_generated, forbidden in ((0, True), (1, True), (2, False)):
+            asked["n_generated"] = n_generated
+            got = self.json("probe", "filter", stdin=json.dumps(asked))
+            self.assertEqual(got[0] is None, forbidden)
+
+    def test_bad_requests(self):
+        for text, asked in (
+            ("[request]", []),
+            ('"logit"', {"logit": [1]}),
+            ("[logits]", {}),
+            ("[logits]", {"logits": []}),
+            ("[logits]", {"logits": [1, "x"]}),
+            ("[history] got 2", {"logits": [1, 2], "history": [2]}),
+            ("[history] got -1", {"logits": [1, 2], "history": [-1]}),
+            ("[eos_ids]", {"logits": [1, 2], "eos_ids": 1}),
+            ("[n_generated]", {"logits": [1, 2], "n_generated": 1}),
+            ("topp", {"logits": [1, 2], "options": {"topp": 1}}),
+            ("suppress_ids: got 2", {
+                "logits": [1, 2], "options": {"suppress_ids": [2]},
+            }),
+        ):
+            self.refused(2, text, "probe", "filter", stdin=json.dumps(asked))
+        self.refused(2, "[stdin]", "probe", "filter", stdin="{")
+        # GEN-26
+        asked = {"logits": [1, 2], "options": {"suppress_ids": [0, 1]}}
+        self.refused(
+            1, "suppress_ids", "probe", "filter", stdin=json.dumps(asked)
+        )
+
+
 class CompletionTest(ToolTest):
     def complete(self, *words):
         script = self.write("skua.bash", self.out("completion", "bash"))

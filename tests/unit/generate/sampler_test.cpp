@@ -5,11 +5,14 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <random>
+#include <set>
+#include <thread>
 
 #include "base/json.h"
 #include "generate/options.h"
-#include "generate/random.h"
+#include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
 #include "tests/support.h"
 #include "tests/unit/generate/choose.h"
@@ -80,47 +83,6 @@ TEST(SamplerFilters, LogProbabilitiesAreNormalisedBeforeFilters) {
   }
 }
 
-// Vectors of the Random123 distribution, tests/kat_vectors.
-TEST(Philox, KnownAnswers) {
-  using Words = std::array<std::uint32_t, 4>;
-  constexpr std::uint32_t kOnes = 0xffffffff;
-  EXPECT_EQ(philox4x32({0, 0, 0, 0}, {0, 0}),
-            (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(philox4x32({kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes}),
-            (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
-  EXPECT_EQ(philox4x32({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-                       {0xa4093822, 0x299f31d0}),
-            (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
-}
-
-// GEN-24
-TEST(Philox, UniformNumbersAreInsideTheIntervalAndUncorrelated) {
-  constexpr int kDraws = 100000;
-  double sum = 0, squares = 0, lagged = 0, last = 0;
-  for (int i = 0; i < kDraws; ++i) {
-    const double u = philox_uniform(7, static_cast<std::uint64_t>(i));
-    ASSERT_GT(u, 0);
-    ASSERT_LT(u, 1);
-    sum += u;
-    squares += (u - 0.5) * (u - 0.5);
-    if (i != 0) lagged += (u - 0.5) * (last - 0.5);
-    last = u;
-  }
-  EXPECT_NEAR(sum / kDraws, 0.5, 0.005);
-  EXPECT_NEAR(squares / kDraws, 1.0 / 12, 0.001);
-  EXPECT_LT(std::abs(lagged / squares), 0.01);
-  EXPECT_NE(philox_uniform(7, 1), philox_uniform(8, 1));
-  EXPECT_NE(philox_uniform(7, 1), philox_uniform(7, 1ull << 32));
-  EXPECT_NE(philox_uniform(7, 1), philox_uniform(7 + (1ull << 32), 1));
-}
-
-// The value that chi-square with n degrees of freedom passes once in 10^6
-// (Wilson and Hilferty's approximation).
-double rare_chi_square(double n) {
-  const double root = 1 - 2 / (9 * n) + 4.7534 * std::sqrt(2 / (9 * n));
-  return n * root * root * root;
-}
-
 // GEN-23. Seeds are fixed; with others a right sampler would fail once in
 // about 10^5 runs of the eight.
 TEST(Sampler, DrawsFollowTheDistribution) {
@@ -149,7 +111,8 @@ TEST(Sampler, DrawsFollowTheDistribution) {
       ASSERT_GT(want, 5);
       chi_square += (counts[i] - want) * (counts[i] - want) / want;
     }
-    EXPECT_LT(chi_square, rare_chi_square(static_cast<double>(n) - 1)) << d;
+    EXPECT_LT(chi_square, test::rare_chi_square(static_cast<double>(n) - 1))
+        << d;
   }
 }
 
@@ -202,6 +165,110 @@ TEST(Sampler, LogitsThatAreNoNumbersAreAnError) {
     SKUA_EXPECT_ERROR(test::choose(none, {.temperature = t}, 0, 0), Error,
                       "not finite");
   }
+}
+
+// GEN-27: division in float32; a reciprocal would be off in the last place.
+TEST(Sampler, TemperatureDivides) {
+  std::mt19937 engine(4);
+  std::normal_distribution<float> normal(0, 5);
+  std::vector<float> logits(64);
+  for (float& l : logits) l = normal(engine);
+  const float largest = *std::ranges::max_element(logits);
+  for (const float t : {0.7f, 3.0f, 49.0f}) {
+    std::vector<double> want;
+    for (const float l : logits) {
+      float weight = (l - largest) / t;
+      cpu::softmax_weights(&weight, 1, 0, 1, &weight, nullptr);
+      want.push_back(weight);
+    }
+    test::Chooser chooser({.temperature = t}, logits.size());
+    const auto got = chooser.sampler.probabilities(logits, {{}, 0});
+    const double total = std::reduce(want.begin(), want.end());
+    for (std::size_t i = 0; i < want.size(); ++i)
+      EXPECT_DOUBLE_EQ(got[i], want[i] / total) << t << " id " << i;
+  }
+}
+
+// GEN-25: a token of 0.999 of the probability that is forbidden.
+TEST(Sampler, WhatIsForbiddenIsNeverDrawn) {
+  const std::vector<float> logits = {0, 8.3f, 0, 0, -0.5f};
+  constexpr double kForbid = -std::numeric_limits<double>::infinity();
+  test::Chooser chooser({.temperature = 1, .logit_bias = {{1, kForbid}}}, 5);
+  const std::vector<std::int32_t> history(1000000, 2);
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    const History before{std::span(history).first(i), 0};
+    ASSERT_NE(chooser.sampler.choose(logits, before).token, 1);
+  }
+}
+
+// GEN-06
+TEST(Sampler, ABiasOfMinusInfinityForbidsAtAnyTemperature) {
+  constexpr double kForbid = -std::numeric_limits<double>::infinity();
+  test::Chooser chooser({.temperature = 2, .logit_bias = {{2, kForbid}}}, 4);
+  for (int i = 0; i < 10000; ++i)
+    ASSERT_NE(chooser.next(std::vector<float>{0, 0, 9, 0}), 2);
+}
+
+// GEN-20: at the steps whose coin does not come up, draws are those without
+// XTC.
+TEST(Sampler, XtcComesAsOftenAsItIsTold) {
+  const std::vector<float> logits = {3, 2, 1, 0};
+  GenerationOptions o{.temperature = 1,
+                      .xtc_probability = 0.3,
+                      .xtc_threshold = 0.1,
+                      .xtc_special_tokens = {{}}};
+  constexpr int kDraws = 20000;
+  test::Chooser with(o, 4, 5), without({.temperature = 1}, 4, 5);
+  o.xtc_probability = 0;
+  test::Chooser never(o, 4, 5);
+  int n_coins = 0;
+  for (int i = 0; i < kDraws; ++i) {
+    const History history{with.tokens, 0};
+    const bool coin = with.sampler.probabilities(logits, history)[0] == 0;
+    n_coins += coin;
+    const auto token = with.next(logits), plain = without.next(logits);
+    EXPECT_EQ(never.next(logits), plain);
+    if (coin)
+      EXPECT_GE(token, 1);
+    else
+      EXPECT_EQ(token, plain);
+  }
+  // Five standard deviations: less than once in 10^6.
+  EXPECT_NEAR(n_coins / double{kDraws}, 0.3, 5 * std::sqrt(0.21 / kDraws));
+}
+
+// GEN-30
+TEST(Sampler, SequencesOfOneSeedDiffer) {
+  const std::vector<float> logits(100, 0.0f);
+  std::set<std::vector<std::int32_t>> all;
+  for (std::uint32_t sequence = 0; sequence < 8; ++sequence) {
+    test::Chooser chooser({.temperature = 1}, 100, 1, sequence);
+    for (int i = 0; i < 20; ++i) chooser.next(logits);
+    all.insert(chooser.tokens);
+  }
+  EXPECT_EQ(all.size(), 8u);
+}
+
+// GEN-31: samplers of several threads do not know of each other.
+TEST(Sampler, ThreadsDoNotMatter) {
+  const auto logits = test::numbers(test::normal({3000}, 3, 4));
+  const GenerationOptions o{.temperature = 1,
+                            .top_p = 0.9,
+                            .typical_p = 0.9,
+                            .repetition_penalty = 1.3,
+                            .repetition_window = 0};
+  const auto draws = [&] {
+    test::Chooser chooser(o, logits.size(), 9);
+    for (int i = 0; i < 200; ++i) chooser.next(logits);
+    return chooser.tokens;
+  };
+  const auto want = draws();
+  std::vector<std::int32_t> first, second;
+  std::thread one([&] { first = draws(); }), two([&] { second = draws(); });
+  one.join();
+  two.join();
+  EXPECT_EQ(first, want);
+  EXPECT_EQ(second, want);
 }
 
 }  // namespace
