@@ -87,10 +87,10 @@ TEST(Cache, ItsBytesAreThoseOfItsType) {
 TEST(Cache, GrowingMovesNothing) {
   KvCache cache(KvType::kBf16, kHeads, kDim, kDim);
   cache.reserve(1);
-  const std::byte* first = cache.state().pages[0].data();
+  const std::byte* first = cache.state().pages[0]->data();
   EXPECT_EQ(cache.capacity(), 256);
   cache.reserve(5000);
-  EXPECT_EQ(cache.state().pages[0].data(), first);
+  EXPECT_EQ(cache.state().pages[0]->data(), first);
   EXPECT_EQ(cache.capacity(), 5120);
   EXPECT_EQ(cache.state().pages.size(), 20u);
 }
