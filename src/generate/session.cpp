@@ -84,7 +84,7 @@ std::size_t Session::n_common(std::span<const std::int32_t> ids) const {
   auto n = static_cast<std::size_t>(mine - tokens_.begin());
   if (n == ids.size() && n > 0) --n;
   // Windows may have given up what would be seen from there.
-  return cache_.can_trim(sequence_, static_cast<int>(n)) ? n : 0;
+  return cache_->can_trim(sequence_, static_cast<int>(n)) ? n : 0;
 }
 
 mx::array Session::extend_to(std::span<const std::int32_t> ids,

@@ -72,6 +72,7 @@ class Session {
   int context() const { return context_; }
   int chunk() const { return chunk_; }
   Cache& cache() const { return *cache_; }
+  int sequence() const { return sequence_; }
 
  private:
   // For ids that are to follow n_before others.

@@ -23,7 +23,13 @@ mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
   std::vector<AttentionSegment> segments;
   std::vector<KvCache> caches;
   for (const Segment& s : batch.segments) {
-    const KvCache& cache = open(s.sequence, k.shape(1), k.shape(2), v.shape(2));
+    auto found = sequences_.find(s.sequence);
+    if (found == sequences_.end()) {
+      const KvCache empty(options_.kv_type, k.shape(1), k.shape(2), v.shape(2),
+                          KvCache::default_layout(), options_.quantize_from);
+      found = sequences_.emplace(s.sequence, empty).first;
+    }
+    const KvCache& cache = found->second;
     // One more than the first row sees: a trim to where the step began then
     // leaves a whole window.
     if (window_ != 0)
@@ -32,15 +38,6 @@ mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
     caches.push_back(cache);
   }
   return append_and_attend(q, k, v, segments, caches, o);
-}
-
-KvCache& LayerCache::open(int sequence, int n_heads, int key_dim,
-                          int value_dim) {
-  const auto found = sequences_.find(sequence);
-  if (found != sequences_.end()) return found->second;
-  const KvCache empty(options_.kv_type, n_heads, key_dim, value_dim,
-                      KvCache::default_layout(), options_.quantize_from);
-  return sequences_.emplace(sequence, empty).first->second;
 }
 
 const KvCache* LayerCache::find(int sequence) const {
@@ -53,14 +50,6 @@ bool LayerCache::can_trim(int sequence, int length) const {
   if (cache == nullptr || window_ == 0) return true;
   return cache->holds(0, std::min(keep_, length)) &&
          cache->holds(std::max(0, length - window_), length);
-}
-
-void LayerCache::restore(int sequence, const KeyValue& rows, int n_head,
-                         int begin, int window, int keep) {
-  open(sequence, rows.keys.shape(0), rows.keys.shape(2), rows.values.shape(2))
-      .restore(rows, n_head, begin);
-  window_ = window;
-  keep_ = keep;
 }
 
 void LayerCache::fork(int from, int to, int length) {
@@ -154,6 +143,14 @@ std::string Cache::refusal(int sequence, int length) const {
 
 void Cache::set_length(int sequence, int length) {
   this->length(sequence);
+  for (int i = 0; i < n_layers(); ++i) {
+    if (layer(i).can_trim(sequence, length)) continue;
+    throw InvalidInput(
+        "cache", "layer " + std::to_string(i) + " lacks some of the last " +
+                     std::to_string(layer(i).window()) + " or first " +
+                     std::to_string(layer(i).keep()) +
+                     " positions, which the next row sees");
+  }
   lengths_[sequence] = length;
 }
 

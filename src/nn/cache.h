@@ -47,10 +47,6 @@ class LayerCache {
   bool can_trim(int sequence, int length) const;
   /** Null before the sequence's first step. */
   const KvCache* find(int sequence) const;
-  /** Gives the sequence what a file holds of it; window and keep as above.
-   *  rows, n_head and begin as in KvCache::restore. */
-  void restore(int sequence, const KeyValue& rows, int n_head, int begin,
-               int window, int keep);
 
   void remove(int sequence) { sequences_.erase(sequence); }
   void fork(int from, int to, int length);
@@ -59,8 +55,6 @@ class LayerCache {
   std::size_t n_bytes() const;
 
  private:
-  KvCache& open(int sequence, int n_heads, int key_dim, int value_dim);
-
   CacheOptions options_;
   int window_ = 0;
   int keep_ = 0;
@@ -100,8 +94,8 @@ class Cache {
   int n_layers() const { return static_cast<int>(layers_.size()); }
   LayerCache& layer(int i) { return layers_.at(i); }
   const LayerCache& layer(int i) const { return layers_.at(i); }
-  /** Says that the layers hold `length` tokens of a sequence, once each of
-   *  them was restored. */
+  /** Counts `length` tokens as held, once KvCache::restore gave them to every
+   *  layer. Throws InvalidInput where a layer lacks what the next row sees. */
   void set_length(int sequence, int length);
 
   /** Throws InvalidInput unless each segment continues its sequence exactly
