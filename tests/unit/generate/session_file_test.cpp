@@ -100,10 +100,11 @@ TEST(SessionFile, ContinuesAsTheSessionThatWasSaved) {
           const Ids next = some(more, c.model.vocab_size(), 7);
           const auto got = numbers(loaded.prefill(next));
           const auto want = numbers(c.session.prefill(next));
-          if (int8)
+          if (int8) {
             EXPECT_LE(worst(got, want), 1e-4) << name << " " << n;
-          else
+          } else {
             EXPECT_EQ(got, want) << name << " " << n;
+          }
         }
       }
     }

@@ -1,6 +1,10 @@
 #include "kernels/kv_cache.h"
 
 #include <gtest/gtest.h>
+#include <mlx/mlx.h>
+
+#include <fstream>
+#include <string>
 
 #include "kernels/attention.h"
 #include "skua/error.h"
@@ -163,6 +167,44 @@ TEST_P(HeldPart, RoundsFromWhereItIsToldTo) {
     step(other, 0, 800, {});
     EXPECT_LE(worst(step(mixed, 800, 50, {}), step(other, 800, 50, {})), 1e-5);
   }
+}
+
+// A line of /proc/self/status in bytes; 0 where there is none.
+std::size_t memory(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name + ":"))
+      return std::stoul(line.substr(name.size() + 1)) * 1024;
+  }
+  return 0;
+}
+
+// GEN-73
+TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
+  constexpr int kLength = 1 << 16;
+  constexpr std::size_t kExpanded = std::size_t{kLength} * 2 * 128 * 4;
+  const KvCache cache(KvType::kF32, 2, 64, 64, Layout::kPages, 0);
+  const auto x = [](int n, int heads) {
+    return mx::full({n, heads, 64}, 0.5f);
+  };
+  const int half = kLength / 2;
+  for (const int at : {0, half}) {
+    append_and_attend(x(half, 2), x(half, 2), x(half, 2), {{0, half, at}},
+                      {cache}, {.window = 1})
+        .eval();
+  }
+  EXPECT_LT(cache.n_bytes(), kExpanded / 3);
+  mx::clear_cache();
+  std::ofstream("/proc/self/clear_refs") << "5";
+  const std::size_t before = memory("VmRSS");
+  if (before == 0 || memory("VmHWM") > before + kExpanded / 8)
+    GTEST_SKIP() << "the system does not count this process's memory anew";
+  for (int i = 0; i < 3; ++i) {
+    const auto out = numbers(append_and_attend(
+        x(1, 2), x(1, 2), x(1, 2), {{0, 1, kLength + i}}, {cache}, {}));
+    EXPECT_NEAR(out[0], 0.5f, 1e-5);
+  }
+  EXPECT_LT(memory("VmHWM") - before, kExpanded / 8);
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, HeldPart,
