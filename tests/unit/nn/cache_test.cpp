@@ -113,6 +113,27 @@ TEST(Cache, TrimThenContinueEqualsFreshForLengthsAround256) {
   }
 }
 
+// COMP-09
+TEST(Cache, RowsPastTheLengthAreNeverSeen) {
+  Cache exact(1);
+  const int e = exact.add_sequence();
+  for (int past = 1; past <= 258; ++past) {
+    feed(exact, e, 1, 1);
+    Cache cache(1);
+    const int s = cache.add_sequence();
+    feed(cache, s, 1, past);
+    Batch batch;
+    batch.add(s, past, 300);
+    const mx::array none = mx::full({300, kHeads, kDim}, NAN);
+    mx::eval(cache.layer(0).attend(none, none, none, batch, {}));
+    cache.advance(batch);
+    cache.trim(s, past);
+    const int copy = exact.fork(e);
+    EXPECT_EQ(feed(cache, s, 2, 1), feed(exact, copy, 2, 1)) << past;
+    exact.remove(copy);
+  }
+}
+
 // GEN-79
 TEST(Cache, ForkAndOriginalDoNotDisturbEachOther) {
   Cache cache(1), mine(1), theirs(1);
