@@ -115,15 +115,22 @@ std::string read_file(const std::filesystem::path& path,
 
 void write_file_atomic(const std::filesystem::path& path,
                        std::string_view content) {
+  write_file_atomic(path, std::span(&content, 1));
+}
+
+void write_file_atomic(const std::filesystem::path& path,
+                       std::span<const std::string_view> parts) {
   std::string temporary = path.string() + ".XXXXXX";
   const Descriptor fd(::mkstemp(temporary.data()));
   if (fd.get() < 0)
     throw Error(path.string(), "cannot be written: " + reason());
   std::string failure;
-  while (!content.empty() && failure.empty()) {
-    const ssize_t n = ::write(fd.get(), content.data(), content.size());
-    if (n > 0) content.remove_prefix(static_cast<std::size_t>(n));
-    if (n < 0 && errno != EINTR) failure = reason();
+  for (std::string_view content : parts) {
+    while (!content.empty() && failure.empty()) {
+      const ssize_t n = ::write(fd.get(), content.data(), content.size());
+      if (n > 0) content.remove_prefix(static_cast<std::size_t>(n));
+      if (n < 0 && errno != EINTR) failure = reason();
+    }
   }
   if (failure.empty() && ::fchmod(fd.get(), 0644) != 0) failure = reason();
   if (failure.empty() && ::rename(temporary.c_str(), path.c_str()) != 0)

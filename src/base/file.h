@@ -49,5 +49,8 @@ std::string read_file(const std::filesystem::path& path,
  *  old file or the whole new one. Throws Error. */
 void write_file_atomic(const std::filesystem::path& path,
                        std::string_view content);
+/** The same of parts that follow each other. */
+void write_file_atomic(const std::filesystem::path& path,
+                       std::span<const std::string_view> parts);
 
 }  // namespace skua

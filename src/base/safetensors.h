@@ -71,6 +71,13 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
+/** Writes tensors, one after the other, and metadata; a reader sees the old
+ *  file or the whole new one. Throws InvalidInput if a name comes twice or
+ *  data and shape do not fit, Error. */
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<SafeTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata);
+
 /** All files of a checkpoint folder: the shards that
  *  `model.safetensors.index.json` names (the index is authoritative: bare
  *  file names only, each tensor where the index says, none left over), else

@@ -81,8 +81,10 @@ mx::array Session::prefill(std::span<const std::int32_t> ids,
 
 std::size_t Session::n_common(std::span<const std::int32_t> ids) const {
   const auto [mine, theirs] = std::ranges::mismatch(tokens_, ids);
-  const auto n = static_cast<std::size_t>(mine - tokens_.begin());
-  return n == ids.size() && n > 0 ? n - 1 : n;
+  auto n = static_cast<std::size_t>(mine - tokens_.begin());
+  if (n == ids.size() && n > 0) --n;
+  // Windows may have given up what would be seen from there.
+  return cache_->can_trim(sequence_, static_cast<int>(n)) ? n : 0;
 }
 
 mx::array Session::extend_to(std::span<const std::int32_t> ids,

@@ -45,7 +45,8 @@ class Session {
   /** prefill of one token. */
   mx::array decode(std::int32_t id) { return prefill({&id, 1}); }
 
-  /** How many of `ids` extend_to would not have to feed. */
+  /** How many of `ids` extend_to would not have to feed: none where a layer
+   *  has given up what would be seen from where they part. */
   std::size_t n_common(std::span<const std::int32_t> ids) const;
 
   /** Makes the sequence `ids`, keeping what it has in common with them (at
@@ -53,8 +54,8 @@ class Session {
   mx::array extend_to(std::span<const std::int32_t> ids,
                       const std::function<bool(int n_done)>& progress = {});
 
-  /** Forgets all but the first n_tokens. Throws InvalidInput if there are
-   *  fewer. */
+  /** Forgets all but the first n_tokens. Throws InvalidInput as Cache::trim;
+   *  nothing is forgotten then. */
   void rewind(int n_tokens);
 
   /** An independent copy, in the same cache. */
@@ -72,6 +73,7 @@ class Session {
   int context() const { return context_; }
   int chunk() const { return chunk_; }
   Cache& cache() const { return *cache_; }
+  int sequence() const { return sequence_; }
 
  private:
   // For ids that are to follow n_before others.

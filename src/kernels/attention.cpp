@@ -50,7 +50,8 @@ void check_caches(const mx::array& q, const mx::array& k, const mx::array& v,
     expect(is(shape.n_kv_heads, k.shape(1)) && is(shape.key_dim, k.shape(2)) &&
                is(shape.value_dim, v.shape(2)) &&
                caches[i].layout() == caches[0].layout() &&
-               caches[i].type() == caches[0].type(),
+               caches[i].type() == caches[0].type() &&
+               caches[i].quantize_from() == caches[0].quantize_from(),
            "the caches are expected to be of one kind and for k", k);
     if (s.first_row != next_row || s.n_rows < 1 || s.position < 0 ||
         s.n_rows > q.shape(0) - next_row || s.position > kMostPositions) {
@@ -73,8 +74,8 @@ void check_options(const mx::array& q,
     expect(!part || part->shape() == mx::Shape{q.shape(1)},
            "slopes and sinks are expected to be [H]", part.value_or(q));
   }
-  if (!(options.soft_cap >= 0) || options.window < 0)
-    throw InvalidInput("attention", "soft cap or window is negative");
+  if (!(options.soft_cap >= 0) || options.window < 0 || options.keep < 0)
+    throw InvalidInput("attention", "soft cap, window or keep is negative");
   if (!options.mask) return;
   int length = 0;
   for (const AttentionSegment& s : segments)
@@ -86,6 +87,22 @@ void check_options(const mx::array& q,
          mask);
 }
 
+void check_held(const std::vector<AttentionSegment>& segments,
+                const std::vector<KvCache>& caches,
+                const AttentionOptions& options) {
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const int end = segments[i].position;
+    const int begin =
+        options.window == 0 ? 0 : std::max(0, end - options.window + 1);
+    if (!caches[i].holds(begin, end) ||
+        !caches[i].holds(0, std::min(options.keep, end))) {
+      throw InvalidInput("attention", "segment " + std::to_string(i) +
+                                          " sees positions that its cache " +
+                                          "has given up");
+    }
+  }
+}
+
 mx::array plain(const mx::array& x) {
   return row_contiguous(mx::astype(x, mx::float32));
 }
@@ -94,7 +111,7 @@ mx::array plain(const mx::array& x) {
 struct Plan {
   cpu::AttentionShape shape;
   std::vector<cpu::AttentionTask> tasks;
-  std::vector<std::shared_ptr<const KvCache::State>> states;
+  std::vector<std::shared_ptr<const AlignedBuffer>> pages;
 };
 
 std::shared_ptr<Plan> make_plan(const mx::array& q,
@@ -106,7 +123,11 @@ std::shared_ptr<Plan> make_plan(const mx::array& q,
   shape.kv = caches.at(0).state().shape;
   shape.n_heads = static_cast<std::size_t>(q.shape(1));
   shape.scale = options.scale;
+  const int from = caches[0].quantize_from();
+  if (from != KvCache::kNever)
+    shape.int8_page = static_cast<std::size_t>(from) / cpu::kPage;
   shape.window = static_cast<std::size_t>(options.window);
+  shape.keep = static_cast<std::size_t>(options.keep);
   shape.causal = options.causal;
   shape.soft_cap = options.soft_cap;
   for (std::size_t i = 0; i < segments.size(); ++i) {
@@ -116,10 +137,12 @@ std::shared_ptr<Plan> make_plan(const mx::array& q,
                             static_cast<std::size_t>(s.position),
                             {}};
     const auto n_pages = (s.position + s.n_rows + cpu::kPage - 1) / cpu::kPage;
-    for (std::size_t p = 0; p < n_pages; ++p)
-      task.pages.push_back(caches[i].state().pages[p].data());
+    for (std::size_t p = 0; p < n_pages; ++p) {
+      const auto& page = caches[i].state().pages[p];
+      task.pages.push_back(page ? page->data() : nullptr);
+      if (page) plan->pages.push_back(page);
+    }
     plan->tasks.push_back(std::move(task));
-    plan->states.push_back(caches[i].shared_state());
   }
   return plan;
 }
@@ -175,10 +198,11 @@ mx::array append_and_attend(const mx::array& q, const mx::array& k,
   check_rows(q, k, v);
   check_caches(q, k, v, segments, caches);
   check_options(q, segments, options);
+  check_held(segments, caches, options);
   if (segments.empty())
     return mx::zeros({0, q.shape(1), v.shape(2)}, q.dtype());
   for (std::size_t i = 0; i < segments.size(); ++i)
-    caches[i].reserve(segments[i].position + segments[i].n_rows);
+    caches[i].make_room(segments[i].position, segments[i].n_rows);
   if (caches[0].layout() == KvCache::Layout::kPages)
     return attend_in_pages(q, k, v, segments, caches, options);
   return append_and_attend_fallback(q, k, v, segments, caches, options);

@@ -21,6 +21,7 @@ struct AttentionSegment {
 struct AttentionOptions {
   float scale = 1;
   int window = 0;  // newest positions a query sees, its own included; 0: all
+  int keep = 0;    // first positions that it sees beside the window
   /** False: a query also sees the rows of its own segment that follow it. */
   bool causal = true;
   /** Scores become cap * tanh(score / cap); 0: off. */

@@ -28,14 +28,20 @@ mx::array round_to_int8(const mx::array& x) {
   return mx::multiply(mx::round(mx::multiply(x, inverse)), scale);
 }
 
-mx::array append(const mx::array& held, const mx::array& rows, KvType type,
-                 int position) {
+mx::array append(const mx::array& held, const mx::array& rows,
+                 const KvCache& cache, int position) {
   mx::array stored = mx::transpose(rows, {1, 0, 2});
-  if (type == KvType::kInt8)
-    stored = round_to_int8(mx::astype(stored, mx::float32));
-  return mx::slice_update(
-      held, mx::astype(stored, held.dtype()), mx::Shape{0, position, 0},
-      mx::Shape{held.shape(0), position + rows.shape(0), held.shape(2)});
+  const int n = rows.shape(0);
+  const int from = cache.type() == KvType::kInt8 ? 0 : cache.quantize_from();
+  if (from < position + n) {
+    const auto rounded = round_to_int8(mx::astype(stored, mx::float32));
+    const auto at = mx::reshape(mx::arange(position, position + n), {1, n, 1});
+    stored = mx::where(mx::less(at, mx::array(from)), stored, rounded);
+  }
+  const int row = position - cache.state().n_gone();
+  return mx::slice_update(held, mx::astype(stored, held.dtype()),
+                          mx::Shape{0, row, 0},
+                          mx::Shape{held.shape(0), row + n, held.shape(2)});
 }
 
 mx::array first_rows(const mx::array& held, int n, mx::Dtype dtype) {
@@ -44,26 +50,40 @@ mx::array first_rows(const mx::array& held, int n, mx::Dtype dtype) {
   return mx::expand_dims(mx::astype(rows, dtype), 0);
 }
 
-// What is added to the scores of a segment, [H or 1, n_rows, length] float32.
-mx::array bias_of(const AttentionSegment& s, const AttentionOptions& o) {
-  const int length = s.position + s.n_rows;
+// The positions of a cache's rows, [n].
+mx::array positions_of(const KvCache& cache, int n) {
+  const KvCache::State& state = cache.state();
+  const auto rows = mx::arange(n);
+  if (state.n_gone() == 0) return rows;
+  return mx::where(mx::less(rows, mx::array(state.keep)), rows,
+                   mx::add(rows, mx::array(state.n_gone())));
+}
+
+// What is added to the scores of a segment, [H or 1, n_rows, n_keys] float32.
+mx::array bias_of(const AttentionSegment& s, const AttentionOptions& o,
+                  const mx::array& positions) {
+  const int length = s.position + s.n_rows, n_keys = positions.shape(0);
   const auto query = mx::expand_dims(mx::arange(s.position, length), 1);
-  const auto key = mx::expand_dims(mx::arange(length), 0);
+  const auto key = mx::expand_dims(positions, 0);
   const auto distance = mx::subtract(key, query);
-  mx::array seen = mx::full({s.n_rows, length}, true, mx::bool_);
+  mx::array seen = mx::full({s.n_rows, n_keys}, true, mx::bool_);
   if (o.causal)
     seen = mx::logical_and(seen, mx::less_equal(distance, mx::array(0)));
   if (o.window > 0) {
-    seen = mx::logical_and(seen, mx::greater(distance, mx::array(-o.window)));
+    const auto near =
+        mx::logical_or(mx::greater(distance, mx::array(-o.window)),
+                       mx::less(key, mx::array(o.keep)));
+    seen = mx::logical_and(seen, near);
   }
-  mx::array bias = mx::zeros({1, s.n_rows, length}, mx::float32);
+  mx::array bias = mx::zeros({1, s.n_rows, n_keys}, mx::float32);
   if (o.slopes) {
     bias = mx::add(bias, mx::multiply(mx::reshape(*o.slopes, {-1, 1, 1}),
                                       mx::astype(distance, mx::float32)));
   }
   if (o.mask) {
-    bias = mx::add(bias, mx::slice(*o.mask, {s.first_row, 0},
-                                   {s.first_row + s.n_rows, length}));
+    const auto rows =
+        mx::slice(*o.mask, {s.first_row, 0}, {s.first_row + s.n_rows, length});
+    bias = mx::add(bias, mx::take(rows, positions, 1));
   }
   return mx::where(seen, bias, mx::array(-INFINITY));
 }
@@ -96,14 +116,16 @@ mx::array attend_capped(const mx::array& q, const mx::array& k,
 }
 
 mx::array attend(const mx::array& q, const mx::array& k, const mx::array& v,
-                 const AttentionSegment& s, const AttentionOptions& o) {
-  if (o.soft_cap != 0) return attend_capped(q, k, v, bias_of(s, o), o);
+                 const AttentionSegment& s, const AttentionOptions& o,
+                 const mx::array& positions) {
+  if (o.soft_cap != 0)
+    return attend_capped(q, k, v, bias_of(s, o, positions), o);
   const bool windowed = o.window > 0 && o.window < s.position + s.n_rows;
   std::string mode = s.n_rows == 1 || !o.causal ? "" : "causal";
   std::optional<mx::array> mask, sinks;
   if (windowed || o.slopes || o.mask) {
     mode = "array";
-    mask = mx::astype(bias_of(s, o), q.dtype());
+    mask = mx::astype(bias_of(s, o, positions), q.dtype());
   }
   if (o.sinks) sinks = mx::astype(*o.sinks, q.dtype());
   return mx::fast::scaled_dot_product_attention(q, k, v, o.scale, mode, mask,
@@ -119,14 +141,14 @@ mx::array append_and_attend_fallback(
   std::vector<mx::array> outs;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const AttentionSegment& s = segments[i];
-    const int length = s.position + s.n_rows;
+    const int n_held = s.position + s.n_rows - caches[i].state().n_gone();
     KeyValue& held = *caches[i].state().arrays;
-    const KvType type = caches[i].type();
-    held = {append(held.keys, rows_of(k, s), type, s.position),
-            append(held.values, rows_of(v, s), type, s.position)};
-    const auto out = attend(
-        heads_first(rows_of(q, s)), first_rows(held.keys, length, q.dtype()),
-        first_rows(held.values, length, q.dtype()), s, options);
+    held = {append(held.keys, rows_of(k, s), caches[i], s.position),
+            append(held.values, rows_of(v, s), caches[i], s.position)};
+    const auto out = attend(heads_first(rows_of(q, s)),
+                            first_rows(held.keys, n_held, q.dtype()),
+                            first_rows(held.values, n_held, q.dtype()), s,
+                            options, positions_of(caches[i], n_held));
     outs.push_back(mx::transpose(mx::squeeze(out, 0), {1, 0, 2}));
   }
   return outs.size() == 1 ? outs[0] : mx::concatenate(outs, 0);

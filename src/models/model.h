@@ -35,6 +35,9 @@ class CausalLM {
   Cache make_cache(KvType kv_type = KvType::kF32) const {
     return Cache(n_layers(), kv_type);
   }
+  Cache make_cache(const CacheOptions& options) const {
+    return Cache(n_layers(), options);
+  }
 
  private:
   virtual mx::array logits(const mx::array& ids, const Batch& batch,

@@ -1,5 +1,6 @@
 #include "nn/cache.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -11,18 +12,44 @@ namespace skua {
 mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
                              const mx::array& v, const Batch& batch,
                              const AttentionOptions& options) {
+  AttentionOptions o = options;
+  const int most = options_.max_size;
+  if (most != 0 && (o.window == 0 || o.window > most)) {
+    o.window = most - options_.keep;
+    o.keep = options_.keep;
+  }
+  window_ = o.window;
+  keep_ = o.keep;
   std::vector<AttentionSegment> segments;
   std::vector<KvCache> caches;
   for (const Segment& s : batch.segments) {
     auto found = sequences_.find(s.sequence);
     if (found == sequences_.end()) {
-      const KvCache empty(kv_type_, k.shape(1), k.shape(2), v.shape(2));
+      const KvCache empty(options_.kv_type, k.shape(1), k.shape(2), v.shape(2),
+                          KvCache::default_layout(), options_.quantize_from);
       found = sequences_.emplace(s.sequence, empty).first;
     }
+    const KvCache& cache = found->second;
+    // One more than the first row sees: a trim to where the step began then
+    // leaves a whole window.
+    if (window_ != 0)
+      cache.hold_only(keep_, s.position - window_, s.position + s.n_rows);
     segments.push_back({s.first_row, s.n_rows, s.position});
-    caches.push_back(found->second);
+    caches.push_back(cache);
   }
-  return append_and_attend(q, k, v, segments, caches, options);
+  return append_and_attend(q, k, v, segments, caches, o);
+}
+
+const KvCache* LayerCache::find(int sequence) const {
+  const auto found = sequences_.find(sequence);
+  return found == sequences_.end() ? nullptr : &found->second;
+}
+
+bool LayerCache::can_trim(int sequence, int length) const {
+  const KvCache* cache = find(sequence);
+  if (cache == nullptr || window_ == 0) return true;
+  return cache->holds(0, std::min(keep_, length)) &&
+         cache->holds(std::max(0, length - window_), length);
 }
 
 void LayerCache::fork(int from, int to, int length) {
@@ -41,9 +68,24 @@ std::size_t LayerCache::n_bytes() const {
   return total;
 }
 
-Cache::Cache(int n_layers, KvType kv_type)
-    : layers_(static_cast<std::size_t>(n_layers), LayerCache(kv_type)) {
-  if (kv_type == KvType::kInt8 && !runs_on_cpu())
+Cache::Cache(int n_layers, const CacheOptions& options)
+    : options_(options),
+      layers_(static_cast<std::size_t>(n_layers), LayerCache(options)) {
+  if (options.max_size != 0 &&
+      (options.keep < 0 || options.keep >= options.max_size)) {
+    throw InvalidInput("cache", "tokens kept of " +
+                                    std::to_string(options.max_size) + " are " +
+                                    std::to_string(options.keep) +
+                                    ", expected at least 0 and fewer than all");
+  }
+  if (options.quantize_from < 0) {
+    throw InvalidInput("cache", "first token of int8 is " +
+                                    std::to_string(options.quantize_from) +
+                                    ", expected at least 0");
+  }
+  const bool int8 = options.kv_type == KvType::kInt8 ||
+                    options.quantize_from < KvCache::kNever;
+  if (int8 && !runs_on_cpu())
     throw Unsupported("cache", "keys and values of int8 are for the CPU");
 }
 
@@ -70,6 +112,44 @@ void Cache::trim(int sequence, int length) {
   if (length < 0 || length > held) {
     throw InvalidInput("cache", "length to keep is " + std::to_string(length) +
                                     ", expected 0 to " + std::to_string(held));
+  }
+  const std::string reason = refusal(sequence, length);
+  if (!reason.empty()) throw InvalidInput("cache", reason);
+  lengths_[sequence] = length;
+}
+
+bool Cache::can_trim(int sequence, int length) const {
+  const int held = this->length(sequence);
+  return length >= 0 && length <= held && refusal(sequence, length).empty();
+}
+
+std::string Cache::refusal(int sequence, int length) const {
+  if (length == this->length(sequence)) return "";
+  for (int i = 0; i < n_layers(); ++i) {
+    const LayerCache& one = layer(i);
+    if (one.can_trim(sequence, length)) continue;
+    const std::string kept =
+        one.keep() == 0 ? ""
+                        : "the first " + std::to_string(one.keep()) + " and ";
+    return "sequence " + std::to_string(sequence) + " of " +
+           std::to_string(this->length(sequence)) +
+           " tokens cannot be trimmed to " + std::to_string(length) +
+           ": layer " + std::to_string(i) + " sees " + kept + "the last " +
+           std::to_string(one.window()) +
+           " of them and has given up older ones";
+  }
+  return "";
+}
+
+void Cache::set_length(int sequence, int length) {
+  this->length(sequence);
+  for (int i = 0; i < n_layers(); ++i) {
+    if (layer(i).can_trim(sequence, length)) continue;
+    throw InvalidInput(
+        "cache", "layer " + std::to_string(i) + " lacks some of the last " +
+                     std::to_string(layer(i).window()) + " or first " +
+                     std::to_string(layer(i).keep()) +
+                     " positions, which the next row sees");
   }
   lengths_[sequence] = length;
 }

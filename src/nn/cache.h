@@ -3,6 +3,7 @@
 #include <mlx/array.h>
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "kernels/attention.h"
@@ -10,10 +11,24 @@
 
 namespace skua {
 
-/** Keys and values of one layer for every sequence of a Cache. */
+struct CacheOptions {
+  KvType kv_type = KvType::kF32;
+  /** Tokens that a row sees: the first `keep` and the newest of the others.
+   *  Older ones are given up. 0: all. Layers whose own window is not larger
+   *  keep to that. */
+  int max_size = 0;
+  int keep = 4;
+  /** Tokens from this one on, rounded up to a multiple of 256, are held as
+   *  int8. */
+  int quantize_from = KvCache::kNever;
+};
+
+/** Keys and values of one layer for every sequence of a Cache. A layer with a
+ *  window gives up what no row sees after the step at hand: it holds the
+ *  window and the step, rounded up to 256 positions at either end. */
 class LayerCache {
  public:
-  explicit LayerCache(KvType kv_type) : kv_type_(kv_type) {}
+  explicit LayerCache(const CacheOptions& options) : options_(options) {}
 
   /** Appends k and v of the batch's rows and attends to all that precedes
    *  each row in its own sequence.
@@ -24,6 +39,15 @@ class LayerCache {
   mx::array attend(const mx::array& q, const mx::array& k, const mx::array& v,
                    const Batch& batch, const AttentionOptions& options);
 
+  /** The newest positions that a row sees, and the first ones it sees beside
+   *  them; 0 and 0 where it sees all, or before the first step. */
+  int window() const { return window_; }
+  int keep() const { return keep_; }
+  /** Whether what rows from `length` on see is there. */
+  bool can_trim(int sequence, int length) const;
+  /** Null before the sequence's first step. */
+  const KvCache* find(int sequence) const;
+
   void remove(int sequence) { sequences_.erase(sequence); }
   void fork(int from, int to, int length);
   /** Adds arrays that are ready once the state is. */
@@ -31,17 +55,23 @@ class LayerCache {
   std::size_t n_bytes() const;
 
  private:
-  KvType kv_type_;
+  CacheOptions options_;
+  int window_ = 0;
+  int keep_ = 0;
   std::map<int, KvCache> sequences_;
 };
 
 /** What a model remembers of each sequence. Positions are shared by all
- *  layers; rows past a sequence's length are free to be written again, so
- *  trimming and a failed step cost nothing. */
+ *  layers and count on where older tokens are given up; rows past a
+ *  sequence's length are free to be written again, so trimming and a failed
+ *  step cost nothing. */
 class Cache {
  public:
-  /** Throws Unsupported for int8 where a GPU computes. */
-  explicit Cache(int n_layers, KvType kv_type = KvType::kF32);
+  /** Throws InvalidInput unless 0 <= keep < max_size (or max_size is 0) and
+   *  quantize_from >= 0, Unsupported for int8 where a GPU computes. */
+  explicit Cache(int n_layers, const CacheOptions& options = {});
+  Cache(int n_layers, KvType kv_type)
+      : Cache(n_layers, CacheOptions{.kv_type = kv_type}) {}
 
   /** Opens an empty sequence and returns its number. */
   int add_sequence();
@@ -49,13 +79,24 @@ class Cache {
   void remove(int sequence);
   /** A new sequence with a copy of all that `sequence` holds. */
   int fork(int sequence);
+  /** Whether trim would succeed: every layer has what the rows from `length`
+   *  on see. Down to the start of the newest step, and for 0, it always does.
+   *  Throws InvalidInput for an unknown sequence. */
+  bool can_trim(int sequence, int length) const;
   /** Keeps the first `length` tokens. Throws InvalidInput if the sequence has
-   *  fewer. */
+   *  fewer, or that names the first layer that has given up what it would
+   *  need; nothing is trimmed then. */
   void trim(int sequence, int length);
 
   /** Tokens held. Throws InvalidInput for an unknown sequence. */
   int length(int sequence) const;
+  const CacheOptions& options() const { return options_; }
+  int n_layers() const { return static_cast<int>(layers_.size()); }
   LayerCache& layer(int i) { return layers_.at(i); }
+  const LayerCache& layer(int i) const { return layers_.at(i); }
+  /** Counts `length` tokens as held, once KvCache::restore gave them to every
+   *  layer. Throws InvalidInput where a layer lacks what the next row sees. */
+  void set_length(int sequence, int length);
 
   /** Throws InvalidInput unless each segment continues its sequence exactly
    *  and no sequence comes twice. */
@@ -70,6 +111,10 @@ class Cache {
   std::size_t n_bytes() const;
 
  private:
+  // Why the sequence cannot be trimmed; empty where it can.
+  std::string refusal(int sequence, int length) const;
+
+  CacheOptions options_;
   std::vector<LayerCache> layers_;
   std::map<int, int> lengths_;
   int next_sequence_ = 0;

@@ -19,22 +19,31 @@ constexpr std::size_t kItemsPerThread = 8;
 
 struct Inputs {
   const AttentionShape& shape;
+  const AttentionShape& int8;  // of the pages from shape.int8_page on
   const float* q;
   const float* k;
   const float* v;
   float* out;
 
   std::size_t group() const { return shape.n_heads / shape.kv.n_kv_heads; }
+  const AttentionShape& shape_of(std::size_t page) const {
+    return page < shape.int8_page ? shape : int8;
+  }
 };
 
 // Rows [first, last) of a task for the query heads of one key head.
 struct Tile {
   const AttentionTask* task;
   std::size_t kv_head, first, last;
-  std::size_t begin_chunk, end_chunk;  // that any of its rows sees
+  std::size_t n_kept;                  // chunks of what is kept apart
+  std::size_t begin_chunk, end_chunk;  // of the windows of its rows
   bool appends;                        // the task's rows are all here
 
-  std::size_t n_chunks() const { return end_chunk - begin_chunk; }
+  // Those kept come first; one may come again for the windows.
+  std::size_t n_chunks() const { return n_kept + end_chunk - begin_chunk; }
+  std::size_t chunk(std::size_t i) const {
+    return i < n_kept ? i : begin_chunk + i - n_kept;
+  }
 };
 
 // A tile whose chunks are computed apart and merged by whoever is last.
@@ -48,13 +57,14 @@ struct Split {
 
 struct Item {
   const Tile* tile;
-  Split* split;  // null: all chunks at once
-  std::size_t chunk;
+  Split* split;   // null: all chunks at once
+  std::size_t i;  // of the tile's chunks
 };
 
 // Buffers of a thread.
 struct Space {
   std::vector<TileRow> rows;
+  std::vector<TileRow> kept;  // the same, for what they see before it
   std::vector<const float*> queries;
   std::vector<float> packed, sums, later;
 };
@@ -73,14 +83,24 @@ TileRow make_row(const Inputs& in, const Tile& t, std::size_t row,
   return r;
 }
 
+// What a row sees of the positions kept, where its window starts later.
+TileRow kept_row(const Inputs& in, const TileRow& row) {
+  TileRow r = row;
+  r.begin = 0;
+  r.end = std::min(in.shape.keep, row.begin);
+  return r;
+}
+
 void gather_rows(const Inputs& in, const Tile& t, Space& space) {
   const std::size_t d = in.shape.kv.key_dim;
   space.rows.clear();
+  space.kept.clear();
   space.queries.clear();
   for (std::size_t row = t.first; row < t.last; ++row) {
     for (std::size_t h = 0; h < in.group(); ++h) {
       const std::size_t head = t.kv_head * in.group() + h;
       space.rows.push_back(make_row(in, t, row, head));
+      if (t.n_kept != 0) space.kept.push_back(kept_row(in, space.rows.back()));
       const std::size_t at =
           (t.task->first_row + row) * in.shape.n_heads + head;
       space.queries.push_back(in.q + at * d);
@@ -92,7 +112,7 @@ void gather_rows(const Inputs& in, const Tile& t, Space& space) {
 // The task's new rows whose positions lie in a chunk.
 void append(const Inputs& in, const AttentionTask& task, std::size_t kv_head,
             std::size_t chunk) {
-  const KvShape& kv = in.shape.kv;
+  const KvShape& kv = in.shape_of(chunk).kv;
   const std::size_t from = std::max(chunk * kPage, task.position);
   const std::size_t to =
       std::min((chunk + 1) * kPage, task.position + task.n_rows);
@@ -105,12 +125,14 @@ void append(const Inputs& in, const AttentionTask& task, std::size_t kv_head,
              in.v + row * v_stride + kv_head * kv.value_dim, v_stride);
 }
 
-void compute(const Inputs& in, const Tile& t, const Space& space,
-             std::size_t chunk, float* sums) {
+void compute(const Inputs& in, const Tile& t, const Space& space, std::size_t i,
+             float* sums) {
+  const std::size_t chunk = t.chunk(i);
   if (t.appends) append(in, *t.task, t.kv_head, chunk);
-  attend_chunk(in.shape, space.rows, space.packed.data(),
-               head_of(in.shape.kv, t.task->pages[chunk], t.kv_head),
-               chunk * kPage, sums);
+  const AttentionShape& shape = in.shape_of(chunk);
+  attend_chunk(
+      shape, i < t.n_kept ? space.kept : space.rows, space.packed.data(),
+      head_of(shape.kv, t.task->pages[chunk], t.kv_head), chunk * kPage, sums);
 }
 
 // One row's result: its sink joins the sum, without a value.
@@ -150,15 +172,15 @@ void run(const Inputs& in, const Item& item) {
   if (item.split == nullptr) {
     space.sums.resize(size);
     space.later.resize(size);
-    compute(in, t, space, t.begin_chunk, space.sums.data());
-    for (std::size_t c = t.begin_chunk + 1; c < t.end_chunk; ++c) {
-      compute(in, t, space, c, space.later.data());
+    compute(in, t, space, 0, space.sums.data());
+    for (std::size_t i = 1; i < t.n_chunks(); ++i) {
+      compute(in, t, space, i, space.later.data());
       merge_sums(kv, space.rows.size(), space.later.data(), space.sums.data());
     }
     return finish(in, t, space, space.sums.data());
   }
   float* sums = item.split->sums.get();
-  compute(in, t, space, item.chunk, sums + (item.chunk - t.begin_chunk) * size);
+  compute(in, t, space, item.i, sums + item.i * size);
   if (item.split->left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   for (std::size_t c = 1; c < t.n_chunks(); ++c)
     merge_sums(kv, space.rows.size(), sums + c * size, sums);
@@ -173,12 +195,14 @@ std::vector<Tile> make_tiles(const Inputs& in,
     // The longest rows first, so that the last items are short.
     for (std::size_t last = task.n_rows; last > 0;) {
       const std::size_t first = last > rows ? last - rows : 0;
-      const bool appends = first == 0 && last == task.n_rows;
-      Tile t{&task, 0, first, last, 0, 0, appends};
+      Tile t{&task, 0, first, last, 0, 0, 0, false};
       const TileRow oldest = make_row(in, t, first, 0);
       const TileRow newest = make_row(in, t, last - 1, 0);
+      t.n_kept = (kept_row(in, newest).end + kPage - 1) / kPage;
       t.begin_chunk = oldest.begin / kPage;
       t.end_chunk = (newest.end + kPage - 1) / kPage;
+      // A page that comes twice must not be written between.
+      t.appends = first == 0 && last == task.n_rows && t.n_kept == 0;
       for (; t.kv_head < in.shape.kv.n_kv_heads; ++t.kv_head)
         tiles.push_back(t);
       last = first;
@@ -210,7 +234,9 @@ void append_shared(const Inputs& in, const std::vector<Tile>& tiles) {
 void append_and_attend(const AttentionShape& shape,
                        const std::vector<AttentionTask>& tasks, const float* q,
                        const float* k, const float* v, float* out) {
-  const Inputs in{shape, q, k, v, out};
+  AttentionShape int8 = shape;
+  int8.kv.type = KvType::kInt8;
+  const Inputs in{shape, int8, q, k, v, out};
   const std::vector<Tile> tiles = make_tiles(in, tasks);
   append_shared(in, tiles);
   const std::size_t enough =
@@ -225,8 +251,8 @@ void append_and_attend(const AttentionShape& shape,
     const std::size_t n_rows = (t.last - t.first) * in.group();
     splits.push_back(
         std::make_unique<Split>(t.n_chunks(), n_rows * sums_stride(shape.kv)));
-    for (std::size_t c = t.begin_chunk; c < t.end_chunk; ++c)
-      items.push_back({&t, splits.back().get(), c});
+    for (std::size_t i = 0; i < t.n_chunks(); ++i)
+      items.push_back({&t, splits.back().get(), i});
   }
   parallel_for(items.size(), [&](std::size_t i) { run(in, items[i]); });
 }

@@ -11,15 +11,20 @@ namespace skua::cpu {
 struct AttentionTask {
   std::size_t first_row = 0;
   std::size_t n_rows = 0;
-  std::size_t position = 0;       // of its first row = rows cached before it
-  std::vector<std::byte*> pages;  // with room for position + n_rows
+  std::size_t position = 0;  // of its first row = rows cached before it
+  /** With room for position + n_rows; null where no row sees a position. */
+  std::vector<std::byte*> pages;
 };
 
 struct AttentionShape {
+  static constexpr std::size_t kNoPage = ~std::size_t{0};
+
   KvShape kv;
   std::size_t n_heads = 0;
   float scale = 1;
+  std::size_t int8_page = kNoPage;  // from it on, pages are of int8
   std::size_t window = 0;  // positions a query sees; 0 is all before it
+  std::size_t keep = 0;    // first positions seen beside the window
   bool causal = true;
   float soft_cap = 0;             // 0: none
   const float* sinks = nullptr;   // [n_heads] or none

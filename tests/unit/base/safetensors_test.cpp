@@ -79,6 +79,38 @@ TEST(Safetensors, ReadsShapesBytesAndMetadataInTheOrderOfTheData) {
   EXPECT_TRUE(file.metadata().contains("caf\xc3\xa9"));
 }
 
+TEST(Safetensors, WhatIsWrittenIsReadBack) {
+  const test::TempDir folder;
+  const fs::path path = folder.path() / "w.safetensors";
+  const std::string data = "123456789";
+  const auto bytes = std::as_bytes(std::span(data));
+  const std::map<std::string, std::string> metadata = {{"a", "\"1\"\n"},
+                                                       {"b.c", ""}};
+  write_safetensors(path,
+                    {{"z", SafeDtype::kU8, {1, 5}, bytes.first(5)},
+                     {"none", SafeDtype::kF32, {0, 7}, {}},
+                     {"a", SafeDtype::kF32, {}, bytes.last(4)}},
+                    metadata);
+  const SafetensorsFile file(path);
+  EXPECT_EQ(file.metadata(), metadata);
+  std::map<std::string, std::string> read;
+  for (const SafeTensor& t : file.tensors()) {
+    read[t.name] = std::string(reinterpret_cast<const char*>(t.data.data()),
+                               t.data.size());
+  }
+  EXPECT_EQ(read, (std::map<std::string, std::string>{
+                      {"z", "12345"}, {"none", ""}, {"a", "6789"}}));
+  EXPECT_THROW(
+      write_safetensors(path, {{"z", SafeDtype::kU8, {4}, bytes.first(5)}}, {}),
+      InvalidInput);
+  EXPECT_THROW(write_safetensors(path,
+                                 {{"z", SafeDtype::kU8, {5}, bytes.first(5)},
+                                  {"z", SafeDtype::kU8, {4}, bytes.first(4)}},
+                                 {}),
+               InvalidInput);
+  EXPECT_EQ(SafetensorsFile(path).tensors().size(), 3u);
+}
+
 TEST(Safetensors, KnowsEveryDtypeOfTheFormatAndItsWidth) {
   // The names and widths of the format's own Dtype list.
   const std::vector<std::pair<std::string, int>> widths = {

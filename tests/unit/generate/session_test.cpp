@@ -155,6 +155,28 @@ TEST_F(SessionTest, ExtendFeedsOnlyWhatIsNewAndAtLeastOne) {
   EXPECT_EQ(extend({other[0]}), 1);
 }
 
+// GEN-41, GEN-74
+TEST(SessionWindows, ExtendReadsAgainWhatAWindowHasGivenUp) {
+  const auto folder = test::asset("goldens/lm/gemma3_text");
+  if (folder.empty()) GTEST_SKIP() << "no test asset goldens/lm/gemma3_text";
+  const auto loaded = load_model(folder);
+  Session session(*loaded->model, 0, 100);
+  Ids ids;
+  for (int i = 0; i < 700; ++i) ids.push_back(i * i % 101);
+  session.prefill(ids);
+  SKUA_EXPECT_ERROR(session.rewind(300), InvalidInput,
+                    "cannot be trimmed to 300: layer 0 sees the last 7");
+  EXPECT_EQ(session.tokens(), ids);
+  for (const int n_common : {690, 300}) {
+    Ids other(ids.begin(), ids.begin() + n_common);
+    for (int i = 0; i < 5; ++i) other.push_back(i);
+    EXPECT_EQ(session.n_common(other), n_common == 690 ? 690u : 0u);
+    const auto got = numbers(session.extend_to(other));
+    EXPECT_EQ(session.tokens(), other);
+    EXPECT_EQ(got, numbers(Session(*loaded->model).prefill(other)));
+  }
+}
+
 // GEN-70
 TEST_F(SessionTest, RewindsToWhatItHoldsAndNoFurther) {
   Session session(*model_);

@@ -122,8 +122,8 @@ inline std::vector<double> oracle_scores(const Step& step,
     if (o.slopes)
       x += double{slopes[static_cast<std::size_t>(head)]} * (j - query);
     if (o.mask) x += double{mask[static_cast<std::size_t>(j)]};
-    const bool seen =
-        (!o.causal || j <= query) && (o.window == 0 || j > query - o.window);
+    const bool seen = (!o.causal || j <= query) &&
+                      (o.window == 0 || j > query - o.window || j < o.keep);
     scores.push_back(seen ? x : -INFINITY);
   }
   return scores;

@@ -42,6 +42,11 @@ const std::vector<Variant> kVariants = {
     {"window 1", [](auto& o, const Step&) { o.window = 1; }},
     {"window 6", [](auto& o, const Step&) { o.window = 6; }},
     {"window 260", [](auto& o, const Step&) { o.window = 260; }},
+    {"window 6, keep 4",
+     [](auto& o, const Step&) {
+       o.window = 6;
+       o.keep = 4;
+     }},
     {"all", [](auto& o, const Step&) { o.causal = false; }},
     {"cap", [](auto& o, const Step&) { o.soft_cap = 0.7f; }},
     {"sinks",
@@ -59,6 +64,7 @@ const std::vector<Variant> kVariants = {
        o.slopes = mx::abs(normal({s.heads.n_heads}, 74, 0.1f));
        o.soft_cap = 2;
        o.window = 40;
+       o.keep = 3;
      }},
 };
 
@@ -296,6 +302,9 @@ TEST(Attention, NamesWhatDoesNotFit) {
          "slopes and sinks");
   broken([](Step&, O& o, Caches&) { o.soft_cap = NAN; }, "soft cap");
   broken([](Step&, O& o, Caches&) { o.window = -1; }, "window");
+  broken([](Step&, O& o, Caches&) { o.keep = -1; }, "keep");
+  broken([](Step&, O&, Caches& c) { c[0].hold_only(0, 256, 512); },
+         "segment 0 sees positions that its cache has given up");
 }
 
 }  // namespace

@@ -87,17 +87,19 @@ TEST(Cache, ItsBytesAreThoseOfItsType) {
 TEST(Cache, GrowingMovesNothing) {
   KvCache cache(KvType::kBf16, kHeads, kDim, kDim);
   cache.reserve(1);
-  const std::byte* first = cache.state().pages[0].data();
+  const std::byte* first = cache.state().pages[0]->data();
   EXPECT_EQ(cache.capacity(), 256);
   cache.reserve(5000);
-  EXPECT_EQ(cache.state().pages[0].data(), first);
+  EXPECT_EQ(cache.state().pages[0]->data(), first);
   EXPECT_EQ(cache.capacity(), 5120);
   EXPECT_EQ(cache.state().pages.size(), 20u);
 }
 
 // GEN-70
 TEST(Cache, TrimThenContinueEqualsFreshForLengthsAround256) {
-  for (const int kept : {0, 1, 254, 255, 256, 257, 511, 512}) {
+  std::vector<int> lengths = {0, 1, 2, 3, 127, 128, 511, 512, 513};
+  for (int kept = 240; kept <= 272; ++kept) lengths.push_back(kept);
+  for (const int kept : lengths) {
     Cache cache(1);
     const int s = cache.add_sequence();
     feed(cache, s, 2, 515);
@@ -108,6 +110,27 @@ TEST(Cache, TrimThenContinueEqualsFreshForLengthsAround256) {
     if (kept != 0) feed(prefix, p, 2, kept);
     for (int i = 0; i < 3; ++i)
       EXPECT_EQ(feed(cache, s, 3, 1), feed(prefix, p, 3, 1)) << kept;
+  }
+}
+
+// COMP-09
+TEST(Cache, RowsPastTheLengthAreNeverSeen) {
+  Cache exact(1);
+  const int e = exact.add_sequence();
+  for (int past = 1; past <= 258; ++past) {
+    feed(exact, e, 1, 1);
+    Cache cache(1);
+    const int s = cache.add_sequence();
+    feed(cache, s, 1, past);
+    Batch batch;
+    batch.add(s, past, 300);
+    const mx::array none = mx::full({300, kHeads, kDim}, NAN);
+    mx::eval(cache.layer(0).attend(none, none, none, batch, {}));
+    cache.advance(batch);
+    cache.trim(s, past);
+    const int copy = exact.fork(e);
+    EXPECT_EQ(feed(cache, s, 2, 1), feed(exact, copy, 2, 1)) << past;
+    exact.remove(copy);
   }
 }
 

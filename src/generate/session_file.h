@@ -1,0 +1,47 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "generate/prompt_cache.h"
+#include "generate/session.h"
+#include "models/load.h"
+
+namespace skua {
+
+/** What keys and values depend on, as a file names it. */
+struct CacheIdentity {
+  std::string path;       // of the model, for people and for mlx-lm
+  std::string model;      // architecture and a digest of its configuration
+  std::string tokenizer;  // kind and a digest of its vocabulary; or "none"
+};
+
+/** The identity of a model. Checkpoints that differ in nothing but the values
+ *  of their weights have the same. */
+CacheIdentity identity_of(const LoadedModel& loaded);
+
+/** Writes a session as an mlx-lm prompt cache; readers see the old file or
+ *  the whole new one. Layers that see all are KVCache, others RotatingKVCache
+ *  with what the next row sees. Numbers keep their type, but those of int8
+ *  are written as the float32 numbers that attention sees. The user's
+ *  metadata holds `model` (its path), `tokenizer_config` ("{}"), and
+ *  `skua_model`, `skua_tokenizer`, `skua_kv_type` and `skua_tokens`.
+ *  Throws InvalidInput if the session is empty, Error. */
+void save_session(const Session& session, const std::filesystem::path& path,
+                  const CacheIdentity& identity,
+                  PromptCacheLayout layout = PromptCacheLayout::kMetaState);
+
+/** The session that a file holds, as a new sequence of `cache`, which is one
+ *  of `model`. It continues as the one that was saved, bit for bit but for
+ *  int8, whose scales may differ in their last bit.
+ *  Throws NotFound, Error, or InvalidInput that names the difference where
+ *  the file is damaged, not of this model and tokenizer, or of other cache
+ *  options, or has more tokens than the context; the cache is then as it
+ *  was. */
+Session load_session(const std::filesystem::path& path, const CausalLM& model,
+                     std::shared_ptr<Cache> cache,
+                     const CacheIdentity& identity, int context = 0,
+                     int chunk = Session::kChunk);
+
+}  // namespace skua
