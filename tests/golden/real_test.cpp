@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "generate/score.h"
 #include "tests/golden/golden.h"
 #include "tests/support.h"
 
@@ -134,6 +135,36 @@ TEST_P(RealGolden, PerplexityMatchesTheReference) {
   // Ties in the top two may fall either way in a handful of positions.
   EXPECT_NEAR(static_cast<double>(n_right) / static_cast<double>(n_scored),
               golden["top1_accuracy"], 2e-3);
+}
+
+// GEN-82
+TEST_P(RealGolden, ScoresMatchTheReference) {
+  const Json& golden = expected_["perplexity"];
+  const auto ids = golden["ids"].get<std::vector<std::int32_t>>();
+  const Perplexity whole = perplexity(*model_, ids);
+  EXPECT_EQ(whole.n_scored, ids.size() - 1);
+  EXPECT_NEAR(whole.perplexity / golden["perplexity"].get<double>(), 1, 1e-3);
+  EXPECT_NEAR(whole.nll, golden["nll_mean"], 1e-3);
+  const auto scores =
+      token_log_probabilities(*model_, std::span(ids).first(33), 1);
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    EXPECT_NEAR(-scores[i], golden["nll_first_32"][i], tolerance()) << i;
+  for (const Json& c : expected_["cases"]) {
+    SCOPED_TRACE(c["id"].get<std::string>());
+    const auto prompt = c["ids"].get<std::vector<std::int32_t>>();
+    const auto greedy = c["greedy_ids"].get<std::vector<std::int32_t>>();
+    const Json& top = c["logits"];
+    const auto other = top["top_ids"][1].get<std::int32_t>();
+    const auto scored = score_continuations(*model_, prompt, {greedy, {other}});
+    EXPECT_TRUE(scored[0].is_greedy);
+    EXPECT_FALSE(scored[1].is_greedy);
+    for (const std::size_t i : {0, 1}) {
+      EXPECT_NEAR(
+          scored[i].token_log_probabilities[0],
+          top["top_logits"][i].get<double>() - top["logsumexp"].get<double>(),
+          2 * tolerance());
+    }
+  }
 }
 
 constexpr auto kSmol = "SmolLM2-135M-Instruct.Q4_1.gguf";
