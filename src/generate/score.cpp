@@ -106,18 +106,15 @@ std::string count_text(std::size_t n) {
   return std::to_string(n) + (n == 1 ? " token" : " tokens");
 }
 
-}  // namespace
-
-std::vector<double> token_log_probabilities(const CausalLM& model, Ids ids,
-                                            int first,
-                                            const ScoreOptions& options) {
+std::vector<TokenScore> score_tokens(const CausalLM& model, Ids ids, int first,
+                                     const ScoreOptions& options) {
   check_ids(model, ids, 0, options.context);
   if (first < 1 || static_cast<std::size_t>(first) > ids.size()) {
     throw InvalidInput(
         "score", "the first token to score is " + std::to_string(first) +
                      ", expected 1 to the text's " + count_text(ids.size()));
   }
-  std::vector<double> scores;
+  std::vector<TokenScore> scores;
   const auto from = static_cast<std::size_t>(first);
   if (from == ids.size()) return scores;
   scores.reserve(ids.size() - from);
@@ -126,8 +123,19 @@ std::vector<double> token_log_probabilities(const CausalLM& model, Ids ids,
   reader.read(
       ids.subspan(from - 1, ids.size() - from),
       [&](std::size_t i, std::span<const float> logits) {
-        scores.push_back(score_token(logits, ids[from + i]).log_probability);
+        scores.push_back(score_token(logits, ids[from + i]));
       });
+  return scores;
+}
+
+}  // namespace
+
+std::vector<double> token_log_probabilities(const CausalLM& model, Ids ids,
+                                            int first,
+                                            const ScoreOptions& options) {
+  std::vector<double> scores;
+  for (const TokenScore& token : score_tokens(model, ids, first, options))
+    scores.push_back(token.log_probability);
   return scores;
 }
 
@@ -156,6 +164,7 @@ Perplexity perplexity(const CausalLM& model, Ids ids,
   check_ids(model, ids, 0, 0);
   Perplexity result;
   double total = 0;
+  std::size_t n_greedy = 0;
   std::size_t scored_to = 0;
   for (std::size_t begin = 0; scored_to < ids.size(); begin += stride) {
     const Ids part = ids.subspan(begin, std::min(window, ids.size() - begin));
@@ -166,14 +175,19 @@ Perplexity perplexity(const CausalLM& model, Ids ids,
         options.progress(result.n_scored + n);
       };
     }
-    const auto scores = token_log_probabilities(
-        model, part, static_cast<int>(first - begin), score);
-    for (const double s : scores) total -= s;
+    const auto scores =
+        score_tokens(model, part, static_cast<int>(first - begin), score);
+    for (const TokenScore& token : scores) {
+      total -= token.log_probability;
+      n_greedy += token.is_greedy ? 1 : 0;
+    }
     result.n_scored += scores.size();
     ++result.n_windows;
     scored_to = begin + part.size();
   }
-  result.nll = total / static_cast<double>(result.n_scored);
+  const auto n = static_cast<double>(result.n_scored);
+  result.nll = total / n;
+  result.accuracy = static_cast<double>(n_greedy) / n;
   result.perplexity = std::exp(result.nll);
   return result;
 }

@@ -47,6 +47,7 @@ struct PerplexityOptions {
 struct Perplexity {
   double perplexity = 0;  // e^nll
   double nll = 0;         // mean negative log-probability of a token, natural
+  double accuracy = 0;    // share of the tokens that had the highest logit
   std::size_t n_scored = 0;
   std::size_t n_windows = 0;
 };

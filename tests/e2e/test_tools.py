@@ -1,5 +1,6 @@
-"""show, list, tokenize, template, probe, completion and help."""
+"""The commands that show and measure, completion and help."""
 import json
+import math
 import pathlib
 import re
 import subprocess
@@ -10,7 +11,7 @@ import support
 
 COMMANDS = (
     *("run", "chat", "pull", "list", "show", "tokenize", "template", "probe"),
-    "completion",
+    *("perplexity", "score", "completion"),
 )
 
 
@@ -336,6 +337,93 @@ class ProbeTest(ToolTest):
         ):
             self.refused(2, "", *command, "--tokens", "[1,2]", *more)
         self.refused(2, "--tokens", *command)
+
+
+class ScoreTest(ToolTest):
+    # GEN-82
+    def test_perplexity_of_a_text_equals_the_reference(self):
+        model = support.model(support.SMOLLM2)
+        golden = json.loads(
+            support.asset("goldens/real/smollm2_135m.json").read_text()
+        )["perplexity"]
+        ids = golden["ids"][:33]
+        text = self.json(
+            *("tokenize", "-m", model, "--decode", "--json"), json.dumps(ids)
+        )["text"]
+        path = self.write("text.txt", text)
+        shown = self.json("perplexity", path, "-m", model, "--json")
+        want = math.exp(sum(golden["nll_first_32"]) / 32)
+        self.assertAlmostEqual(shown["perplexity"] / want, 1, delta=1e-3)
+        self.assertEqual(
+            (shown["tokens"], shown["scored_tokens"], shown["windows"]),
+            (33, 32, 1),
+        )
+        self.assertEqual((shown["context"], shown["stride"]), (2048, 1024))
+        text = self.out("perplexity", "-", "-m", model, stdin=text)
+        self.assertIn(f"{shown['perplexity']:.4f}", text)
+
+    def test_windows(self):
+        model = support.asset("lm/stories260K/hf")
+        command = ("perplexity", "-", "-m", model, "--json")
+        story = "Once upon a time, there was a little girl named Lily. " * 8
+        whole = self.json(*command, stdin=story)
+        self.assertEqual(whole["windows"], 1)
+        self.assertEqual(whole["scored_tokens"], whole["tokens"] - 1)
+        self.assertAlmostEqual(math.exp(whole["nll"]), whole["perplexity"])
+        parts = self.json(
+            *command, "--ctx", "32", "--stride", "32", stdin=story
+        )
+        n = parts["windows"]
+        self.assertEqual(n, -(-whole["tokens"] // 32))
+        self.assertEqual(parts["scored_tokens"], whole["tokens"] - n)
+        self.assertGreater(parts["perplexity"], whole["perplexity"])
+        for options in (
+            *(("--ctx", "1"), ("--ctx", "-2"), ("--ctx", "513")),
+            *(("--stride", "-1"), ("--ctx", "32", "--stride", "33")),
+        ):
+            self.refused(2, "expected", *command, *options, stdin=story)
+        self.refused(2, "at least 2", *command, stdin="")
+        self.refused(2, "UTF-8", *command, stdin="a\udcff")
+        self.refused(2, "none.txt", "perplexity", "none.txt", "-m", model)
+
+    def test_scores_of_continuations(self):
+        model = support.asset("lm/stories260K/hf")
+        command = ("score", "-m", model, "--context", "Once upon", "--json")
+        shown = self.json(*command, "--continuation", " a time", " a dog")
+        ids = self.json("tokenize", "-m", model, "--json", "Once upon")["ids"]
+        self.assertEqual(shown["context_ids"], ids)
+        time, dog = shown["continuations"]
+        self.assertEqual((time["text"], dog["text"]), (" a time", " a dog"))
+        self.assertTrue(time["is_greedy"])
+        self.assertFalse(dog["is_greedy"])
+        self.assertGreater(time["log_probability"], dog["log_probability"])
+        for one in (time, dog):
+            self.assertAlmostEqual(
+                sum(one["token_log_probabilities"]), one["log_probability"]
+            )
+            self.assertEqual(
+                len(one["token_log_probabilities"]), len(one["ids"])
+            )
+        # The same tokens by their logits.
+        probe = self.json(
+            *("probe", "logits", "-m", model, "--tokens", json.dumps(ids))
+        )["logits_last"]
+        total = math.log(sum(map(math.exp, probe)))
+        self.assertAlmostEqual(
+            dog["token_log_probabilities"][0],
+            probe[dog["ids"][0]] - total,
+            places=4,
+        )
+        text = self.out(*command[:-1], "--continuation", " a time")
+        self.assertIn(f"{time['log_probability']:.4f}", text)
+        self.refused(2, "continuation", *command, "--continuation", "")
+        self.refused(2, "--continuation", *command)
+        self.refused(2, "context", *command, "--continuation", " a" * 600)
+        tiny = support.asset("goldens/lm/llama")
+        self.refused(
+            *(3, "tokenizer", "score", "-m", tiny),
+            *("--context", "a", "--continuation", "b"),
+        )
 
 
 class CompletionTest(ToolTest):
