@@ -28,4 +28,8 @@ struct Probe {
 Probe probe_logits(const CausalLM& model, std::span<const std::int32_t> ids,
                    std::span<const int> at, int n_greedy, int chunk);
 
+/** The same, computed by an Oracle. Throws as it does. */
+Probe probe_oracle(const CausalLM& model, std::span<const std::int32_t> ids,
+                   std::span<const int> at, int n_greedy);
+
 }  // namespace skua

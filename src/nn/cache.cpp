@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "kernels/oracle_attention.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
 
@@ -12,6 +13,11 @@ mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
                              const mx::array& v, const Batch& batch,
                              const AttentionOptions& options) {
   std::vector<AttentionSegment> segments;
+  if (OracleScope::is_active()) {
+    for (const Segment& s : batch.segments)
+      segments.push_back({s.first_row, s.n_rows, s.position});
+    return oracle_attention(q, k, v, segments, options);
+  }
   std::vector<KvCache> caches;
   for (const Segment& s : batch.segments) {
     auto found = sequences_.find(s.sequence);
