@@ -310,6 +310,27 @@ class ProbeTest(ToolTest):
             self.assertEqual(mine[0], theirs[0])
             self.near(mine[1::2], theirs[1::2], delta)
 
+    # COMP-05
+    def test_oracle(self):
+        folder = support.asset("goldens/lm/gemma3_text")
+        expected = json.loads((folder / "expected.json").read_text())
+        probe = self.json(
+            *("probe", "logits", "--model", folder, "--at", "0,7"),
+            *("--tokens", json.dumps(expected["prompt"]), "--oracle"),
+            *("--greedy", "3"),
+        )
+        delta = expected["tolerance"]
+        self.near(probe["logits_last"], expected["logits_last"], delta)
+        for at in ("0", "7"):
+            self.near(
+                probe["logits_at"][at], expected["logits_at"][at], delta
+            )
+        self.assertEqual(probe["greedy"], expected["greedy"][:3])
+        self.refused(
+            *(2, "--chunk", "probe", "logits", "-m", folder, "--oracle"),
+            *("--tokens", "[1]", "--chunk", "2"),
+        )
+
     def near(self, mine, theirs, delta):
         self.assertEqual(len(mine), len(theirs))
         worst = max(abs(a - b) for a, b in zip(mine, theirs))
