@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include "bench/trials.h"
+#include "base/trials.h"
 #include "generate/sampler.h"
 
 namespace skua::bench {

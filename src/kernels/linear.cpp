@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cpu/linear_input.h"
 #include "kernels/matrix_input.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
@@ -65,6 +66,13 @@ mx::array embedding_fallback(const mx::array& ids, const WeightMatrix& w,
   if (w.biases) rows.biases = mx::take(*w.biases, ids, 0);
   return mx::astype(dequantize(rows),
                     OracleScope::is_active() ? mx::float32 : dtype);
+}
+
+std::string linear_kernel(const cpu::MatrixView& format, int n_tokens) {
+  if (runs_kernels())
+    return cpu::linear_kernel_name(format, static_cast<std::size_t>(n_tokens));
+  return format.encoding == cpu::Encoding::kDense ? "MLX matmul"
+                                                  : "MLX quantized_matmul";
 }
 
 mx::array linear(const mx::array& x, const WeightMatrix& w) {

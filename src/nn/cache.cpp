@@ -18,6 +18,7 @@ mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
       segments.push_back({s.first_row, s.n_rows, s.position});
     return oracle_attention(q, k, v, segments, options);
   }
+  window_ = options.window;
   std::vector<KvCache> caches;
   for (const Segment& s : batch.segments) {
     auto found = sequences_.find(s.sequence);
@@ -29,6 +30,11 @@ mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
     caches.push_back(found->second);
   }
   return append_and_attend(q, k, v, segments, caches, options);
+}
+
+const KvCache* LayerCache::find(int sequence) const {
+  const auto found = sequences_.find(sequence);
+  return found == sequences_.end() ? nullptr : &found->second;
 }
 
 void LayerCache::fork(int from, int to, int length) {

@@ -24,6 +24,12 @@ class LayerCache {
   mx::array attend(const mx::array& q, const mx::array& k, const mx::array& v,
                    const Batch& batch, const AttentionOptions& options);
 
+  /** The newest positions that a row sees; 0 where it sees all, or before the
+   *  first step. */
+  int window() const { return window_; }
+  /** Null before the sequence's first step. */
+  const KvCache* find(int sequence) const;
+
   void remove(int sequence) { sequences_.erase(sequence); }
   void fork(int from, int to, int length);
   /** Adds arrays that are ready once the state is. */
@@ -32,6 +38,7 @@ class LayerCache {
 
  private:
   KvType kv_type_;
+  int window_ = 0;
   std::map<int, KvCache> sequences_;
 };
 
