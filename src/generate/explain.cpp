@@ -41,18 +41,17 @@ std::vector<Explanation::Matrices> group_matrices(const TensorAudit& audit) {
     one.rows = static_cast<int>(m.format.n_rows);
     one.cols = static_cast<int>(m.format.n_cols);
     one.format = format_name(m.format);
-    const auto found = std::ranges::find_if(groups, [&](const auto& g) {
+    auto found = std::ranges::find_if(groups, [&](const auto& g) {
       return std::tie(g.name, g.rows, g.cols, g.format) ==
              std::tie(one.name, one.rows, one.cols, one.format);
     });
     if (found == groups.end()) {
       one.decode_kernel = linear_kernel(m.format, 1);
       one.prefill_kernel = linear_kernel(m.format, Session::kChunk);
-      groups.push_back(one);
+      found = groups.insert(found, std::move(one));
     }
-    auto& group = found == groups.end() ? groups.back() : *found;
-    ++group.n;
-    group.n_bytes += m.n_bytes;
+    ++found->n;
+    found->n_bytes += m.n_bytes;
   }
   return groups;
 }
@@ -110,6 +109,8 @@ std::size_t cache_bytes(const KvCache& of_layer, int window, int context,
     cache.layer(0).attend(k, k, rows(n, shape.value_dim), batch, options);
     cache.advance(batch);
   }
+  // The steps that never run hold the cache, which holds them.
+  cache.layer(0).find(sequence)->state().written.reset();
   return cache.n_bytes();
 }
 
@@ -168,8 +169,10 @@ Explanation explain(const LoadedModel& loaded, int context, KvType kv_type) {
   batch.add(sequence, 0, 1);
   batch.want_last();
   const std::int32_t token = 0;
-  e.decode_nodes = count_nodes(
-      model.forward(mx::array(&token, {1}, mx::int32), batch, cache));
+  mx::array logits =
+      model.forward(mx::array(&token, {1}, mx::int32), batch, cache);
+  e.decode_nodes = count_nodes(logits);
+  logits.eval();
   e.cache = plan_cache(cache, model.n_layers(), sequence, context, kv_type);
   for (const Explanation::CacheLayers& layers : e.cache) {
     const auto n = static_cast<std::size_t>(layers.n);

@@ -11,7 +11,7 @@ import support
 
 COMMANDS = (
     *("run", "chat", "pull", "list", "show", "tokenize", "template", "probe"),
-    *("perplexity", "score", "completion"),
+    *("perplexity", "score", "explain", "completion"),
 )
 
 
@@ -445,6 +445,82 @@ class ScoreTest(ToolTest):
             *(3, "tokenizer", "score", "-m", tiny),
             *("--context", "a", "--continuation", "b"),
         )
+
+
+class ExplainTest(ToolTest):
+    # COMP-15
+    def test_json_has_every_field(self):
+        folder = support.asset("goldens/lm/qwen3_q4g32")
+        config = json.loads((folder / "config.json").read_text())
+        e = self.json("explain", folder, "--ctx", "300", "--json")
+        self.assertEqual(
+            set(e),
+            {
+                *("path", "architecture", "format", "layers", "tensors"),
+                *("matrices", "decode_nodes", "prefill_rows", "context"),
+                *("cache", "bytes_per_token", "limit", "compiled"),
+            },
+        )
+        self.assertEqual(e["architecture"], "qwen3")
+        self.assertEqual(e["layers"], config["num_hidden_layers"])
+        self.assertEqual(e["context"], 300)
+        tensors = e["tensors"]
+        self.assertEqual(
+            set(tensors), {"used", "missing", "unused", "hidden"}
+        )
+        names = {t["name"]: t for t in tensors["used"]}
+        up = names["model.layers.0.mlp.up_proj.weight"]
+        self.assertEqual(up["type"], "uint32")
+        self.assertEqual(up["shape"][0], config["intermediate_size"])
+        self.assertEqual(tensors["missing"] + tensors["unused"], [])
+        by_name = {m["name"]: m for m in e["matrices"]}
+        up = by_name["model.layers.*.mlp.up_proj"]
+        self.assertEqual(up["count"], config["num_hidden_layers"])
+        self.assertEqual(up["format"], "affine, 4 bits in groups of 32")
+        for phase in ("decode", "prefill"):
+            self.assertTrue(up[phase])
+        self.assertIn("append_and_attend", e["decode_nodes"]["ours"])
+        self.assertGreater(e["prefill_rows"], 1)
+        cache = e["cache"]
+        self.assertEqual(
+            sum(k["layers"] * k["bytes_per_layer"] for k in cache["kinds"]),
+            cache["bytes"],
+        )
+        read = e["bytes_per_token"]
+        self.assertEqual(read["weights"] + read["cache"], read["total"])
+        limit = e["limit"]
+        self.assertAlmostEqual(
+            limit["tokens_per_s"] * read["total"],
+            limit["read_gb_per_s"] * 1e9,
+            delta=1e3,
+        )
+        self.assertGreater(limit["read_gb_per_s"], 0.1)
+        self.assertEqual(e["compiled"]["functions"], [])
+        self.assertIn("nothing", e["compiled"]["note"])
+
+    def test_options(self):
+        folder = support.asset("goldens/lm/qwen3_q4g32")
+
+        def explained(*options):
+            return self.json("explain", folder, "--json", *options)
+
+        one = explained("--ctx", "256", "--kv-type", "f32")
+        two = explained("--ctx", "512", "--kv-type", "f32", "--exact")
+        self.assertEqual(2 * one["cache"]["bytes"], two["cache"]["bytes"])
+        half = explained("--ctx", "256")
+        self.assertEqual(one["cache"]["bytes"], 2 * half["cache"]["bytes"])
+        for matrix in two["matrices"]:
+            self.assertEqual(matrix["decode"], "float32 rows, decoded")
+        for options in (("--ctx", "-1"), ("--ctx", "999999")):
+            self.refused(2, "--ctx", "explain", folder, *options)
+
+    def test_text_says_the_same(self):
+        text = self.out("explain", support.model(support.SMOLLM2))
+        for part in (
+            *("0 missing", "model.layers.*.mlp.up_proj", "48"),
+            *("30 append_and_attend", "for 2048 tokens", "tokens/s"),
+        ):
+            self.assertIn(part, text)
 
 
 class CompletionTest(ToolTest):
