@@ -5,10 +5,10 @@
 #include <fstream>
 #include <string>
 
+#include "base/bandwidth.h"
 #include "base/cpu_level.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
-#include "bench/bandwidth.h"
 #include "bench/peaks.h"
 
 namespace skua::bench {

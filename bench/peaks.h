@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/trials.h"
+#include "base/trials.h"
 
 namespace skua::bench {
 

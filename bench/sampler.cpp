@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "bench/trials.h"
+#include "base/trials.h"
 #include "generate/sampler.h"
 
 namespace skua::bench {

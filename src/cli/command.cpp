@@ -77,6 +77,12 @@ Option Command::integers(const std::string& names, std::vector<int>& values,
   return Option(app_->add_option(names, values, help)->delimiter(','));
 }
 
+Option Command::texts(const std::string& names,
+                      std::vector<std::string>& values,
+                      const std::string& help) {
+  return Option(app_->add_option(names, values, help));
+}
+
 Option Command::flag(const std::string& names, bool& value,
                      const std::string& help) {
   return Option(app_->add_flag(names, value, help));

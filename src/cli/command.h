@@ -49,6 +49,10 @@ class Command {
   Option text(const std::string& names, std::string& value,
               const std::string& help);
 
+  /** One text or several, as several arguments or the option repeated. */
+  Option texts(const std::string& names, std::vector<std::string>& values,
+               const std::string& help);
+
   /** Number is int, double or std::uint64_t. All of the text must spell one;
    *  --help shows what `value` holds as the default. */
   template <class Number>

@@ -15,6 +15,9 @@ void add_show(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_template(CLI::App& app);
 void add_probe(CLI::App& app);
+void add_perplexity(CLI::App& app);
+void add_score(CLI::App& app);
+void add_explain(CLI::App& app);
 void add_completion(CLI::App& app);
 
 }  // namespace skua::cli

@@ -22,9 +22,10 @@ using namespace skua::cli;
 
 constexpr int kFailed = 1, kBadInput = 2, kUnsupported = 3, kInterrupted = 130;
 
-constexpr std::array kCommands = {add_run,      add_chat,  add_pull,
-                                  add_list,     add_show,  add_tokenize,
-                                  add_template, add_probe, add_completion};
+constexpr std::array kCommands = {add_run,      add_chat,    add_pull,
+                                  add_list,     add_show,    add_tokenize,
+                                  add_template, add_probe,   add_perplexity,
+                                  add_score,    add_explain, add_completion};
 
 // One line, whatever a file or server put into the text.
 void report(std::string text) {

@@ -20,14 +20,18 @@ struct Arguments {
   std::string model, tokens;
   std::vector<int> at;
   int n_greedy = 0, chunk = 0;
+  bool oracle = false;
 };
 
 void run(const Arguments& arguments) {
   const auto ids = parse_ids(arguments.tokens, "--tokens");
   const auto path = resolve_model(arguments.model, pull_options(false));
   const auto loaded = load_model(path, {.precision = Precision::kExact});
-  const Probe probe = probe_logits(*loaded->model, ids, arguments.at,
-                                   arguments.n_greedy, arguments.chunk);
+  const Probe probe =
+      arguments.oracle
+          ? probe_oracle(*loaded->model, ids, arguments.at, arguments.n_greedy)
+          : probe_logits(*loaded->model, ids, arguments.at, arguments.n_greedy,
+                         arguments.chunk);
   Json json = {{"logits_last", probe.logits_last},
                {"logits_at", Json::object()},
                {"greedy", probe.greedy},
@@ -85,6 +89,11 @@ void add_probe(CLI::App& app) {
   command.number("--greedy", arguments->n_greedy,
                  "How many tokens to continue greedily");
   command.number("--chunk", arguments->chunk, "Tokens fed in one step; 0: all");
+  command
+      .flag("--oracle", arguments->oracle,
+            "Compute the slow and simple way: all anew for each token, "
+            "without kernels or caches")
+      .excludes("--chunk");
   command.footer(
       "Example:\n"
       "  skua probe logits --tokens \"[1, 2, 3]\" --at 0,1 --greedy 5\n"

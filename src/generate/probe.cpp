@@ -7,6 +7,7 @@
 #include <string>
 
 #include "generate/options.h"
+#include "generate/oracle.h"
 #include "generate/sampler.h"
 #include "skua/error.h"
 
@@ -155,6 +156,26 @@ Probe probe_logits(const CausalLM& model, std::span<const std::int32_t> ids,
     batch.want_last();
     logits =
         row(model.forward(mx::array(&token, {1}, mx::int32), batch, cache), 0);
+  }
+  return probe;
+}
+
+Probe probe_oracle(const CausalLM& model, std::span<const std::int32_t> ids,
+                   std::span<const int> at, int n_greedy) {
+  check(ids, at, n_greedy, 0, model.vocab_size());
+  const Oracle oracle(model);
+  Probe probe;
+  for (const int position : at) {
+    probe.logits_at[position] =
+        oracle.logits(ids.first(static_cast<std::size_t>(position) + 1));
+  }
+  std::vector<std::int32_t> all(ids.begin(), ids.end());
+  std::vector<float> logits = probe.logits_last = oracle.logits(all);
+  for (int i = 0; i < n_greedy; ++i) {
+    if (i != 0) logits = oracle.logits(all);
+    probe.greedy_top.push_back(best_two(logits));
+    all.push_back(probe.greedy_top.back().id);
+    probe.greedy.push_back(all.back());
   }
   return probe;
 }

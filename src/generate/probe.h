@@ -37,4 +37,8 @@ Probe probe_logits(const CausalLM& model, std::span<const std::int32_t> ids,
  *  Throws InvalidInput for other keys and for values out of range. */
 std::vector<float> probe_filter(const Json& request);
 
+/** The same, computed by an Oracle. Throws as it does. */
+Probe probe_oracle(const CausalLM& model, std::span<const std::int32_t> ids,
+                   std::span<const int> at, int n_greedy);
+
 }  // namespace skua

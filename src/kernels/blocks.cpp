@@ -18,7 +18,7 @@ std::size_t size(int n) {
 }
 
 bool takes_cpu_kernel(const mx::array& x, const Norm& norm) {
-  return runs_on_cpu() && x.dtype() == mx::float32 &&
+  return runs_kernels() && x.dtype() == mx::float32 &&
          norm.weight.dtype() == mx::float32;
 }
 

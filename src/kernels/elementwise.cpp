@@ -11,7 +11,7 @@ namespace skua {
 namespace {
 
 bool takes_cpu_kernel(const mx::array& x) {
-  return runs_on_cpu() && x.dtype() == mx::float32;
+  return runs_kernels() && x.dtype() == mx::float32;
 }
 
 }  // namespace
@@ -30,6 +30,12 @@ void check_angles(const mx::Shape& shape, const RotaryAngles& angles) {
 
 mx::array rms_norm_fallback(const mx::array& x, const mx::array& weight,
                             float eps) {
+  if (OracleScope::is_active()) {
+    const auto wide = mx::astype(x, mx::float32);
+    const auto mean = mx::mean(mx::multiply(wide, wide), -1, true);
+    return mx::multiply(
+        mx::divide(wide, mx::sqrt(mx::add(mean, mx::array(eps)))), weight);
+  }
   return mx::fast::rms_norm(x, weight, eps);
 }
 

@@ -41,7 +41,7 @@ void check_experts(const char* name, const ExpertMatrices& w, int n_experts,
 }
 
 bool takes_cpu_kernel(const mx::array& x) {
-  return runs_on_cpu() && x.dtype() == mx::float32;
+  return runs_kernels() && x.dtype() == mx::float32;
 }
 
 // What a primitive keeps of experts whose arrays are among its inputs.
@@ -101,7 +101,7 @@ mx::array expert_linear_fallback(const mx::array& x, const ExpertMatrices& w,
   const auto rows = x.ndim() == 2 ? mx::expand_dims(x, {1, 2})
                                   : mx::expand_dims(x, 2);  // [T, k or 1, 1, K]
   mx::array y = rows;
-  if (is_mlx_layout(w.all)) {
+  if (is_mlx_layout(w.all) && !OracleScope::is_active()) {
     const Quantization& q = w.all.quantization;
     const auto part = [&](const std::optional<mx::array>& a) {
       if (!a) return a;

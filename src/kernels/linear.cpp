@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cpu/linear_input.h"
 #include "kernels/matrix_input.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
@@ -29,7 +30,7 @@ void check_addend(const char* name, const mx::array& a, const mx::array& x,
 }
 
 bool takes_cpu_kernel(const mx::array& x) {
-  return runs_on_cpu() && x.dtype() == mx::float32;
+  return runs_kernels() && x.dtype() == mx::float32;
 }
 
 // One part as the primitive keeps it: where its inputs are.
@@ -41,6 +42,8 @@ struct PartInputs {
 }  // namespace
 
 mx::array linear_fallback(const mx::array& x, const WeightMatrix& w) {
+  if (OracleScope::is_active())
+    return mx::matmul(mx::astype(x, mx::float32), mx::transpose(dequantize(w)));
   if (!w.quantised()) {
     return mx::matmul(x, mx::transpose(mx::astype(w.weight, x.dtype())));
   }
@@ -61,7 +64,15 @@ mx::array embedding_fallback(const mx::array& ids, const WeightMatrix& w,
                     w.quantization};
   if (w.scales) rows.scales = mx::take(*w.scales, ids, 0);
   if (w.biases) rows.biases = mx::take(*w.biases, ids, 0);
-  return mx::astype(dequantize(rows), dtype);
+  return mx::astype(dequantize(rows),
+                    OracleScope::is_active() ? mx::float32 : dtype);
+}
+
+std::string linear_kernel(const cpu::MatrixView& format, int n_tokens) {
+  if (runs_kernels())
+    return cpu::linear_kernel_name(format, static_cast<std::size_t>(n_tokens));
+  return format.encoding == cpu::Encoding::kDense ? "MLX matmul"
+                                                  : "MLX quantized_matmul";
 }
 
 mx::array linear(const mx::array& x, const WeightMatrix& w) {
@@ -163,7 +174,7 @@ mx::array embedding(const mx::array& ids, const WeightMatrix& w,
     throw InvalidInput("embedding", "ids are " + shape_text(ids.shape()) +
                                         ", expected [T] of type int32");
   }
-  if (!runs_on_cpu() || dtype != mx::float32)
+  if (!runs_kernels() || dtype != mx::float32)
     return embedding_fallback(ids, w, dtype);
   std::vector<mx::array> inputs = {row_contiguous(ids)};
   const MatrixInput matrix(w, inputs);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "kernels/elementwise.h"
@@ -39,6 +40,10 @@ mx::array gated_linear(Gate activation, const mx::array& x,
  *  or type; an id outside [0, N) throws at evaluation on CPU. */
 mx::array embedding(const mx::array& ids, const WeightMatrix& w,
                     mx::Dtype dtype);
+
+/** The name of the code that multiplies n_tokens rows by a matrix of this
+ *  format here, for people: "int16 panel", "MLX quantized_matmul". */
+std::string linear_kernel(const cpu::MatrixView& format, int n_tokens);
 
 /** The plain MLX forms: specification and GPU path. */
 mx::array linear_fallback(const mx::array& x, const WeightMatrix& w);

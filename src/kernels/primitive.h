@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/cpu_level.h"
+#include "kernels/oracle_scope.h"
+#include "skua/error.h"
 
 namespace skua {
 
@@ -17,6 +19,11 @@ namespace mx = mlx::core;
 /** True where ops without a stream of their own run on the CPU. */
 inline bool runs_on_cpu() {
   return mx::default_device() == mx::Device::cpu;
+}
+
+/** True where our kernels compute: on the CPU, and not for an oracle. */
+inline bool runs_kernels() {
+  return runs_on_cpu() && !OracleScope::is_active();
 }
 
 /** What all nodes below have in common: their outputs are row-contiguous. */
@@ -51,10 +58,13 @@ class CpuPrimitive : public CpuKernel {
   Body body_;
 };
 
-/** Throws InvalidInput where SKUA_CPU is no level at hand. */
+/** Throws InvalidInput where SKUA_CPU is no level at hand, Error inside an
+ *  OracleScope, whose results no kernel may touch. */
 template <class Body>
 std::shared_ptr<mx::Primitive> cpu_primitive(const char* name, Body body) {
   static_cast<void>(cpu_level());
+  if (OracleScope::is_active())
+    throw Error(name, "is a kernel, which an oracle does without");
   return std::make_shared<CpuPrimitive<Body>>(
       mx::default_stream(mx::Device::cpu), name, std::move(body));
 }

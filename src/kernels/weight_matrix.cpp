@@ -154,15 +154,11 @@ mx::array dequantize(const WeightMatrix& w) {
   return mx::reshape(values, {w.rows(), w.cols()});
 }
 
-cpu::MatrixView view(const WeightMatrix& w) {
-  const auto bytes = [](const mx::array& a) {
-    return reinterpret_cast<const std::uint8_t*>(a.data<char>());
-  };
+cpu::MatrixView format_of(const WeightMatrix& w) {
   cpu::MatrixView v;
   v.encoding = encoding(w);
   v.n_rows = static_cast<std::size_t>(w.rows());
   v.n_cols = static_cast<std::size_t>(w.cols());
-  v.values = bytes(w.weight);
   v.precision = w.precision;
   if (!w.quantised()) {
     v.float_type = float_type(w.weight.dtype());
@@ -171,11 +167,36 @@ cpu::MatrixView view(const WeightMatrix& w) {
   }
   v.bits = w.quantization.bits;
   v.group_size = w.quantization.group_size;
-  v.scales = bytes(*w.scales);
-  if (w.biases) {
-    v.float_type = float_type(w.scales->dtype());
-    v.biases = bytes(*w.biases);
+  if (w.biases) v.float_type = float_type(w.scales->dtype());
+  return v;
+}
+
+std::string format_name(const cpu::MatrixView& format) {
+  switch (format.encoding) {
+    case cpu::Encoding::kDense:
+      if (format.float_type == cpu::Float::kF16) return "float16";
+      return format.float_type == cpu::Float::kBF16 ? "bfloat16" : "float32";
+    case cpu::Encoding::kMxfp4:
+      return "mxfp4";
+    case cpu::Encoding::kMxfp8:
+      return "mxfp8";
+    case cpu::Encoding::kNvfp4:
+      return "nvfp4";
+    case cpu::Encoding::kAffine:
+      break;
   }
+  return "affine, " + std::to_string(format.bits) + " bits in groups of " +
+         std::to_string(format.group_size);
+}
+
+cpu::MatrixView view(const WeightMatrix& w) {
+  const auto bytes = [](const mx::array& a) {
+    return reinterpret_cast<const std::uint8_t*>(a.data<char>());
+  };
+  cpu::MatrixView v = format_of(w);
+  v.values = bytes(w.weight);
+  if (w.scales) v.scales = bytes(*w.scales);
+  if (w.biases) v.biases = bytes(*w.biases);
   return v;
 }
 

@@ -50,6 +50,13 @@ bool is_mlx_layout(const WeightMatrix& w);
  *  specification of every kernel that decodes weights. */
 mx::array dequantize(const WeightMatrix& w);
 
+/** How w is stored and to be multiplied, without its memory: the pointers are
+ *  null, and w need not be evaluated. */
+cpu::MatrixView format_of(const WeightMatrix& w);
+
+/** For people: "bfloat16", "affine, 4 bits in groups of 64". */
+std::string format_name(const cpu::MatrixView& format);
+
 /** The matrix in memory, for the CPU kernels; w must be evaluated or be an
  *  input of the primitive that is being evaluated. */
 cpu::MatrixView view(const WeightMatrix& w);

@@ -51,11 +51,12 @@ std::shared_ptr<const Tokenizer> find_tokenizer(const fs::path& folder) {
   return load_tokenizer(folder);
 }
 
-void build(Checkpoint checkpoint, LoadedModel& loaded) {
+void build(Checkpoint checkpoint, bool allow_unused, LoadedModel& loaded) {
   const Config& config = checkpoint.config;
   loaded.model = find_architecture(config.text("model_type"), config.where())
                      .build(config, checkpoint.weights);
-  checkpoint.weights.check_all_taken();
+  if (!allow_unused) checkpoint.weights.check_all_taken();
+  loaded.audit = checkpoint.weights.audit();
   const Config text =
       config.has("text_config") ? config.section("text_config") : config;
   loaded.context = text.size_or("max_position_embeddings", 0);
@@ -119,7 +120,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
     }
     Checkpoint checkpoint = open_folder(path, numerics, options.progress);
     loaded->config = checkpoint.config;
-    build(std::move(checkpoint), *loaded);
+    build(std::move(checkpoint), options.allow_unused, *loaded);
     loaded->tokenizer = find_tokenizer(path);
     add_eos_ids(loaded->config, loaded->model->vocab_size(), loaded->eos_ids);
     read_generation_config(path, *loaded);
@@ -128,7 +129,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
     const GgufFile file(path);
     Checkpoint checkpoint = open_gguf(file, numerics, options.progress);
     loaded->config = checkpoint.config;
-    build(std::move(checkpoint), *loaded);
+    build(std::move(checkpoint), options.allow_unused, *loaded);
     loaded->tokenizer = load_tokenizer(file);
     read_text_side(file);
   }

@@ -18,6 +18,8 @@ struct LoadOptions {
   Precision precision = Precision::kDefault;
   /** Called while weights are read. */
   LoadProgress progress = {};
+  /** Tensors that the model does not use are no error; see the audit. */
+  bool allow_unused = false;
 };
 
 /** A model with all that its files bring; const once loaded. */
@@ -33,6 +35,7 @@ struct LoadedModel {
   int context = 0;                 // most tokens of a sequence; 0: not known
   /** generation_config.json: the author's defaults. */
   Config generation_config;
+  TensorAudit audit = {};
 
   /** The tokenizer. Throws Unsupported that names the folder without one. */
   const Tokenizer& need_tokenizer() const;

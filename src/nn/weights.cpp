@@ -2,6 +2,7 @@
 
 #include <mlx/mlx.h>
 
+#include <sstream>
 #include <vector>
 
 #include "base/memory.h"
@@ -9,6 +10,26 @@
 #include "skua/error.h"
 
 namespace skua {
+namespace {
+
+std::string type_name(mx::Dtype type) {
+  std::ostringstream out;
+  out << type;
+  return out.str();
+}
+
+// What MLX's own products read.
+void to_gpu_layout(WeightMatrix& w, mx::Dtype compute) {
+  if (!w.quantised() || !is_mlx_layout(w)) {
+    w = {mx::astype(dequantize(w), compute), std::nullopt, std::nullopt, {}};
+  } else if (w.biases) {
+    // One type throughout, or MLX would widen the activations.
+    w.scales = mx::astype(*w.scales, compute);
+    w.biases = mx::astype(*w.biases, compute);
+  }
+}
+
+}  // namespace
 
 bool Weights::add(const std::string& name, mx::array tensor) {
   // Small ones do not matter; large models stay mapped.
@@ -47,12 +68,30 @@ mx::array Weights::take(const std::string& name) {
   }
   mx::array tensor = std::move(found->second);
   tensors_.erase(found);
+  audit_.used.push_back(
+      {name, tensor.shape(), type_name(tensor.dtype()), tensor.nbytes()});
   return tensor;
 }
 
 void Weights::ignore(const std::function<bool(const std::string&)>& matches) {
-  std::erase_if(tensors_,
-                [&](const auto& entry) { return matches(entry.first); });
+  std::erase_if(tensors_, [&](const auto& entry) {
+    if (!matches(entry.first)) return false;
+    audit_.hidden.push_back(entry.first);
+    return true;
+  });
+}
+
+void Weights::note(const std::string& path, const WeightMatrix& matrix) {
+  std::size_t n_bytes = matrix.weight.nbytes();
+  if (matrix.scales) n_bytes += matrix.scales->nbytes();
+  if (matrix.biases) n_bytes += matrix.biases->nbytes();
+  audit_.matrices.push_back({path, format_of(matrix), n_bytes});
+}
+
+TensorAudit Weights::audit() const {
+  TensorAudit audit = audit_;
+  for (const auto& [name, tensor] : tensors_) audit.unused.push_back(name);
+  return audit;
 }
 
 void Weights::check_all_taken() const {
@@ -106,16 +145,8 @@ WeightMatrix Scope::take_matrix(int rows, int cols) const {
     if (has("biases")) w.biases = take("biases");
   }
   w.check(where(), rows, cols);
-  if (runs_on_cpu()) return w;
-  if (!w.quantised() || !is_mlx_layout(w)) {
-    return {
-        mx::astype(dequantize(w), compute()), std::nullopt, std::nullopt, {}};
-  }
-  // One type throughout, or MLX would widen the activations.
-  if (w.biases) {
-    w.scales = mx::astype(*w.scales, compute());
-    w.biases = mx::astype(*w.biases, compute());
-  }
+  if (!runs_on_cpu()) to_gpu_layout(w, compute());
+  weights_->note(path_, w);
   return w;
 }
 

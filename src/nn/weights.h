@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "kernels/weight_matrix.h"
 #include "nn/weight_arena.h"
@@ -14,6 +15,25 @@
 namespace skua {
 
 class Scope;
+
+/** What became of the tensors of a checkpoint, under their canonical names. */
+struct TensorAudit {
+  struct Matrix {
+    std::string path;        // "model.layers.0.mlp.up_proj"
+    cpu::MatrixView format;  // as it is multiplied; without memory
+    std::size_t n_bytes;     // in memory, with scales and biases
+  };
+  struct Tensor {
+    std::string name;
+    mx::Shape shape;
+    std::string type;
+    std::size_t n_bytes;
+  };
+  std::vector<Matrix> matrices;     // that layers took
+  std::vector<Tensor> used;         // those of matrices among them
+  std::vector<std::string> hidden;  // known, and not for this model
+  std::vector<std::string> unused;  // left over
+};
 
 /** How a model computes. */
 struct Numerics {
@@ -47,6 +67,8 @@ class Weights {
   mx::array take(const std::string& name);
   /** Drops the tensors whose name `matches`. */
   void ignore(const std::function<bool(const std::string&)>& matches);
+  void note(const std::string& path, const WeightMatrix& matrix);
+  TensorAudit audit() const;
   /** Throws InvalidInput that names the tensors nobody took. */
   void check_all_taken() const;
 
@@ -61,6 +83,7 @@ class Weights {
   WeightArena arena_;
   std::map<std::string, mx::array> tensors_;
   std::map<std::string, Quantization> quantizations_;
+  TensorAudit audit_;  // but for what is left over
 };
 
 /** A place in the tree of names, such as model.layers.0.self_attn. */

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "generate/oracle.h"
 #include "generate/session.h"
 #include "models/checkpoint.h"
 #include "tests/golden/golden.h"
@@ -93,6 +94,20 @@ TEST_P(LmGolden, LogitsOfThePromptMatchTheReference) {
   expect_near(logits.back(), expected_["logits_last"], tolerance_, "last");
   for (const auto& [at, row] : expected_["logits_at"].items())
     expect_near(logits.at(std::stoul(at)), row, tolerance_, "at " + at);
+}
+
+// COMP-05
+TEST_P(LmGolden, TheOracleMatchesTheReference) {
+  const Oracle oracle(*model_);
+  expect_near(oracle.logits(prompt_), expected_["logits_last"], tolerance_,
+              "last");
+  if (is_dynamic()) return;
+  auto ids = prompt_;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto logits = oracle.logits(ids);
+    EXPECT_EQ(argmax(logits), expected_["greedy"][i]);
+    ids.push_back(argmax(logits));
+  }
 }
 
 TEST_P(LmGolden, GreedyIdsMatchTheReference) {

@@ -71,16 +71,45 @@ void run_chunk(const LinearJob& job, const LinearInput& input, Range rows,
   }
 }
 
+enum class Kernel { kDense, kExact, kAmx, kInt16 };
+
+Kernel kernel_for(const MatrixView& w, std::size_t n_tokens) {
+  if (w.encoding == Encoding::kDense) return Kernel::kDense;
+  if (w.precision == Precision::kExact || !has_int16_kernel(w))
+    return Kernel::kExact;
+  if (n_tokens >= kMinAmxTokens && has_amx_kernel(w)) return Kernel::kAmx;
+  return Kernel::kInt16;
+}
+
 }  // namespace
 
 std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
                                           std::size_t n_tokens) {
-  if (w.encoding == Encoding::kDense) return dense_input(x, n_tokens, w.n_cols);
-  if (w.precision == Precision::kExact || !has_int16_kernel(w))
-    return exact_input(x, n_tokens, w.n_cols);
-  if (n_tokens >= kMinAmxTokens && has_amx_kernel(w))
-    return amx_input(w, x, n_tokens);
+  switch (kernel_for(w, n_tokens)) {
+    case Kernel::kDense:
+      return dense_input(x, n_tokens, w.n_cols);
+    case Kernel::kExact:
+      return exact_input(x, n_tokens, w.n_cols);
+    case Kernel::kAmx:
+      return amx_input(w, x, n_tokens);
+    case Kernel::kInt16:
+      break;
+  }
   return int16_input(w, x, n_tokens);
+}
+
+const char* linear_kernel_name(const MatrixView& w, std::size_t n_tokens) {
+  switch (kernel_for(w, n_tokens)) {
+    case Kernel::kDense:
+      return dense_kernel_name(n_tokens);
+    case Kernel::kExact:
+      return "float32 rows, decoded";
+    case Kernel::kAmx:
+      return "AMX tiles";
+    case Kernel::kInt16:
+      break;
+  }
+  return int16_kernel_name(w, n_tokens);
 }
 
 void linear(std::span<const LinearJob> jobs, const float* x,

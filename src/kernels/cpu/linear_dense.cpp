@@ -25,8 +25,6 @@ static_assert(kTokensPerChunk % kTileTokens == 0);
 // Rows that stay in the first-level cache while tokens stream past.
 constexpr std::size_t kPanelRows = 2 * kTileRows;
 constexpr std::size_t kLineBytes = 64;
-// Fewer do not pay for the panel.
-constexpr std::size_t kMinPanelTokens = 20;
 
 template <Float kType>
 HWY_INLINE Vector load_weights(const std::uint8_t* at) {
@@ -243,7 +241,7 @@ void multiply_dense(const MatrixView& w, const DenseActivations& x, Range rows,
                     std::size_t n_tokens, float* y, std::size_t stride) {
   for (std::size_t t = 0; t < n_tokens; ++t)
     std::fill_n(y + t * stride, rows.size(), 0.0f);
-  if (n_tokens >= kMinPanelTokens)
+  if (n_tokens >= kMinDensePanelTokens)
     return multiply_panels(w, x, rows, n_tokens, y, stride);
   switch (w.float_type) {
     case Float::kF32:
@@ -321,6 +319,10 @@ class DenseInput final : public LinearInput {
 };
 
 }  // namespace
+
+const char* dense_kernel_name(std::size_t n_tokens) {
+  return n_tokens >= kMinDensePanelTokens ? "dense panel" : "dense rows";
+}
 
 std::unique_ptr<LinearInput> dense_input(const float* x, std::size_t n_tokens,
                                          std::size_t n_cols) {

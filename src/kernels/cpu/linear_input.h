@@ -30,6 +30,9 @@ class LinearInput {
                         float* out, std::size_t stride) const = 0;
 };
 
+/** Fewer tokens do not pay for a panel of widened weights. */
+inline constexpr std::size_t kMinDensePanelTokens = 20;
+
 /** For dense matrices; x must stay alive. Weights are widened exactly, and
  *  sums are float32: lane by lane in each block of 512 columns, then over the
  *  lanes, then over the blocks. With L lanes and n columns an error is at most
@@ -53,9 +56,16 @@ bool has_int16_kernel(const MatrixView& w);
 std::unique_ptr<LinearInput> int16_input(const MatrixView& w, const float* x,
                                          std::size_t n_tokens);
 
+/** The names of their kernels for n_tokens, for people. */
+const char* dense_kernel_name(std::size_t n_tokens);
+const char* int16_kernel_name(const MatrixView& w, std::size_t n_tokens);
+
 /** The input that w's encoding and precision ask for; x must stay alive. */
 std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
                                           std::size_t n_tokens);
+/** The name of the kernel that it brings; w needs no memory. */
+const char* linear_kernel_name(const MatrixView& w, std::size_t n_tokens);
+
 /** Fewer tokens do not pay for the tiles. */
 inline constexpr std::size_t kMinAmxTokens = 5;
 

@@ -423,6 +423,11 @@ bool has_int16_kernel(const MatrixView& w) {
          HWY_DYNAMIC_DISPATCH(has_kernel)();
 }
 
+const char* int16_kernel_name(const MatrixView& w, std::size_t n_tokens) {
+  if (n_tokens < kMinPanelTokens) return "int16 rows";
+  return layout_for(w, true).value_bits == 8 ? "int8 panel" : "int16 panel";
+}
+
 std::unique_ptr<LinearInput> int16_input(const MatrixView& w, const float* x,
                                          std::size_t n_tokens) {
   return std::make_unique<Int16Input>(w, x, n_tokens);

@@ -2,9 +2,9 @@
 
 #include <cstddef>
 
-#include "bench/trials.h"
+#include "base/trials.h"
 
-namespace skua::bench {
+namespace skua {
 
 struct BandwidthOptions {
   int n_threads = 1;
@@ -18,4 +18,4 @@ struct BandwidthOptions {
  *  memory that was written before. Throws Error where there is not enough. */
 Rate read_bandwidth(const BandwidthOptions& options);
 
-}  // namespace skua::bench
+}  // namespace skua

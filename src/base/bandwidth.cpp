@@ -1,4 +1,4 @@
-#include "bench/bandwidth.h"
+#include "base/bandwidth.h"
 
 #include <sys/mman.h>
 
@@ -11,7 +11,7 @@
 
 #include "skua/error.h"
 
-namespace skua::bench {
+namespace skua {
 namespace {
 
 using Vector = std::uint64_t __attribute__((vector_size(64)));
@@ -64,4 +64,4 @@ Rate read_bandwidth(const BandwidthOptions& options) {
   return summarize(std::move(rates));
 }
 
-}  // namespace skua::bench
+}  // namespace skua

@@ -1,11 +1,11 @@
-#include "bench/trials.h"
+#include "base/trials.h"
 
 #include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <thread>
 
-namespace skua::bench {
+namespace skua {
 
 Rate summarize(std::vector<double> rates) {
   std::ranges::sort(rates);
@@ -47,4 +47,4 @@ std::vector<double> time_together(int n_threads, int n_trials,
   return seconds;
 }
 
-}  // namespace skua::bench
+}  // namespace skua

@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-namespace skua::bench {
+namespace skua {
 
 /** What a row of repeated measurements says. */
 struct Rate {
@@ -20,4 +20,4 @@ Rate summarize(std::vector<double> rates);
 std::vector<double> time_together(int n_threads, int n_trials,
                                   const std::function<void(int)>& work);
 
-}  // namespace skua::bench
+}  // namespace skua

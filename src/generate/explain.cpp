@@ -1,0 +1,185 @@
+#include "generate/explain.h"
+
+#include <mlx/mlx.h>
+
+#include <algorithm>
+#include <cctype>
+#include <tuple>
+#include <unordered_set>
+
+#include "generate/session.h"
+#include "kernels/linear.h"
+#include "kernels/primitive.h"
+#include "skua/error.h"
+
+namespace skua {
+namespace {
+
+constexpr int kMostContext = 1 << 20;
+
+// "model.layers.12.mlp" -> "model.layers.*.mlp"
+std::string without_number(const std::string& path) {
+  std::string name;
+  for (std::size_t i = 0; i < path.size();) {
+    const std::size_t dot = std::min(path.find('.', i), path.size());
+    const bool number =
+        dot > i && std::all_of(path.begin() + static_cast<long>(i),
+                               path.begin() + static_cast<long>(dot),
+                               [](unsigned char c) { return std::isdigit(c); });
+    name += number ? "*" : path.substr(i, dot - i);
+    if (dot < path.size()) name += '.';
+    i = dot + 1;
+  }
+  return name;
+}
+
+std::vector<Explanation::Matrices> group_matrices(const TensorAudit& audit) {
+  std::vector<Explanation::Matrices> groups;
+  for (const TensorAudit::Matrix& m : audit.matrices) {
+    Explanation::Matrices one;
+    one.name = without_number(m.path);
+    one.rows = static_cast<int>(m.format.n_rows);
+    one.cols = static_cast<int>(m.format.n_cols);
+    one.format = format_name(m.format);
+    auto found = std::ranges::find_if(groups, [&](const auto& g) {
+      return std::tie(g.name, g.rows, g.cols, g.format) ==
+             std::tie(one.name, one.rows, one.cols, one.format);
+    });
+    if (found == groups.end()) {
+      one.decode_kernel = linear_kernel(m.format, 1);
+      one.prefill_kernel = linear_kernel(m.format, Session::kChunk);
+      found = groups.insert(found, std::move(one));
+    }
+    ++found->n;
+    found->n_bytes += m.n_bytes;
+  }
+  return groups;
+}
+
+std::size_t weight_bytes_per_token(const TensorAudit& audit) {
+  const bool has_head = std::ranges::any_of(audit.matrices, [](const auto& m) {
+    return m.path.ends_with("lm_head");
+  });
+  std::size_t total = 0;
+  for (const auto& tensor : audit.used) total += tensor.n_bytes;
+  std::size_t of_matrices = 0, read = 0;
+  for (const TensorAudit::Matrix& m : audit.matrices) {
+    of_matrices += m.n_bytes;
+    const bool by_row = has_head && m.path.ends_with("embed_tokens");
+    read += by_row ? m.n_bytes / m.format.n_rows : m.n_bytes;
+  }
+  // What is no matrix, norms and biases, is small and read whole.
+  return total - std::min(total, of_matrices) + read;
+}
+
+Explanation::Nodes count_nodes(const mx::array& result) {
+  Explanation::Nodes nodes;
+  std::unordered_set<std::uintptr_t> seen;
+  std::vector<mx::array> open = {result};
+  while (!open.empty()) {
+    const mx::array a = open.back();
+    open.pop_back();
+    if (!a.has_primitive() || !seen.insert(a.primitive_id()).second) continue;
+    const mx::Primitive& made_by = a.primitive();
+    const bool ours = dynamic_cast<const CpuKernel*>(&made_by) != nullptr;
+    ++(ours ? nodes.ours : nodes.mlx)[made_by.name()];
+    open.insert(open.end(), a.inputs().begin(), a.inputs().end());
+  }
+  return nodes;
+}
+
+// What a layer's cache comes to when a prompt of `context` tokens is read: its
+// steps are built, not run.
+std::size_t cache_bytes(const KvCache& of_layer, int window, int context,
+                        KvType kv_type) {
+  const cpu::KvShape& shape = of_layer.state().shape;
+  const auto rows = [&](int n, std::size_t dim) {
+    return mx::zeros(
+        {n, static_cast<int>(shape.n_kv_heads), static_cast<int>(dim)});
+  };
+  Cache cache(1, kv_type);
+  const int sequence = cache.add_sequence();
+  for (int at = 0; at < context; at += Session::kChunk) {
+    const int n = std::min(Session::kChunk, context - at);
+    Batch batch;
+    batch.add(sequence, at, n);
+    AttentionOptions options;
+    options.window = window;
+    const auto k = rows(n, shape.key_dim);
+    cache.layer(0).attend(k, k, rows(n, shape.value_dim), batch, options);
+    cache.advance(batch);
+  }
+  // The steps that never run hold the cache, which holds them.
+  cache.layer(0).find(sequence)->state().written.reset();
+  return cache.n_bytes();
+}
+
+std::vector<Explanation::CacheLayers> plan_cache(Cache& cache, int n_layers,
+                                                 int sequence, int context,
+                                                 KvType kv_type) {
+  struct Kind {
+    int window;
+    std::size_t n_bytes_of_one;
+  };
+  std::vector<Kind> kinds;
+  std::vector<Explanation::CacheLayers> plan;
+  for (int i = 0; i < n_layers; ++i) {
+    const LayerCache& layer = cache.layer(i);
+    const KvCache* held = layer.find(sequence);
+    if (held == nullptr) continue;  // shares another layer's
+    const Kind kind{layer.window(), held->n_bytes()};
+    const auto found = std::ranges::find_if(kinds, [&](const Kind& other) {
+      return other.window == kind.window &&
+             other.n_bytes_of_one == kind.n_bytes_of_one;
+    });
+    const auto at = static_cast<std::size_t>(found - kinds.begin());
+    if (found == kinds.end()) {
+      kinds.push_back(kind);
+      const int seen =
+          kind.window == 0 ? context : std::min(kind.window, context);
+      const std::size_t per_position =
+          kind.n_bytes_of_one / static_cast<std::size_t>(held->capacity());
+      plan.push_back({0, kind.window,
+                      cache_bytes(*held, kind.window, context, kv_type),
+                      per_position * static_cast<std::size_t>(seen)});
+    }
+    ++plan[at].n;
+  }
+  return plan;
+}
+
+}  // namespace
+
+Explanation explain(const LoadedModel& loaded, int context, KvType kv_type) {
+  if (context < 1 || context > kMostContext) {
+    throw InvalidInput("explain", "the context is " + std::to_string(context) +
+                                      ", expected 1 to " +
+                                      std::to_string(kMostContext));
+  }
+  const CausalLM& model = *loaded.model;
+  Explanation e;
+  e.context = context;
+  e.prefill_rows = Session::kChunk;
+  e.matrices = group_matrices(loaded.audit);
+  e.weight_bytes = weight_bytes_per_token(loaded.audit);
+
+  Cache cache = model.make_cache(kv_type);
+  const int sequence = cache.add_sequence();
+  Batch batch;
+  batch.add(sequence, 0, 1);
+  batch.want_last();
+  const std::int32_t token = 0;
+  mx::array logits =
+      model.forward(mx::array(&token, {1}, mx::int32), batch, cache);
+  e.decode_nodes = count_nodes(logits);
+  logits.eval();
+  e.cache = plan_cache(cache, model.n_layers(), sequence, context, kv_type);
+  for (const Explanation::CacheLayers& layers : e.cache) {
+    const auto n = static_cast<std::size_t>(layers.n);
+    e.cache_bytes += n * layers.n_bytes;
+    e.kv_bytes += n * layers.read_bytes;
+  }
+  return e;
+}
+
+}  // namespace skua
