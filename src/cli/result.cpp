@@ -15,7 +15,8 @@ Json or_null(const std::optional<Value>& value) {
 Result::Result(const Model& model, const GenerationOptions& options)
     : model_(model),
       wants_logprobs_(options.logprobs || options.top_logprobs > 0),
-      wants_prompt_logprobs_(options.prompt_logprobs) {}
+      wants_prompt_logprobs_(options.prompt_logprobs),
+      has_seed_(options.seed || options.temperature > 0) {}
 
 void Result::add(const Piece& piece) {
   text_ += piece.text;
@@ -37,7 +38,7 @@ Json Result::json(FinishReason reason, const GenerationStats& stats) const {
                {"finish_reason", finish_reason_name(reason)},
                {"stop", or_null(stats.stop)},
                {"stop_id", or_null(stats.stop_id)},
-               {"seed", stats.seed},
+               {"seed", has_seed_ ? Json(stats.seed) : Json()},
                {"prompt_tokens", stats.n_prompt_tokens},
                {"cached_tokens", stats.n_cached_tokens},
                {"generated_tokens", stats.n_generated_tokens}};
