@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/quote.h"
 #include "cli/generation_options.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
@@ -23,10 +24,6 @@ namespace skua::cli {
 namespace {
 
 constexpr int kMaxTokens = 1024;
-
-double rate(int n, double seconds) {
-  return seconds > 0 ? n / seconds : 0;
-}
 
 }  // namespace
 
@@ -59,18 +56,26 @@ void add_answer_options(Command& command, AnswerOptions& options) {
   add_generation_options(command, options.generation);
 }
 
-GenerationOptions generation_options(const AnswerOptions& options,
-                                     const Model& model) {
+GenerationOptions generation_options(const Json& given, const Model& model) {
   GenerationOptions base = model.default_options();
   // Whoever reads an answer wants its end.
   base.max_tokens = std::max(base.max_tokens, kMaxTokens);
-  base.fit_to_context = !options.generation.contains("max_tokens");
-  return read_options(options.generation, base);
+  base.fit_to_context = !given.contains("max_tokens");
+  return read_options(given, base);
+}
+
+void check_given(const AnswerOptions& options) {
+  read_options(options.generation, {.max_tokens = kMaxTokens});
+}
+
+std::string checked_prompt(std::string prompt, bool raw) {
+  if (!raw) prompt.erase(prompt.find_last_not_of("\r\n") + 1);
+  if (prompt.empty()) throw InvalidInput("prompt", "is empty");
+  return prompt;
 }
 
 Model load_with_progress(const AnswerOptions& options) {
-  static_cast<void>(
-      read_options(options.generation, {.max_tokens = kMaxTokens}));
+  check_given(options);
   auto bar = std::make_shared<std::unique_ptr<Progress>>();
   ModelOptions model_options;
   model_options.context = options.context;
@@ -124,34 +129,17 @@ std::string print_stream(Stream& stream) {
   }
 }
 
-void print_stats(const GenerationStats& s) {
-  // The first token comes with the prompt; the others have a time each.
-  const int n_timed = s.n_generated_tokens > 0 ? s.n_generated_tokens - 1 : 0;
+void print_stats(const GenerationStats& s, const GenerationOptions& options) {
+  std::string more;
+  if (s.stop) more += " | stopped at " + quote(*s.stop);
+  if (!options.seed && options.temperature > 0)
+    more += " | seed " + std::to_string(s.seed);
   fmt::print(stderr,
              "prompt {} tokens, {:.1f} tokens/s | generated {} tokens, {:.1f} "
-             "tokens/s | first token after {:.2f} s | peak memory {}\n",
-             s.n_prompt_tokens,
-             rate(s.n_prompt_tokens - s.n_cached_tokens, s.prompt_s),
-             s.n_generated_tokens, rate(n_timed, s.generate_s), s.first_token_s,
-             format_bytes(peak_memory()));
-}
-
-std::string finish_reason_name(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kCancelled:
-      return "cancelled";
-    case FinishReason::kTime:
-      return "time";
-    case FinishReason::kError:
-      return "error";
-    case FinishReason::kNone:
-      break;
-  }
-  return "none";
+             "tokens/s | first token after {:.2f} s | peak memory {}{}\n",
+             s.n_prompt_tokens, s.prompt_rate(), s.n_generated_tokens,
+             s.generation_rate(), s.first_token_s, format_bytes(peak_memory()),
+             more);
 }
 
 std::string read_stdin() {

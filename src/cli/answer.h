@@ -28,10 +28,17 @@ void add_model_option(Command& command, std::string& model);
 
 void add_answer_options(Command& command, AnswerOptions& options);
 
-/** The command line's options over those of the model.
+/** `given`, an object as read_options() takes it, over what the model says;
+ *  max_tokens is at least 1024 where it is not given, and fits the context.
  *  Throws InvalidInput that lists all that is wrong. */
-GenerationOptions generation_options(const AnswerOptions& options,
-                                     const Model& model);
+GenerationOptions generation_options(const Json& given, const Model& model);
+
+/** Throws InvalidInput for options that no model takes. */
+void check_given(const AnswerOptions& options);
+
+/** The prompt, without line breaks at its end unless it is raw text.
+ *  Throws InvalidInput where nothing is left. */
+std::string checked_prompt(std::string prompt, bool raw);
 
 /** Loads the model, once the options are seen to hold; progress shows on
  *  stderr when loading takes longer than a second. */
@@ -45,10 +52,10 @@ std::jthread cancel_at_interrupt(Stream& stream);
  *  Returns the text. Throws Error if stdout cannot be written. */
 std::string print_stream(Stream& stream);
 
-/** One line on stderr: what was read and generated, how fast, memory. */
-void print_stats(const GenerationStats& stats);
-
-std::string finish_reason_name(FinishReason reason);
+/** One line on stderr: what was read and generated, how fast, memory, the
+ *  text that stopped it, and the seed where one was drawn. */
+void print_stats(const GenerationStats& stats,
+                 const GenerationOptions& options);
 
 /** All of stdin, at most 64 MiB. Throws InvalidInput. */
 std::string read_stdin();

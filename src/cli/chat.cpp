@@ -43,7 +43,7 @@ class ChatLoop {
   explicit ChatLoop(AnswerOptions options)
       : options_(std::move(options)),
         model_(load_with_progress(options_)),
-        generation_(generation_options(options_, model_)),
+        generation_(generation_options(options_.generation, model_)),
         chat_(model_) {
     start_over({});
   }
@@ -119,7 +119,7 @@ class ChatLoop {
     const std::string answer = print_stream(stream);
     fmt::print("\n");
     std::fflush(stdout);
-    if (!options_.quiet) print_stats(stream.stats());
+    if (!options_.quiet) print_stats(stream.stats(), generation_);
     chat_ = next.assistant(answer);
   }
 

@@ -102,6 +102,7 @@ Option Command::each(const std::string& names, const std::string& help,
                         },
                         help)
                     ->expected(1)
+                    ->allow_extra_args(false)
                     ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll));
 }
 

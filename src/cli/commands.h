@@ -9,6 +9,7 @@ namespace skua::cli {
 /** Each adds one subcommand, whose callback does its work. */
 void add_run(CLI::App& app);
 void add_chat(CLI::App& app);
+void add_batch(CLI::App& app);
 void add_pull(CLI::App& app);
 void add_list(CLI::App& app);
 void add_show(CLI::App& app);

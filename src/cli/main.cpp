@@ -22,10 +22,10 @@ using namespace skua::cli;
 
 constexpr int kFailed = 1, kBadInput = 2, kUnsupported = 3, kInterrupted = 130;
 
-constexpr std::array kCommands = {add_run,      add_chat,    add_pull,
-                                  add_list,     add_show,    add_tokenize,
-                                  add_template, add_probe,   add_perplexity,
-                                  add_score,    add_explain, add_completion};
+constexpr std::array kCommands = {
+    add_run,   add_chat,     add_batch,     add_pull,  add_list,
+    add_show,  add_tokenize, add_template,  add_probe, add_perplexity,
+    add_score, add_explain,  add_completion};
 
 // One line, whatever a file or server put into the text.
 void report(std::string text) {
@@ -53,6 +53,7 @@ int run(int argc, char** argv) {
       "Examples:\n"
       "  skua run \"Why is the sky blue?\"\n"
       "  skua chat --model HuggingFaceTB/SmolLM2-135M-Instruct\n"
+      "  skua batch prompts.jsonl answers.jsonl\n"
       "  skua show model.gguf\n"
       "'skua COMMAND --help' shows the options and examples of a command.\n"
       "Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 unsupported, "

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/result.h"
 
 namespace skua::cli {
 namespace {
@@ -18,42 +19,40 @@ struct Arguments {
   AnswerOptions answer;
 };
 
-void print_json(Stream& stream) {
-  std::string text;
+void print_json(Stream& stream, Result result) {
   {
     const std::jthread watcher = cancel_at_interrupt(stream);
-    while (const auto piece = stream.next()) text += piece->text;
+    while (const auto piece = stream.next()) result.add(*piece);
   }
   const GenerationStats stats = stream.stats();
-  const Json json = {
-      {"text", text},
-      {"finish_reason", finish_reason_name(stream.finish_reason())},
-      {"prompt_tokens", stats.n_prompt_tokens},
-      {"generated_tokens", stats.n_generated_tokens},
-      {"first_token_s", stats.first_token_s},
-      {"prompt_s", stats.prompt_s},
-      {"generate_s", stats.generate_s}};
+  Json json = result.json(stream.finish_reason(), stats);
+  json.update({{"first_token_s", stats.first_token_s},
+               {"prompt_s", stats.prompt_s},
+               {"generate_s", stats.generate_s},
+               {"prompt_tokens_per_s", stats.prompt_rate()},
+               {"generated_tokens_per_s", stats.generation_rate()},
+               {"peak_memory_bytes", stats.peak_memory_bytes}});
   fmt::print("{}\n", dump_json(json));
 }
 
 void run(const Arguments& arguments) {
   const AnswerOptions& options = arguments.answer;
-  std::string prompt = argument_or_stdin(arguments.prompt, "prompt");
-  if (!arguments.raw) prompt.erase(prompt.find_last_not_of("\r\n") + 1);
-  if (prompt.empty()) throw InvalidInput("prompt", "is empty");
+  const std::string prompt = checked_prompt(
+      argument_or_stdin(arguments.prompt, "prompt"), arguments.raw);
   const Model model = load_with_progress(options);
   Chat chat(model);
   if (!options.system.empty()) chat.system(options.system);
-  const GenerationOptions generation = generation_options(options, model);
+  const GenerationOptions generation =
+      generation_options(options.generation, model);
   Stream stream = arguments.raw ? model.complete(prompt, generation)
                                 : model.stream(chat.user(prompt), generation);
   if (arguments.json) {
-    print_json(stream);
+    print_json(stream, Result(model, generation));
   } else {
     print_stream(stream);
     fmt::print("\n");
   }
-  if (!options.quiet) print_stats(stream.stats());
+  if (!options.quiet) print_stats(stream.stats(), generation);
   if (interrupted()) throw Error("run", "interrupted");
 }
 
@@ -70,7 +69,7 @@ void add_run(CLI::App& app) {
             "Continue the text itself, without the chat template")
       .excludes("--system");
   command.flag("--json", arguments->json,
-               "Print text and statistics as JSON at the end");
+               "Print text, token ids and statistics as JSON at the end");
   command.footer(
       "Examples:\n"
       "  skua run \"Why is the sky blue?\"\n"

@@ -163,6 +163,11 @@ std::string show(double x) {
   return fmt::format("{}", x);
 }
 
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kShown = 64;
+  return text.size() > kShown ? text.substr(0, kShown) + "..." : text;
+}
+
 /** Collects what is wrong, for one error about all of it. */
 class Faults {
  public:
@@ -187,10 +192,7 @@ class Faults {
 [[noreturn]] void fail(const OptionField& field, const Json& value,
                        std::string_view expected) {
   Faults faults;
-  std::string got = dump_json(value);
-  constexpr std::size_t kShown = 64;
-  if (got.size() > kShown) got = got.substr(0, kShown) + "...";
-  faults.add(field.name, got, expected);
+  faults.add(field.name, shortened(dump_json(value)), expected);
   faults.throw_if_any();
   throw InvalidInput("options", field.name);
 }
@@ -358,7 +360,8 @@ GenerationOptions read_options(const Json& object,
   for (const auto& [name, value] : object.items()) {
     const OptionField* field = find_option(name);
     if (field == nullptr) {
-      faults.add(name, "an unknown option", "one that `skua run --help` lists");
+      faults.add(shortened(name), "an unknown option",
+                 "one that `skua run --help` lists");
       continue;
     }
     try {
