@@ -28,6 +28,7 @@ namespace skua {
 
 class BatchStream;
 class Chat;
+class PromptCache;
 class Stream;
 
 struct ModelOptions {
@@ -42,8 +43,18 @@ struct ModelOptions {
   /** How keys and values of past tokens are stored: fewer bits take less
    *  memory and time, and round more. */
   KvType kv_type = KvType::kBf16;
+  /** Most past tokens that one sees: the first kv_keep and the newest. Memory
+   *  stays bounded however long the text grows. 0: all. */
+  int max_kv_size = 0;
+  int kv_keep = 4;
+  /** Keys and values of tokens from this one on are stored as int8, on the
+   *  CPU. None: as kv_type says. */
+  std::optional<int> kv_quantize_from = {};
   /** How exactly weights are multiplied. */
   Precision precision = Precision::kDefault;
+  /** A smaller model with the same tokens, by its name, that guesses ahead
+   *  where GenerationOptions::draft_tokens asks for it. */
+  std::string draft = {};
 };
 
 /** A loaded model. Copies share it. */
@@ -64,6 +75,11 @@ class SKUA_API Model {
   Stream complete(std::string_view text,
                   const GenerationOptions& options = {}) const;
 
+  /** The same; reads only what `cache` does not hold, and leaves there what was
+   *  read and written. */
+  Stream complete(std::string_view text, PromptCache& cache,
+                  const GenerationOptions& options = {}) const;
+
   /** The whole answer at once. */
   std::string generate(const Chat& chat,
                        const GenerationOptions& options = {}) const;
@@ -78,13 +94,14 @@ class SKUA_API Model {
   int context() const;
 
   /** The defaults with what the model's generation_config.json says: how to
-   *  sample where do_sample is true, penalties, and max_new_tokens. What the
-   *  caller sets goes over them. */
+   *  sample where do_sample is true, penalties, and max_new_tokens; with a
+   *  draft model, drafts of 4 tokens. What the caller sets goes over them. */
   GenerationOptions default_options() const;
 
  private:
   friend class BatchStream;
   friend class Chat;
+  friend class PromptCache;
   friend class Stream;
   struct State;
   struct Answer;
@@ -92,8 +109,35 @@ class SKUA_API Model {
                                  const GenerationOptions& options) const;
   std::unique_ptr<Answer> answer(std::string_view text,
                                  const GenerationOptions& options) const;
+  std::unique_ptr<Answer> answer(std::string_view text,
+                                 const PromptCache& cache,
+                                 const GenerationOptions& options) const;
   explicit Model(std::shared_ptr<const State> state);
   std::shared_ptr<const State> state_;
+};
+
+/** What a model has read of a text, for the next text that begins alike.
+ *  Copies share it. */
+class SKUA_API PromptCache {
+ public:
+  explicit PromptCache(const Model& model);
+
+  int n_tokens() const;
+  /** Writes a file that load() and mlx-lm read.
+   *  Throws InvalidInput if nothing was read, Error. */
+  void save(const std::string& path) const;
+  /** Takes what save() or mlx-lm wrote in the place of what it held.
+   *  Throws NotFound, Error, or InvalidInput that names the difference where
+   *  the file is damaged or of another model, tokenizer or cache; what it held
+   *  is then still there. */
+  void load(const std::string& path);
+
+ private:
+  friend class Chat;
+  friend class Model;
+  struct State;
+  Model model_;
+  std::shared_ptr<State> state_;
 };
 
 struct Message {
@@ -116,16 +160,16 @@ class SKUA_API Chat {
   Chat& add(std::string role, std::string text);
 
   const std::vector<Message>& messages() const { return messages_; }
+  /** What the model has read of the messages. */
+  PromptCache& cache() { return cache_; }
   /** The prompt text that the messages come to. */
   std::string prompt() const;
 
  private:
   friend class Model;
-  friend class Stream;
-  struct Memory;
   Model model_;
   std::vector<Message> messages_;
-  std::shared_ptr<Memory> memory_;
+  PromptCache cache_;
 };
 
 /** An answer on its way. Each step computes one token. */

@@ -7,6 +7,12 @@
 #include "text/utf8.h"
 
 namespace skua {
+namespace {
+
+// Of a draft model. More are seldom right, and each costs a step of it.
+constexpr int kDraftTokens = 4;
+
+}  // namespace
 
 namespace {
 
@@ -19,6 +25,20 @@ void check_utf8(std::string_view text, const std::string& what) {
 }
 
 }  // namespace
+
+std::unique_ptr<Model::Answer> Model::State::answer(
+    std::vector<std::int32_t> prompt, const GenerationOptions& options,
+    TextStart start, std::shared_ptr<PromptCache::State> memory) const {
+  std::optional<Session> none;
+  std::optional<Session>& session = memory ? memory->session : none;
+  if (!session) session.emplace(new_session());
+  auto sequence =
+      std::make_shared<Sequence>(loaded, std::move(*session), std::move(prompt),
+                                 options, start, draft ? &*draft : nullptr);
+  session.reset();
+  return std::unique_ptr<Answer>(
+      new Answer{std::move(sequence), std::move(memory)});
+}
 
 Model::Model(std::shared_ptr<const State> state) : state_(std::move(state)) {}
 
@@ -46,13 +66,27 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
                        : "0 to the model's " + std::to_string(most)));
   }
   state->context = options.context != 0 ? options.context : most;
-  state->cache = std::make_shared<Cache>(
-      state->loaded->model->make_cache(options.kv_type));
+  CacheOptions cache_options{.kv_type = options.kv_type,
+                             .max_size = options.max_kv_size,
+                             .keep = options.kv_keep};
+  if (options.kv_quantize_from)
+    cache_options.quantize_from = *options.kv_quantize_from;
+  state->cache =
+      std::make_shared<Cache>(state->loaded->model->make_cache(cache_options));
+  if (!options.draft.empty()) {
+    const auto draft =
+        load_model(resolve_model(options.draft, pull_options), load_options);
+    check_draft(*state->loaded, *draft);
+    state->draft.emplace(draft, std::make_shared<Cache>(
+                                    draft->model->make_cache(cache_options)));
+  }
   return Model(std::move(state));
 }
 
 GenerationOptions Model::default_options() const {
-  return model_options(*state_->loaded);
+  GenerationOptions options = model_options(*state_->loaded);
+  if (state_->draft) options.draft_tokens = kDraftTokens;
+  return options;
 }
 
 int Model::context() const {
@@ -61,26 +95,25 @@ int Model::context() const {
 
 std::unique_ptr<Model::Answer> Model::answer(
     const Chat& chat, const GenerationOptions& options) const {
-  const LoadedModel& loaded = *state_->loaded;
-  const bool bos_in_text = loaded.chat_template.has_value();
-  std::vector<std::int32_t> prompt = loaded.need_tokenizer().encode(
-      chat.prompt(), {.add_special = !bos_in_text});
-  std::optional<Session>& session = chat.memory_->session;
-  if (!session) session.emplace(state_->new_session());
-  auto sequence = std::make_shared<Sequence>(
-      state_->loaded, std::move(*session), std::move(prompt), options);
-  session.reset();
-  return std::unique_ptr<Answer>(new Answer{std::move(sequence), chat.memory_});
+  const bool bos_in_text = state_->loaded->chat_template.has_value();
+  return state_->answer(state_->loaded->need_tokenizer().encode(
+                            chat.prompt(), {.add_special = !bos_in_text}),
+                        options, TextStart::kFresh, chat.cache_.state_);
 }
 
 std::unique_ptr<Model::Answer> Model::answer(
     std::string_view text, const GenerationOptions& options) const {
   check_utf8(text, "prompt");
-  return std::unique_ptr<Answer>(new Answer{
-      std::make_shared<Sequence>(state_->loaded, state_->new_session(),
-                                 state_->loaded->need_tokenizer().encode(text),
-                                 options, TextStart::kContinues),
-      nullptr});
+  return state_->answer(state_->loaded->need_tokenizer().encode(text), options,
+                        TextStart::kContinues, nullptr);
+}
+
+std::unique_ptr<Model::Answer> Model::answer(
+    std::string_view text, const PromptCache& cache,
+    const GenerationOptions& options) const {
+  check_utf8(text, "prompt");
+  return state_->answer(state_->loaded->need_tokenizer().encode(text), options,
+                        TextStart::kContinues, cache.state_);
 }
 
 std::string Model::generate(const Chat& chat,
@@ -98,8 +131,7 @@ std::string Model::detokenize(const std::vector<std::int32_t>& ids) const {
   return state_->loaded->need_tokenizer().decode(ids);
 }
 
-Chat::Chat(const Model& model)
-    : model_(model), memory_(std::make_shared<Memory>()) {}
+Chat::Chat(const Model& model) : model_(model), cache_(model) {}
 
 Chat& Chat::add(std::string role, std::string text) {
   check_utf8(text, role + " message");

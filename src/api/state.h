@@ -13,23 +13,28 @@ struct Model::State {
   std::shared_ptr<const LoadedModel> loaded;
   std::shared_ptr<Cache> cache;  // of all sequences
   int context = 0;
+  std::optional<DraftModel> draft = {};
 
   Session new_session() const {
     return Session(*loaded->model, cache, context);
   }
+  /** memory  holds the session to go on from and gets it back; may be null */
+  std::unique_ptr<Answer> answer(
+      std::vector<std::int32_t> prompt, const GenerationOptions& options,
+      TextStart start, std::shared_ptr<PromptCache::State> memory) const;
 };
 
-// What the model has read of a chat. A stream takes it and gives it back.
-struct Chat::Memory {
+struct PromptCache::State {
   std::optional<Session> session;
 };
 
+/** A sequence that gives what it has read back to the cache it came from. */
 struct Model::Answer {
   ~Answer() {
-    if (memory) memory->session.emplace(sequence->take_session());
+    if (cache) cache->session.emplace(sequence->take_session());
   }
   std::shared_ptr<Sequence> sequence;
-  std::shared_ptr<Chat::Memory> memory;  // null for raw text
+  std::shared_ptr<PromptCache::State> cache;  // null where there is none
 };
 
 }  // namespace skua

@@ -23,6 +23,12 @@ Stream Model::complete(std::string_view text,
       std::make_unique<Stream::State>(answer(text, options), *state_));
 }
 
+Stream Model::complete(std::string_view text, PromptCache& cache,
+                       const GenerationOptions& options) const {
+  return Stream(
+      std::make_unique<Stream::State>(answer(text, cache, options), *state_));
+}
+
 Stream::Stream(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Stream::Stream(Stream&&) noexcept = default;
 Stream& Stream::operator=(Stream&&) noexcept = default;

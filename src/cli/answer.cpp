@@ -23,7 +23,7 @@
 namespace skua::cli {
 namespace {
 
-constexpr int kMaxTokens = 1024;
+constexpr int kMaxTokens = 1024, kLookupTokens = 8;
 
 }  // namespace
 
@@ -47,6 +47,14 @@ void add_answer_options(Command& command, AnswerOptions& options) {
               "How the cache stores keys and values: bf16 (default), f16, "
               "f32, int8")
       .shown_as("TYPE");
+  command.number("--max-kv-size", options.max_kv_size,
+                 "Most past tokens to see; 0: all");
+  command.number("--kv-keep", options.kv_keep,
+                 "Of these, how many from the start");
+  command.number("--kv-quantize-from", options.kv_quantize_from,
+                 "Token from which keys and values are int8; -1: none");
+  command.text("--draft", options.draft,
+               "A smaller model with the same tokens that guesses ahead");
   command.flag("--fast", options.fast,
                "Read prompts with activations of 8 bits: faster, less exact");
   command
@@ -61,6 +69,8 @@ GenerationOptions generation_options(const Json& given, const Model& model) {
   // Whoever reads an answer wants its end.
   base.max_tokens = std::max(base.max_tokens, kMaxTokens);
   base.fit_to_context = !given.contains("max_tokens");
+  // Whoever names a source of drafts wants some.
+  if (given.value("prompt_lookup", false)) base.draft_tokens = kLookupTokens;
   return read_options(given, base);
 }
 
@@ -80,6 +90,11 @@ Model load_with_progress(const AnswerOptions& options) {
   ModelOptions model_options;
   model_options.context = options.context;
   model_options.kv_type = options.kv_type;
+  model_options.max_kv_size = options.max_kv_size;
+  model_options.kv_keep = options.kv_keep;
+  if (options.kv_quantize_from != -1)
+    model_options.kv_quantize_from = options.kv_quantize_from;
+  model_options.draft = options.draft;
   if (options.exact) model_options.precision = Precision::kExact;
   if (options.fast) model_options.precision = Precision::kFast;
   model_options.cancelled = interrupted;

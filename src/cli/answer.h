@@ -17,6 +17,8 @@ struct AnswerOptions {
   std::string system;
   int context = 0;
   KvType kv_type = KvType::kBf16;
+  int max_kv_size = 0, kv_keep = 4, kv_quantize_from = -1;
+  std::string draft;
   bool exact = false;
   bool fast = false;
   bool quiet = false;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "base/json.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct Arguments {
   std::string prompt;
+  std::string prompt_cache;
   bool raw = false, json = false;
   AnswerOptions answer;
 };
@@ -44,15 +46,21 @@ void run(const Arguments& arguments) {
   if (!options.system.empty()) chat.system(options.system);
   const GenerationOptions generation =
       generation_options(options.generation, model);
-  Stream stream = arguments.raw ? model.complete(prompt, generation)
-                                : model.stream(chat.user(prompt), generation);
-  if (arguments.json) {
-    print_json(stream, Result(model, generation));
-  } else {
-    print_stream(stream);
-    fmt::print("\n");
+  const std::string& file = arguments.prompt_cache;
+  if (!file.empty() && std::filesystem::exists(file)) chat.cache().load(file);
+  {
+    Stream stream = arguments.raw
+                        ? model.complete(prompt, chat.cache(), generation)
+                        : model.stream(chat.user(prompt), generation);
+    if (arguments.json) {
+      print_json(stream, Result(model, generation));
+    } else {
+      print_stream(stream);
+      fmt::print("\n");
+    }
+    if (!options.quiet) print_stats(stream.stats(), generation);
   }
-  if (!options.quiet) print_stats(stream.stats(), generation);
+  if (!file.empty() && chat.cache().n_tokens() > 0) chat.cache().save(file);
   if (interrupted()) throw Error("run", "interrupted");
 }
 
@@ -68,6 +76,8 @@ void add_run(CLI::App& app) {
       .flag("--raw", arguments->raw,
             "Continue the text itself, without the chat template")
       .excludes("--system");
+  command.text("--prompt-cache", arguments->prompt_cache,
+               "File with what the model has read: used, then written anew");
   command.flag("--json", arguments->json,
                "Print text, token ids and statistics as JSON at the end");
   command.footer(

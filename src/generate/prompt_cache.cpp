@@ -83,8 +83,8 @@ class Reader {
     scalars_ = last->second.empty();
   }
 
-  PromptCache read() {
-    PromptCache cache;
+  PromptCacheFile read() {
+    PromptCacheFile cache;
     const std::string user = scalars_ ? "0." : "1.";
     for (const auto& [key, value] : file_.metadata()) {
       if (key.starts_with(user)) cache.metadata[key.substr(2)] = value;
@@ -247,7 +247,8 @@ class Reader {
 }  // namespace
 
 void write_prompt_cache(const std::filesystem::path& path,
-                        const PromptCache& cache, PromptCacheLayout layout) {
+                        const PromptCacheFile& cache,
+                        PromptCacheLayout layout) {
   Writer writer(layout);
   const bool scalars = layout == PromptCacheLayout::kScalars;
   for (const auto& [key, value] : cache.metadata)
@@ -275,7 +276,7 @@ void write_prompt_cache(const std::filesystem::path& path,
   write_safetensors(path, writer.tensors, writer.metadata);
 }
 
-PromptCache read_prompt_cache(const std::filesystem::path& path) {
+PromptCacheFile read_prompt_cache(const std::filesystem::path& path) {
   return Reader(path).read();
 }
 

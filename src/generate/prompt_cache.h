@@ -23,7 +23,7 @@ struct PromptCacheLayer {
   int keep = 0;
 };
 
-struct PromptCache {
+struct PromptCacheFile {
   std::vector<PromptCacheLayer> layers;
   std::map<std::string, std::string> metadata;  // the user's, without dots
 };
@@ -39,12 +39,12 @@ enum class PromptCacheLayout { kMetaState, kScalars };
  *  see the old file or the whole new one. Waits for the arrays. Throws Error.
  *  Source: ml-explore/mlx-lm models/cache.py, save_prompt_cache. */
 void write_prompt_cache(
-    const std::filesystem::path& path, const PromptCache& cache,
+    const std::filesystem::path& path, const PromptCacheFile& cache,
     PromptCacheLayout layout = PromptCacheLayout::kMetaState);
 
 /** Reads either layout, rings put into the order of time. All sizes are
  *  checked; classes other than KVCache and RotatingKVCache throw Unsupported.
  *  Throws NotFound, Error, InvalidInput. */
-PromptCache read_prompt_cache(const std::filesystem::path& path);
+PromptCacheFile read_prompt_cache(const std::filesystem::path& path);
 
 }  // namespace skua

@@ -107,7 +107,7 @@ struct Check {
     throw InvalidInput(path, what);
   }
 
-  void same(const PromptCache& file, const std::string& key,
+  void same(const PromptCacheFile& file, const std::string& key,
             const std::string& what, const std::string& want) const {
     const std::string& got = text(file, key);
     if (got != want) {
@@ -116,7 +116,7 @@ struct Check {
     }
   }
 
-  const std::string& text(const PromptCache& file,
+  const std::string& text(const PromptCacheFile& file,
                           const std::string& key) const {
     const auto found = file.metadata.find(key);
     if (found == file.metadata.end())
@@ -124,7 +124,7 @@ struct Check {
     return found->second;
   }
 
-  std::vector<std::int32_t> tokens(const PromptCache& file,
+  std::vector<std::int32_t> tokens(const PromptCacheFile& file,
                                    int vocab_size) const {
     const std::string& list = text(file, "skua_tokens");
     std::vector<std::int32_t> ids;
@@ -197,7 +197,7 @@ void save_session(const Session& session, const std::filesystem::path& path,
   const Cache& cache = session.cache();
   if (session.tokens().empty())
     throw InvalidInput(path.string(), "the session to save has no tokens");
-  PromptCache file;
+  PromptCacheFile file;
   const auto length = static_cast<int>(session.tokens().size());
   const mx::Dtype dtype = dtype_of(cache.options());
   for (int i = 0; i < cache.n_layers(); ++i) {
@@ -220,7 +220,7 @@ Session load_session(const std::filesystem::path& path, const CausalLM& model,
                      std::shared_ptr<Cache> cache,
                      const CacheIdentity& identity, int context, int chunk) {
   const Check check{path.string()};
-  const PromptCache file = read_prompt_cache(path);
+  const PromptCacheFile file = read_prompt_cache(path);
   check.same(file, "skua_model", "model", identity.model);
   check.same(file, "skua_tokenizer", "tokenizer", identity.tokenizer);
   check.same(file, "skua_kv_type", "type of cache",

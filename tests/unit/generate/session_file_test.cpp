@@ -54,8 +54,8 @@ struct Case {
   }
   Session load() const { return load_session(path, model, cache(), identity); }
   /** The file, changed. */
-  void rewrite(const std::function<void(PromptCache&)>& change) const {
-    PromptCache file = read_prompt_cache(path);
+  void rewrite(const std::function<void(PromptCacheFile&)>& change) const {
+    PromptCacheFile file = read_prompt_cache(path);
     change(file);
     write_prompt_cache(path, file);
   }
@@ -198,9 +198,9 @@ TEST(SessionFile, ReadsARingThatHasTurned) {
   c.save();
   const Ids next = some(3, c.model.vocab_size(), 7);
   const auto want = numbers(c.session.prefill(next));
-  const PromptCache straight = read_prompt_cache(c.path);
+  const PromptCacheFile straight = read_prompt_cache(c.path);
   for (const Layout layout : kLayouts) {
-    PromptCache file = straight;
+    PromptCacheFile file = straight;
     for (PromptCacheLayer& layer : file.layers) {
       // The cursor stands at 9: the newest five follow the head.
       const auto turn = [](const mx::array& x) {
@@ -263,7 +263,7 @@ TEST(SessionFile, OfAnotherKindIsRefusedWithTheDifference) {
 TEST(SessionFile, ThatContradictsItselfIsRefused) {
   if (is_absent("llama")) GTEST_SKIP() << "no test asset goldens/lm";
   const auto refused = [](CacheOptions options, const std::string& part,
-                          const std::function<void(PromptCache&)>& change) {
+                          const std::function<void(PromptCacheFile&)>& change) {
     Case c("llama", options);
     c.save();
     c.rewrite(change);
@@ -272,7 +272,7 @@ TEST(SessionFile, ThatContradictsItselfIsRefused) {
                       InvalidInput, part);
     EXPECT_EQ(cache->n_bytes(), 0u) << "nothing is left behind";
   };
-  using File = PromptCache;
+  using File = PromptCacheFile;
   const CacheOptions ring{.max_size = 20};
   refused({}, "has no metadata 'skua_tokens'",
           [](File& f) { f.metadata.erase("skua_tokens"); });

@@ -1,0 +1,27 @@
+#include "api/state.h"
+#include "generate/session_file.h"
+#include "skua/error.h"
+
+namespace skua {
+
+PromptCache::PromptCache(const Model& model)
+    : model_(model), state_(std::make_shared<State>()) {}
+
+int PromptCache::n_tokens() const {
+  return state_->session ? static_cast<int>(state_->session->tokens().size())
+                         : 0;
+}
+
+void PromptCache::save(const std::string& path) const {
+  if (n_tokens() == 0)
+    throw InvalidInput("prompt cache", "is empty: nothing was read yet");
+  save_session(*state_->session, path, identity_of(*model_.state_->loaded));
+}
+
+void PromptCache::load(const std::string& path) {
+  const Model::State& model = *model_.state_;
+  state_->session = load_session(path, *model.loaded->model, model.cache,
+                                 identity_of(*model.loaded), model.context);
+}
+
+}  // namespace skua
