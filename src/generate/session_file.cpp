@@ -82,10 +82,14 @@ PromptCacheLayer layer_of(const LayerCache& layer, int sequence, int length,
   const KvCache& cache = *layer.find(sequence);
   PromptCacheLayer result{cache.rows(0, 0)};
   result.offset = length;
-  const auto typed = [&](const mx::array& x) { return mx::astype(x, dtype); };
+  const auto set_rows = [&](const mx::array& keys, const mx::array& values) {
+    result.rows = {mx::astype(keys, dtype), mx::astype(values, dtype)};
+    // One layer at a time is in memory as float32.
+    mx::eval(result.rows.keys, result.rows.values);
+  };
   if (layer.window() == 0) {
     const KeyValue all = cache.rows(length);
-    result.rows = {typed(all.keys), typed(all.values)};
+    set_rows(all.keys, all.values);
     return result;
   }
   result.keep = layer.keep();
@@ -94,8 +98,8 @@ PromptCacheLayer layer_of(const LayerCache& layer, int sequence, int length,
   const KeyValue head = cache.rows(0, result.n_head);
   const KeyValue tail =
       cache.rows(std::max(result.n_head, length - layer.window()), length);
-  result.rows = {typed(mx::concatenate({head.keys, tail.keys}, 1)),
-                 typed(mx::concatenate({head.values, tail.values}, 1))};
+  set_rows(mx::concatenate({head.keys, tail.keys}, 1),
+           mx::concatenate({head.values, tail.values}, 1));
   return result;
 }
 
