@@ -77,15 +77,28 @@ mx::Dtype dtype_of(const CacheOptions& options) {
   return options.kv_type == KvType::kBf16 ? mx::bfloat16 : mx::float16;
 }
 
-PromptCacheLayer layer_of(const LayerCache& layer, int sequence, int length,
-                          mx::Dtype dtype) {
-  const KvCache& cache = *layer.find(sequence);
+const KvCache& cache_of(const Cache& cache, int layer, int sequence) {
+  const KvCache* found = cache.layer(layer).find(sequence);
+  if (found == nullptr) {
+    throw Unsupported("session", "layer " + std::to_string(layer) +
+                                     " has no keys and values of its own, "
+                                     "which a file needs");
+  }
+  return *found;
+}
+
+PromptCacheLayer layer_of(const LayerCache& layer, const KvCache& cache,
+                          int length, mx::Dtype dtype) {
   PromptCacheLayer result{cache.rows(0, 0)};
   result.offset = length;
-  const auto typed = [&](const mx::array& x) { return mx::astype(x, dtype); };
+  const auto set_rows = [&](const mx::array& keys, const mx::array& values) {
+    result.rows = {mx::astype(keys, dtype), mx::astype(values, dtype)};
+    // One layer at a time is in memory as float32.
+    mx::eval(result.rows.keys, result.rows.values);
+  };
   if (layer.window() == 0) {
     const KeyValue all = cache.rows(length);
-    result.rows = {typed(all.keys), typed(all.values)};
+    set_rows(all.keys, all.values);
     return result;
   }
   result.keep = layer.keep();
@@ -94,8 +107,8 @@ PromptCacheLayer layer_of(const LayerCache& layer, int sequence, int length,
   const KeyValue head = cache.rows(0, result.n_head);
   const KeyValue tail =
       cache.rows(std::max(result.n_head, length - layer.window()), length);
-  result.rows = {typed(mx::concatenate({head.keys, tail.keys}, 1)),
-                 typed(mx::concatenate({head.values, tail.values}, 1))};
+  set_rows(mx::concatenate({head.keys, tail.keys}, 1),
+           mx::concatenate({head.values, tail.values}, 1));
   return result;
 }
 
@@ -201,8 +214,8 @@ void save_session(const Session& session, const std::filesystem::path& path,
   const auto length = static_cast<int>(session.tokens().size());
   const mx::Dtype dtype = dtype_of(cache.options());
   for (int i = 0; i < cache.n_layers(); ++i) {
-    file.layers.push_back(
-        layer_of(cache.layer(i), session.sequence(), length, dtype));
+    file.layers.push_back(layer_of(
+        cache.layer(i), cache_of(cache, i, session.sequence()), length, dtype));
   }
   std::string ids;
   for (const std::int32_t id : session.tokens())
@@ -245,7 +258,7 @@ Session load_session(const std::filesystem::path& path, const CausalLM& model,
   mx::eval(session.prefill(std::span(tokens).first(1)));
   for (int i = 0; i < cache->n_layers(); ++i) {
     const PromptCacheLayer& layer = file.layers[static_cast<std::size_t>(i)];
-    const KvCache& own = *cache->layer(i).find(session.sequence());
+    const KvCache& own = cache_of(*cache, i, session.sequence());
     const KeyValue one = own.rows(1);
     check.fits(layer, i, cache->layer(i), one.keys.shape(), one.values.shape());
     own.restore(layer.rows, layer.n_head,

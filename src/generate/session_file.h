@@ -27,7 +27,8 @@ CacheIdentity identity_of(const LoadedModel& loaded);
  *  are written as the float32 numbers that attention sees. The user's
  *  metadata holds `model` (its path), `tokenizer_config` ("{}"), and
  *  `skua_model`, `skua_tokenizer`, `skua_kv_type` and `skua_tokens`.
- *  Throws InvalidInput if the session is empty, Error. */
+ *  Throws InvalidInput if the session is empty, Unsupported where layers share
+ *  their keys and values, Error. */
 void save_session(const Session& session, const std::filesystem::path& path,
                   const CacheIdentity& identity,
                   PromptCacheLayout layout = PromptCacheLayout::kMetaState);

@@ -33,8 +33,12 @@ struct Distances {
     if (options.causal)
       all = mx::logical_and(all, mx::less_equal(key_minus_query, mx::array(0)));
     if (options.window > 0) {
-      all = mx::logical_and(all, mx::less(mx::negative(key_minus_query),
-                                          mx::array(options.window)));
+      const int n = key_minus_query.shape(0);
+      const auto key = mx::reshape(mx::arange(n), {1, n});
+      all = mx::logical_and(
+          all, mx::logical_or(mx::less(mx::negative(key_minus_query),
+                                       mx::array(options.window)),
+                              mx::less(key, mx::array(options.keep))));
     }
     return all;
   }

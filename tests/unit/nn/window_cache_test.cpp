@@ -130,6 +130,21 @@ TEST(WindowCache, TrimsAsFarAsItsWindowIsThere) {
   }
 }
 
+// GEN-74
+TEST(WindowCache, CanAlwaysUndoItsNewestStep) {
+  constexpr int kWindow = 300;
+  for (int at = 550; at <= 562; ++at) {
+    Cache cache(1), fresh(1);
+    const int s = cache.add_sequence(), f = fresh.add_sequence();
+    feed(cache, s, at, {kWindow});
+    feed(fresh, f, at, {kWindow});
+    feed(cache, s, 290, {kWindow}, 5);
+    ASSERT_TRUE(cache.can_trim(s, at)) << at;
+    cache.trim(s, at);
+    EXPECT_EQ(feed(cache, s, 2, {kWindow}), feed(fresh, f, 2, {kWindow}));
+  }
+}
+
 // GEN-76
 TEST(WindowCache, ATrimOfManyLayersIsAllOrNothing) {
   Cache cache(3), same(3);
