@@ -61,7 +61,7 @@ inline Answer finish(Runner& run) {
   }
   answer.reason = run->finish_reason();
   answer.stats = run->stats();
-  // GEN-46: the end stays the end.
+  // The end stays the end.
   EXPECT_NE(answer.reason, FinishReason::kNone);
   EXPECT_EQ(run.next(), std::nullopt);
   EXPECT_EQ(run->finish_reason(), answer.reason);
