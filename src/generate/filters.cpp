@@ -53,9 +53,10 @@ Entropy entropy_of(std::span<const float> logits, float largest,
   if (weights.size() < n) weights.resize(n);
   const double total = cpu::softmax_weights(logits.data(), n, largest, 1,
                                             weights.data(), nullptr);
+  // Far below what weighs anything; -inf times 0 is no number.
+  constexpr float kFar = -1000;
   const double weighted = sum(n, [&](std::size_t i) {
-    return weights[i] == 0 ? 0
-                           : double{weights[i]} * (double{logits[i]} - largest);
+    return double{weights[i]} * std::max(logits[i] - largest, kFar);
   });
   const double log_total = std::log(total);
   return {log_total - weighted / total, log_total};
@@ -91,9 +92,8 @@ void Filters::leave_out_top_choices(double threshold, const Xtc& xtc) {
   const double total =
       cpu::softmax_weights(logits_.data(), n_, most, 1, nullptr, nullptr);
   const double bound = most + std::log(threshold * total);
-  // The least float32 above the bound.
-  auto above = static_cast<float>(std::max<double>(bound, kLowest));
-  if (above <= bound) above = std::nextafter(above, kInfinity);
+  float above = at_least(bound);
+  if (above == bound) above = std::nextafter(above, kInfinity);
   const TokenSpan top = likeliest_.within(taken(), {above, kInfinity});
   if (top.logits.size() < 2) return;
   const float least = *std::ranges::min_element(top.logits);
@@ -116,9 +116,13 @@ void Filters::keep_typical(double mass) {
   const auto cut = likeliest_.until(nearness, largest_of(nearness), weights_,
                                     mass * std::exp(log_total));
   if (!cut) return;
-  keep([&](std::size_t i) {
-    return cut->keeps(nearness_[i], static_cast<std::int32_t>(i));
-  });
+  const auto places = likeliest_.kept(nearness.logits, *cut).ids;
+  n_ = places.size();
+  for (std::size_t i = 0; i < n_; ++i) {
+    const auto place = static_cast<std::size_t>(places[i]);
+    logits_[i] = logits_[place];
+    ids_[i] = ids_[place];
+  }
 }
 
 void Filters::keep_first(int n) {
@@ -128,7 +132,9 @@ void Filters::keep_first(int n) {
 
 void Filters::keep_near_largest(double distance) {
   const double least = largest_of(taken()) - distance;
-  keep([&](std::size_t i) { return logits_[i] >= least; });
+  n_ = cpu::select(logits_.data(), ids_.data(), 0, n_,
+                   {at_least(least), kInfinity}, logits_.data(), ids_.data())
+           .n;
 }
 
 TokenSpan Filters::likeliest(std::span<const float> logits, float largest,

@@ -34,14 +34,12 @@ void even_bounds(double most, double least, Bounds& bounds) {
   bounds[cpu::kBounds - 1] = static_cast<float>(least);
 }
 
-// The least float32 whose difference to the largest min_p lets stay.
-float least_of(double min_p, float largest) {
-  const double least = largest + std::log(min_p);
-  const auto rounded = static_cast<float>(std::max<double>(least, kLowest));
-  return rounded < least ? std::nextafter(rounded, kHighest) : rounded;
-}
-
 }  // namespace
+
+float at_least(double bound) {
+  const auto rounded = static_cast<float>(std::max<double>(bound, kLowest));
+  return rounded < bound ? std::nextafter(rounded, kHighest) : rounded;
+}
 
 void Likeliest::make_room(std::size_t n) {
   if (logits_.size() >= n) return;
@@ -147,7 +145,7 @@ std::optional<Cut> Likeliest::first(TokenSpan tokens, float largest, int n) {
 std::optional<Cut> Likeliest::min_p(std::span<const float> logits,
                                     float largest, double min_p,
                                     int min_tokens_to_keep) {
-  const Cut by_p{least_of(min_p, largest),
+  const Cut by_p{at_least(largest + std::log(min_p)),
                  static_cast<std::int32_t>(logits.size() - 1)};
   if (min_tokens_to_keep <= 1) return by_p;
   const auto by_number = first({logits, {}}, largest, min_tokens_to_keep);

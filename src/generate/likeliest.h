@@ -27,6 +27,9 @@ struct TokenSpan {
   std::span<const std::int32_t> ids;
 };
 
+/** The least finite float32 that is not below a bound. */
+float at_least(double bound);
+
 /** Finds what top_p, min_p and top_k keep, in time linear in the vocabulary but
  * for adversarial logits, where what is left after 16 passes is sorted. Its
  * buffers serve any number of sequences, one after the other. */
