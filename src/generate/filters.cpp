@@ -1,8 +1,6 @@
 #include "generate/filters.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -43,41 +41,8 @@ double standard_deviation(std::span<const float> x) {
                    n);
 }
 
-/** Where the weights of the tokens of least distance reach a target. */
-struct Nearest {
-  float distance = 0;
-  double before = 0;  // the weight of those that are nearer
-};
-
-// The order of floats that are not negative is that of their bits: 11 at a
-// time, from the highest, find the distance at which the target is reached.
-Nearest nearest(std::span<const float> distances,
-                std::span<const float> weights, double target) {
-  constexpr int kBits = 11;
-  std::array<double, 1 << kBits> sums;
-  std::uint32_t known = 0;
-  double before = 0;
-  int below = 33;  // how many bits are not yet known
-  while (below > 0) {
-    below -= kBits;
-    sums.fill(0);
-    for (std::size_t i = 0; i < distances.size(); ++i) {
-      const auto bits = std::bit_cast<std::uint32_t>(distances[i]);
-      const std::uint64_t high = std::uint64_t{bits} >> below;
-      if (high >> kBits == known) sums[high % sums.size()] += weights[i];
-    }
-    std::uint32_t digit = 0, last = 0;
-    for (; digit < sums.size(); ++digit) {
-      if (sums[digit] == 0) continue;
-      last = digit;
-      if (before + sums[digit] >= target) break;
-      before += sums[digit];
-    }
-    // By rounding alone the target may lie beyond the last.
-    if (digit == sums.size()) before -= sums[last];
-    known = known << kBits | last;
-  }
-  return {std::bit_cast<float>(known), before};
+float largest_of(TokenSpan tokens) {
+  return cpu::largest_of(tokens.logits.data(), tokens.logits.size()).value;
 }
 
 }  // namespace
@@ -88,52 +53,50 @@ Entropy entropy_of(std::span<const float> logits, float largest,
   if (weights.size() < n) weights.resize(n);
   const double total = cpu::softmax_weights(logits.data(), n, largest, 1,
                                             weights.data(), nullptr);
+  // Far below what weighs anything; -inf times 0 is no number.
+  constexpr float kFar = -1000;
   const double weighted = sum(n, [&](std::size_t i) {
-    return weights[i] == 0 ? 0
-                           : double{weights[i]} * (double{logits[i]} - largest);
+    return double{weights[i]} * std::max(logits[i] - largest, kFar);
   });
   const double log_total = std::log(total);
   return {log_total - weighted / total, log_total};
 }
 
-float Filters::largest() const {
-  return cpu::largest_of(logits_.data(), logits_.size()).value;
-}
-
 void Filters::take(TokenSpan tokens) {
   const std::size_t n = tokens.logits.size();
-  logits_.resize(n);
-  ids_.resize(n);
-  const std::size_t n_finite =
-      cpu::select(tokens.logits.data(),
-                  tokens.ids.empty() ? nullptr : tokens.ids.data(), 0, n,
-                  {kLowest, kInfinity}, logits_.data(), ids_.data())
-          .n;
-  logits_.resize(n_finite);
-  ids_.resize(n_finite);
+  if (logits_.size() < n) {
+    logits_.resize(n);
+    ids_.resize(n);
+  }
+  n_ = cpu::select(tokens.logits.data(),
+                   tokens.ids.empty() ? nullptr : tokens.ids.data(), 0, n,
+                   {kLowest, kInfinity}, logits_.data(), ids_.data())
+           .n;
 }
 
 // stays(i) is asked of each token in turn.
 template <class Stays>
 void Filters::keep(const Stays& stays) {
   std::size_t n = 0;
-  for (std::size_t i = 0; i < logits_.size(); ++i) {
+  for (std::size_t i = 0; i < n_; ++i) {
+    const bool stay = stays(i);
     logits_[n] = logits_[i];
     ids_[n] = ids_[i];
-    if (stays(i)) ++n;
+    n += stay ? 1 : 0;
   }
-  logits_.resize(n);
-  ids_.resize(n);
+  n_ = n;
 }
 
 void Filters::leave_out_top_choices(double threshold, const Xtc& xtc) {
-  const float most = largest();
-  const double total = cpu::softmax_weights(logits_.data(), logits_.size(),
-                                            most, 1, nullptr, nullptr);
+  const float most = largest_of(taken());
+  const double total =
+      cpu::softmax_weights(logits_.data(), n_, most, 1, nullptr, nullptr);
   const double bound = most + std::log(threshold * total);
-  float least = kInfinity;
-  for (const float logit : logits_)
-    if (logit > bound) least = std::min(least, logit);
+  float above = at_least(bound);
+  if (above == bound) above = std::nextafter(above, kInfinity);
+  const TokenSpan top = likeliest_.within(taken(), {above, kInfinity});
+  if (top.logits.size() < 2) return;
+  const float least = *std::ranges::min_element(top.logits);
   keep([&](std::size_t i) {
     return logits_[i] <= least ||
            std::ranges::binary_search(xtc.spares, ids_[i]);
@@ -141,28 +104,37 @@ void Filters::leave_out_top_choices(double threshold, const Xtc& xtc) {
 }
 
 void Filters::keep_typical(double mass) {
-  const float most = largest();
-  const auto [nats, log_total] = entropy_of(logits_, most, weights_);
-  const std::size_t n = logits_.size();
-  distances_.resize(n);
-  // A token's surprise is log_total + largest - logit.
-  const double typical = most + log_total - nats;
-  for (std::size_t i = 0; i < n; ++i)
-    distances_[i] = static_cast<float>(std::abs(logits_[i] - typical));
-  const std::span<const float> weights(weights_.data(), n);
-  const double target = mass * std::exp(log_total);
-  auto [last, weight] = nearest(distances_, weights, target);
-  keep([&](std::size_t i) {
-    if (distances_[i] != last) return distances_[i] < last;
-    const bool stays = weight < target;
-    weight += weights[i];
-    return stays;
-  });
+  const TokenSpan tokens = taken();
+  const float most = largest_of(tokens);
+  const auto [nats, log_total] = entropy_of(tokens.logits, most, weights_);
+  // A token's surprise is log_total + most - logit.
+  const auto typical = static_cast<float>(most + log_total - nats);
+  if (nearness_.size() < n_) nearness_.resize(n_);
+  for (std::size_t i = 0; i < n_; ++i)
+    nearness_[i] = -std::abs(logits_[i] - typical);
+  const TokenSpan nearness{{nearness_.data(), n_}, {}};
+  const auto cut = likeliest_.until(nearness, largest_of(nearness), weights_,
+                                    mass * std::exp(log_total));
+  if (!cut) return;
+  const auto places = likeliest_.kept(nearness.logits, *cut).ids;
+  n_ = places.size();
+  for (std::size_t i = 0; i < n_; ++i) {
+    const auto place = static_cast<std::size_t>(places[i]);
+    logits_[i] = logits_[place];
+    ids_[i] = ids_[place];
+  }
+}
+
+void Filters::keep_first(int n) {
+  const auto cut = likeliest_.first(taken(), largest_of(taken()), n);
+  if (cut) keep([&](std::size_t i) { return cut->keeps(logits_[i], ids_[i]); });
 }
 
 void Filters::keep_near_largest(double distance) {
-  const double least = largest() - distance;
-  keep([&](std::size_t i) { return logits_[i] >= least; });
+  const double least = largest_of(taken()) - distance;
+  n_ = cpu::select(logits_.data(), ids_.data(), 0, n_,
+                   {at_least(least), kInfinity}, logits_.data(), ids_.data())
+           .n;
 }
 
 TokenSpan Filters::likeliest(std::span<const float> logits, float largest,
@@ -170,7 +142,7 @@ TokenSpan Filters::likeliest(std::span<const float> logits, float largest,
   if (const auto cut = likeliest_.first({logits, {}}, largest, n))
     return likeliest_.kept(logits, *cut);
   take({logits, {}});
-  return {logits_, ids_};
+  return taken();
 }
 
 Filtered Filters::apply(std::span<const float> logits, float largest,
@@ -186,17 +158,12 @@ Filtered Filters::apply(std::span<const float> logits, float largest,
   take(tokens);
   if (xtc.on) {
     leave_out_top_choices(options.xtc_threshold, xtc);
-    if (options.top_k > 0) {
-      const auto cut =
-          likeliest_.first({logits_, ids_}, this->largest(), options.top_k);
-      if (cut)
-        keep([&](std::size_t i) { return cut->keeps(logits_[i], ids_[i]); });
-    }
+    if (options.top_k > 0) keep_first(options.top_k);
   }
   if (typical) keep_typical(options.typical_p);
   if (sigma)
     keep_near_largest(options.top_n_sigma * standard_deviation(logits));
-  return {{logits_, ids_}, this->largest()};
+  return {taken(), largest_of(taken())};
 }
 
 }  // namespace skua

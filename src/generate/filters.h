@@ -37,18 +37,20 @@ class Filters {
 
  private:
   void take(TokenSpan tokens);
+  TokenSpan taken() const { return {{logits_.data(), n_}, {ids_.data(), n_}}; }
   template <class Stays>
   void keep(const Stays& stays);
   void leave_out_top_choices(double threshold, const Xtc& xtc);
+  void keep_first(int n);
   void keep_typical(double mass);
   void keep_near_largest(double distance);
-  float largest() const;
 
   Likeliest likeliest_;
-  // The tokens left, in the order of their ids.
+  // The first n_ are the tokens left, in the order of their ids.
   std::vector<float> logits_;
   std::vector<std::int32_t> ids_;
-  std::vector<float> weights_, distances_;
+  std::size_t n_ = 0;
+  std::vector<float> weights_, nearness_;
 };
 
 /** The entropy in nats of the distribution e^logits, and the logarithm of the

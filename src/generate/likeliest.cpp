@@ -34,19 +34,11 @@ void even_bounds(double most, double least, Bounds& bounds) {
   bounds[cpu::kBounds - 1] = static_cast<float>(least);
 }
 
-// The least float32 whose difference to the largest min_p lets stay.
-float least_of(double min_p, float largest) {
-  const double least = largest + std::log(min_p);
-  const auto rounded = static_cast<float>(std::max<double>(least, kLowest));
-  return rounded < least ? std::nextafter(rounded, kHighest) : rounded;
-}
-
 }  // namespace
 
-double Likeliest::weigh(std::span<const float> logits, float largest) {
-  if (weights_.size() < logits.size()) weights_.resize(logits.size());
-  return cpu::softmax_weights(logits.data(), logits.size(), largest, 1.0f,
-                              weights_.data(), nullptr);
+float at_least(double bound) {
+  const auto rounded = static_cast<float>(std::max<double>(bound, kLowest));
+  return rounded < bound ? std::nextafter(rounded, kHighest) : rounded;
 }
 
 void Likeliest::make_room(std::size_t n) {
@@ -55,7 +47,7 @@ void Likeliest::make_room(std::size_t n) {
   ids_.resize(n);
 }
 
-TokenSpan Likeliest::narrow(TokenSpan tokens, cpu::LogitRange range) {
+TokenSpan Likeliest::within(TokenSpan tokens, cpu::LogitRange range) {
   const std::size_t n = tokens.logits.size();
   make_room(n);
   found_ = cpu::select(tokens.logits.data(),
@@ -69,7 +61,7 @@ TokenSpan Likeliest::kept(std::span<const float> logits, const Cut& cut) {
   make_room(n);
   const std::size_t n_with_equals =
       std::min(n, static_cast<std::size_t>(cut.id) + 1);
-  narrow({logits.first(n_with_equals), {}}, {cut.logit, kHighest});
+  within({logits.first(n_with_equals), {}}, {cut.logit, kHighest});
   const std::size_t n_before = found_.n;
   const cpu::LogitRange above{std::nextafter(cut.logit, kHighest), kHighest};
   const std::size_t n_after =
@@ -81,11 +73,19 @@ TokenSpan Likeliest::kept(std::span<const float> logits, const Cut& cut) {
           {ids_.data(), n_before + n_after}};
 }
 
-Cut Likeliest::last_kept(TokenSpan tokens, double before, Prefix prefix) {
+void Likeliest::gather(std::span<const float> weights,
+                       std::span<const std::int32_t> ids) {
+  if (weights_.size() < ids.size()) weights_.resize(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    weights_[i] = weights[static_cast<std::size_t>(ids[i])];
+}
+
+Cut Likeliest::last_kept(TokenSpan tokens, double before, double target,
+                         bool counts) {
   ranked_.clear();
   for (std::size_t i = 0; i < tokens.logits.size(); ++i) {
     ranked_.push_back(
-        {tokens.logits[i], tokens.ids[i], prefix.counts ? 1.0f : weights_[i]});
+        {tokens.logits[i], tokens.ids[i], counts ? 1.0f : weights_[i]});
   }
   if (found_.least != found_.most) {
     std::ranges::sort(ranked_, [](const Token& a, const Token& b) {
@@ -94,7 +94,7 @@ Cut Likeliest::last_kept(TokenSpan tokens, double before, Prefix prefix) {
   }
   Cut last{ranked_.front().logit, ranked_.front().id};
   for (const Token& token : ranked_) {
-    if (before >= prefix.target) break;
+    if (before >= target) break;
     before += token.weight;
     last = {token.logit, token.id};
   }
@@ -103,42 +103,49 @@ Cut Likeliest::last_kept(TokenSpan tokens, double before, Prefix prefix) {
 
 // Finds between which bounds the weight reaches its target, and looks again at
 // what lies there.
-std::optional<Cut> Likeliest::cut(TokenSpan tokens, float largest,
-                                  Prefix prefix) {
+std::optional<Cut> Likeliest::until(TokenSpan tokens, float largest,
+                                    std::span<const float> weights,
+                                    double target) {
+  const bool counts = weights.empty();
   double before = 0;
   Bounds bounds;
   first_bounds(largest, bounds);
+  const float* at_hand = weights.data();
+  if (!counts && !tokens.ids.empty()) {
+    gather(weights, tokens.ids);
+    at_hand = weights_.data();
+  }
   for (int pass = 0;; ++pass) {
     double sums[cpu::kBounds];
-    cpu::sums_above(tokens.logits.data(),
-                    prefix.counts ? nullptr : weights_.data(),
+    cpu::sums_above(tokens.logits.data(), counts ? nullptr : at_hand,
                     tokens.logits.size(), bounds, sums);
     std::size_t j = 0;
-    while (j < cpu::kBounds && before + sums[j] < prefix.target) ++j;
+    while (j < cpu::kBounds && before + sums[j] < target) ++j;
     if (j == cpu::kBounds) {
       if (pass == 0) return std::nullopt;
       // By rounding alone; the last bound is the least logit.
       do --j;
       while (j != 0 && bounds[j - 1] == bounds[j]);
     }
-    tokens = narrow(tokens, {bounds[j], j == 0 ? kHighest : bounds[j - 1]});
+    tokens = within(tokens, {bounds[j], j == 0 ? kHighest : bounds[j - 1]});
     if (j != 0) before += sums[j - 1];
-    if (!prefix.counts) weigh(tokens.logits, largest);
+    if (!counts) gather(weights, tokens.ids);
+    at_hand = weights_.data();
     if (found_.n <= kFew || found_.least == found_.most || pass == kPasses)
-      return last_kept(tokens, before, prefix);
+      return last_kept(tokens, before, target, counts);
     even_bounds(found_.most, found_.least, bounds);
   }
 }
 
 std::optional<Cut> Likeliest::first(TokenSpan tokens, float largest, int n) {
   if (static_cast<std::size_t>(n) >= tokens.logits.size()) return std::nullopt;
-  return cut(tokens, largest, {static_cast<double>(n), true});
+  return until(tokens, largest, {}, n);
 }
 
 std::optional<Cut> Likeliest::min_p(std::span<const float> logits,
                                     float largest, double min_p,
                                     int min_tokens_to_keep) {
-  const Cut by_p{least_of(min_p, largest),
+  const Cut by_p{at_least(largest + std::log(min_p)),
                  static_cast<std::int32_t>(logits.size() - 1)};
   if (min_tokens_to_keep <= 1) return by_p;
   const auto by_number = first({logits, {}}, largest, min_tokens_to_keep);
@@ -156,15 +163,15 @@ std::optional<Cut> Likeliest::cut(std::span<const float> logits, float largest,
     tokens = kept(logits, *cut);
   };
   // Each filter keeps the first of the ranked tokens: any order will do.
-  if (options.min_p > 0) {
+  if (options.min_p > 0)
     stay(min_p(logits, largest, options.min_p, options.min_tokens_to_keep));
-  }
   if (top_k > 0) stay(first(tokens, largest, top_k));
   if (options.top_p > 0 && options.top_p < 1) {
-    const double total = weigh(logits, largest);
-    if (cut) weigh(tokens.logits, largest);
+    if (all_weights_.size() < logits.size()) all_weights_.resize(logits.size());
+    const double total = cpu::softmax_weights(
+        logits.data(), logits.size(), largest, 1, all_weights_.data(), nullptr);
     const auto next =
-        this->cut(tokens, largest, {options.top_p * total, false});
+        until(tokens, largest, all_weights_, options.top_p * total);
     if (next) cut = next;
   }
   return cut;

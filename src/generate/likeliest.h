@@ -27,6 +27,9 @@ struct TokenSpan {
   std::span<const std::int32_t> ids;
 };
 
+/** The least finite float32 that is not below a bound. */
+float at_least(double bound);
+
 /** Finds what top_p, min_p and top_k keep, in time linear in the vocabulary but
  * for adversarial logits, where what is left after 16 passes is sorted. Its
  * buffers serve any number of sequences, one after the other. */
@@ -46,8 +49,17 @@ class Likeliest {
    *  finite logit. n > 0. */
   std::optional<Cut> first(TokenSpan tokens, float largest, int n);
 
+  /** The cut that keeps a token if those that rank above it weigh less than
+   *  `target`; nothing if all do.
+   *  weights  of the tokens by their ids, none negative */
+  std::optional<Cut> until(TokenSpan tokens, float largest,
+                           std::span<const float> weights, double target);
+
   /** The tokens that a cut keeps. Valid until the next call. */
   TokenSpan kept(std::span<const float> logits, const Cut& cut);
+
+  /** The tokens in a range. Valid until the next call. */
+  TokenSpan within(TokenSpan tokens, cpu::LogitRange range);
 
  private:
   struct Token {
@@ -56,26 +68,19 @@ class Likeliest {
     float weight = 0;
   };
 
-  // A token is kept if those above it weigh less than `target`. Each weighs
-  // e^(logit - largest), or 1 if they are counted.
-  struct Prefix {
-    double target = 0;
-    bool counts = false;
-  };
-
   void make_room(std::size_t n);
-  double weigh(std::span<const float> logits, float largest);
   std::optional<Cut> min_p(std::span<const float> logits, float largest,
                            double min_p, int min_tokens_to_keep);
-  std::optional<Cut> cut(TokenSpan tokens, float largest, Prefix prefix);
-  TokenSpan narrow(TokenSpan tokens, cpu::LogitRange range);
-  Cut last_kept(TokenSpan tokens, double before, Prefix prefix);
+  void gather(std::span<const float> weights,
+              std::span<const std::int32_t> ids);
+  Cut last_kept(TokenSpan tokens, double before, double target, bool counts);
 
-  // What was kept or narrowed to, and weights of the tokens at hand.
+  // What was kept or narrowed to, and the weights of what was narrowed to.
   std::vector<float> logits_;
   std::vector<std::int32_t> ids_;
   cpu::Kept found_;
   std::vector<float> weights_;
+  std::vector<float> all_weights_;  // [V]
   std::vector<Token> ranked_;
 };
 

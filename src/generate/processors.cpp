@@ -37,13 +37,19 @@ Tokens penalized(const Turn& turn, int n) {
   return window(tokens, n);
 }
 
+// How often each token of the vocabulary came.
+TokenTable& counts_of(Tokens tokens, std::size_t vocab_size) {
+  thread_local TokenTable counts;
+  counts.clear(vocab_size);
+  for (const std::int32_t id : tokens)
+    if (static_cast<std::size_t>(id) < vocab_size) ++counts[id];
+  return counts;
+}
+
 // penalty(logit, n) is the logit of a token that came n times.
 template <class Penalty>
 void penalize(Tokens tokens, Logits logits, const Penalty& penalty) {
-  thread_local TokenTable counts;
-  counts.clear();
-  for (const std::int32_t id : tokens)
-    if (logit_of(id, logits)) ++counts[id];
+  TokenTable& counts = counts_of(tokens, logits.size());
   for (const std::int32_t id : counts.tokens()) {
     float& logit = *logit_of(id, logits);
     logit = finite(penalty(double{logit}, counts[id]));

@@ -19,17 +19,11 @@ float finite(double x) {
   return static_cast<float>(std::clamp(x, -kHighest, kHighest));
 }
 
-int& TokenTable::operator[](std::int32_t id) {
-  const auto i = static_cast<std::size_t>(id);
-  if (i >= numbers_.size()) numbers_.resize(i + 1);
-  if (numbers_[i] == 0) tokens_.push_back(id);
-  return numbers_[i];
-}
-
-void TokenTable::clear() {
+void TokenTable::clear(std::size_t vocab_size) {
   for (const std::int32_t id : tokens_)
     numbers_[static_cast<std::size_t>(id)] = 0;
   tokens_.clear();
+  if (numbers_.size() < vocab_size) numbers_.resize(vocab_size);
 }
 
 std::span<const int> suffix_matches(std::span<const std::int32_t> tokens) {
@@ -100,7 +94,7 @@ void penalize_repetitions(std::span<const std::int32_t> history,
   if (longest == 0) return;
 
   thread_local TokenTable lengths;
-  lengths.clear();
+  lengths.clear(logits.size());
   const auto matches = suffix_matches(history);
   for (std::size_t i = 0; i + 1 < history.size(); ++i) {
     if (matches[i] == 0 || breaks(history[i + 1])) continue;

@@ -15,11 +15,17 @@ struct TokenRoles;
  *  set, not the vocabulary. */
 class TokenTable {
  public:
-  /** The number of a token, at first 0. */
-  int& operator[](std::int32_t id);
-  /** The tokens whose number was asked for, once or more each. */
+  /** Sets all numbers to 0 and makes room for this vocabulary. */
+  void clear(std::size_t vocab_size);
+  /** The number of a token of the vocabulary, which the caller makes more
+   *  than 0. */
+  int& operator[](std::int32_t id) {
+    int& number = numbers_[static_cast<std::size_t>(id)];
+    if (number == 0) tokens_.push_back(id);
+    return number;
+  }
+  /** The tokens whose number is not 0. */
   std::span<const std::int32_t> tokens() const { return tokens_; }
-  void clear();
 
  private:
   std::vector<int> numbers_;  // [V]
