@@ -91,6 +91,16 @@ TEST(OracleScopeTest, EveryFunctionIsMadeOfPlainOperations) {
   }
 }
 
+TEST(OracleScopeTest, ALargeMatrixIsDecodedInParts) {
+  const WeightMatrix w = affine(70000, 64, 1);
+  const auto x = normal({2, 64}, 2);
+  const auto want = numbers(linear(x, w));
+  const OracleScope scope;
+  const mx::array plain = linear(x, w);
+  EXPECT_EQ(plain.shape(), (mx::Shape{2, 70000}));
+  EXPECT_LE(worst(numbers(plain), want), 1e-4);
+}
+
 TEST(OracleScopeTest, AKernelInsideIsRefused) {
   const auto make = [] {
     cpu_primitive("some_kernel", [](const std::vector<mx::array>&,
