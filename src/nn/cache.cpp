@@ -25,9 +25,8 @@ mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
   if (OracleScope::is_active()) {
     for (const Segment& s : batch.segments)
       segments.push_back({s.first_row, s.n_rows, s.position});
-    return oracle_attention(q, k, v, segments, options);
+    return oracle_attention(q, k, v, segments, o);
   }
-  window_ = options.window;
   std::vector<KvCache> caches;
   for (const Segment& s : batch.segments) {
     auto found = sequences_.find(s.sequence);
@@ -57,11 +56,6 @@ bool LayerCache::can_trim(int sequence, int length) const {
   if (cache == nullptr || window_ == 0) return true;
   return cache->holds(0, std::min(keep_, length)) &&
          cache->holds(std::max(0, length - window_), length);
-}
-
-const KvCache* LayerCache::find(int sequence) const {
-  const auto found = sequences_.find(sequence);
-  return found == sequences_.end() ? nullptr : &found->second;
 }
 
 void LayerCache::fork(int from, int to, int length) {

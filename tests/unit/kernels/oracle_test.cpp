@@ -137,13 +137,15 @@ class OracleAttention : public testing::Test {
 // COMP-06
 TEST_F(OracleAttention, TheKernelAgreesUnderEveryOption) {
   AttentionOptions plain{.scale = 0.25F};
-  std::vector<AttentionOptions> all(8, plain);
+  std::vector<AttentionOptions> all(9, plain);
   all[1].window = 7;
   all[2].causal = false;
   all[3].soft_cap = 3;
   all[4].slopes = normal({kHeads}, 4, 0.1F);
   all[5].mask = normal({kRows, kRows}, 5);
   all[6].sinks = normal({kHeads}, 6);
+  all[8].window = 7;
+  all[8].keep = 3;
   all[7] = {.scale = 0.5F,
             .window = 100,
             .soft_cap = 2,
