@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/trials.h"
+#include "base/trials.h"
 #include "generate/stop_matcher.h"
 
 namespace skua::bench {

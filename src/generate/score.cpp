@@ -120,11 +120,10 @@ std::vector<TokenScore> score_tokens(const CausalLM& model, Ids ids, int first,
   scores.reserve(ids.size() - from);
   Reader reader(model, options);
   reader.skip(ids.first(from - 1));
-  reader.read(
-      ids.subspan(from - 1, ids.size() - from),
-      [&](std::size_t i, std::span<const float> logits) {
-        scores.push_back(score_token(logits, ids[from + i]));
-      });
+  reader.read(ids.subspan(from - 1, ids.size() - from),
+              [&](std::size_t i, std::span<const float> logits) {
+                scores.push_back(score_token(logits, ids[from + i]));
+              });
   return scores;
 }
 
