@@ -25,24 +25,24 @@ float number(const mx::array& of_heads, int h) {
 // Of each of n queries (down) to each of n keys (across).
 struct Distances {
   explicit Distances(int n)
-      : key_minus_query(mx::subtract(mx::reshape(mx::arange(n), {1, n}),
-                                     mx::reshape(mx::arange(n), {n, 1}))) {}
+      : key(mx::reshape(mx::arange(n), {1, n})),
+        key_minus_query(mx::subtract(key, mx::reshape(mx::arange(n), {n, 1}))) {
+  }
 
   mx::array seen(const AttentionOptions& options) const {
     mx::array all = mx::equal(key_minus_query, key_minus_query);
     if (options.causal)
       all = mx::logical_and(all, mx::less_equal(key_minus_query, mx::array(0)));
     if (options.window > 0) {
-      const int n = key_minus_query.shape(0);
-      const auto key = mx::reshape(mx::arange(n), {1, n});
-      all = mx::logical_and(
-          all, mx::logical_or(mx::less(mx::negative(key_minus_query),
-                                       mx::array(options.window)),
-                              mx::less(key, mx::array(options.keep))));
+      const auto inside =
+          mx::less(mx::negative(key_minus_query), mx::array(options.window));
+      const auto kept = mx::less(key, mx::array(options.keep));
+      all = mx::logical_and(all, mx::logical_or(inside, kept));
     }
     return all;
   }
 
+  mx::array key;
   mx::array key_minus_query;
 };
 

@@ -89,6 +89,7 @@ void expect_near(const std::vector<float>& a, const std::vector<float>& b,
   expect_near(a, Json(b), tolerance, what);
 }
 
+// COMP-07: expected.json says which faults each case tells apart.
 TEST_P(LmGolden, LogitsOfThePromptMatchTheReference) {
   const auto logits = all_logits(prompt_, prompt_.size());
   expect_near(logits.back(), expected_["logits_last"], tolerance_, "last");

@@ -118,7 +118,7 @@ TEST_P(OracleTest, ItsGraphHasPlainOperationsAlone) {
   EXPECT_FALSE(OracleScope::is_active());
 }
 
-// COMP-06
+// COMP-06, COMP-07
 TEST_P(OracleTest, CachedLogitsEqualItAtEveryLengthAndSlabBorder) {
   const std::vector<int> lengths = {1,   2,   31,  32,  33, 255,
                                     256, 257, 511, 512, 513};

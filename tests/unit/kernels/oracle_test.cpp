@@ -91,6 +91,16 @@ TEST(OracleScopeTest, EveryFunctionIsMadeOfPlainOperations) {
   }
 }
 
+TEST(OracleScopeTest, ALargeMatrixIsDecodedInParts) {
+  const WeightMatrix w = affine(70000, 64, 1);
+  const auto x = normal({2, 64}, 2);
+  const auto want = numbers(linear(x, w));
+  const OracleScope scope;
+  const mx::array plain = linear(x, w);
+  EXPECT_EQ(plain.shape(), (mx::Shape{2, 70000}));
+  EXPECT_LE(worst(numbers(plain), want), 1e-4);
+}
+
 TEST(OracleScopeTest, AKernelInsideIsRefused) {
   const auto make = [] {
     cpu_primitive("some_kernel", [](const std::vector<mx::array>&,
@@ -136,6 +146,8 @@ TEST_F(OracleAttention, TheKernelAgreesUnderEveryOption) {
   all[4].slopes = normal({kHeads}, 4, 0.1F);
   all[5].mask = normal({kRows, kRows}, 5);
   all[6].sinks = normal({kHeads}, 6);
+  all[8].window = 7;
+  all[8].keep = 3;
   all[7] = {.scale = 0.5F,
             .window = 100,
             .soft_cap = 2,
