@@ -61,7 +61,8 @@ void add_answer_options(Command& command, AnswerOptions& options) {
       .flag("--exact", options.exact, "Compute in float32 throughout: slower")
       .excludes("--fast");
   command.flag("-q,--quiet", options.quiet, "No progress and no statistics");
-  add_generation_options(command, options.generation);
+  add_generation_options(command, options.generation,
+                         {.max_tokens = kMaxTokens});
 }
 
 GenerationOptions generation_options(const Json& given, const Model& model) {
