@@ -404,7 +404,7 @@ void check(const GenerationOptions& options, int vocab_size) {
                  fmt::format("at most the vocabulary of {}", vocab_size));
     }
   }
-  if (options.min_tokens > options.max_tokens) {
+  if (options.max_tokens >= 0 && options.min_tokens > options.max_tokens) {
     faults.add("min_tokens", std::to_string(options.min_tokens),
                fmt::format("at most max_tokens, {}", options.max_tokens));
   }

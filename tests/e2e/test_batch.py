@@ -1,5 +1,5 @@
 """`skua batch`: a file of prompts, its order, its errors, going on after a
-kill; GEN-69."""
+kill."""
 import json
 import pathlib
 import signal
@@ -249,6 +249,16 @@ class BadLineTest(BatchTest):
         long, good = self.results()
         self.assertIn("longer than 64 MiB", long["error"])
         self.assertTrue(good["text"])
+
+    def test_lines_of_all_lengths_keep_their_ids(self):
+        """Also those that lie across the pieces in which a file is read."""
+        rows = [{"id": str(n * 7919 % 997) * (n * 31 % 90), "prompt": ""}
+                for n in range(3000)]
+        rows[1234]["id"] = "x" * 300_000
+        self.write(rows)
+        self.batch("-q", code=1)
+        self.assertEqual([row["id"] for row in self.results()],
+                         [row["id"] for row in rows])
 
     def test_all_lines_bad_is_a_failure(self):
         self.write(["x", "y"])

@@ -33,12 +33,11 @@ class OptionsTest(unittest.TestCase):
             *("batch", given, taken, "-q", "--overwrite", "-m", self.model),
             *arguments,
         )
-        return done, [json.loads(line) for line in taken.open()]
+        return done, [json.loads(s) for s in taken.read_text().splitlines()]
 
 
 class BadValueTest(OptionsTest):
-    """GEN-09: one table; Options.RefusesTheTableOfBadValues is the library's.
-    """
+    """One table; Options.RefusesTheTableOfBadValues is the library's."""
 
     def setUp(self):
         super().setUp()
@@ -119,6 +118,31 @@ class EffectTest(OptionsTest):
         self.assertRegex(done.stderr, r" \| seed \d+\n\Z")
         done = self.run_small("Once", "-n", 3, "--temp", 1.3, "--seed", 4)
         self.assertNotIn("seed", done.stderr)
+
+    def test_command_line_goes_over_the_model_and_that_over_defaults(self):
+        source = support.asset("lm/stories260K/hf")
+        model = self.folder / "model"
+        model.mkdir()
+        for file in source.iterdir():
+            (model / file.name).symlink_to(file.resolve())
+        config = model / "generation_config.json"
+        config.unlink(missing_ok=True)
+
+        def text(config_json, *options):
+            config.write_text(json.dumps({"eos_token_id": 2, **config_json}))
+            done = support.skua(
+                *("run", "-q", "--json", "-m", model, "-n", 30, "--seed", 5),
+                *(*options, "Once"),
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout)["text"]
+
+        sampling = {"do_sample": True, "temperature": 1.3}
+        greedy, hot = text({}), text({}, "--temp", 1.3)
+        self.assertNotEqual(hot, greedy)
+        self.assertEqual(text(sampling), hot)
+        self.assertEqual(text({**sampling, "do_sample": False}), greedy)
+        self.assertEqual(text(sampling, "--temp", 0), greedy)
 
     def test_options_may_stand_before_the_prompt(self):
         for flags in (("-n", 5), ("--stop", "x"), ("--stop-ids", "5,6"),

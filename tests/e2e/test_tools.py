@@ -10,8 +10,8 @@ import unittest
 import support
 
 COMMANDS = (
-    *("run", "chat", "pull", "list", "show", "tokenize", "template", "probe"),
-    *("perplexity", "score", "explain", "completion"),
+    *("run", "chat", "batch", "pull", "list", "show", "tokenize", "template"),
+    *("probe", "perplexity", "score", "explain", "completion"),
 )
 
 
