@@ -362,9 +362,10 @@ class ResumeTest(BatchTest):
         self.assertEqual(self.output.read_bytes(), self.whole)
 
     def test_overwrite_starts_anew(self):
-        self.output.write_text("something else\n")
-        self.batch("-n", 40, "--overwrite")
-        self.assertEqual(self.output.read_bytes(), self.whole)
+        for before in (b"something else\n", self.whole * 2):
+            self.output.write_bytes(before)
+            self.batch("-n", 40, "--overwrite")
+            self.assertEqual(self.output.read_bytes(), self.whole)
 
     def test_file_that_does_not_belong_is_refused_and_stays(self):
         whole = self.whole.splitlines(keepends=True)
