@@ -251,7 +251,7 @@ class BatchRun {
         throw InvalidInput("line", "expected a JSON object");
       row.id = json.value("id", Json());
       start(row, read_request(json, arguments_));
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       fail(row, error.what());
     }
   }

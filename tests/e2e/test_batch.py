@@ -197,6 +197,7 @@ class BadLineTest(BatchTest):
         ({"prompt": "a", "options": []}, "[options] expected an object"),
         ({"prompt": "a", "options": {"topp": 1}}, "topp: got an unknown"),
         ({"prompt": "a", "options": {"top_p": 2}}, "top_p: got 2"),
+        ({"prompt": "a", "options": {"prompt_lookup": 5}}, "true or false"),
         ({"prompt": "a", "options": {"stop_ids": [512]}}, "0 to 511"),
         ({"prompt": "a", "options": {"max_tokens": 600}}, "context of 512"),
         ({"prompt": "Once upon a time " * 900}, "context of 512"),
