@@ -614,7 +614,7 @@ class CompletionTest(ToolTest):
         self.assertEqual(self.complete("skua", "ru"), ["run"])
         self.assertEqual(set(COMMANDS) - set(self.complete("skua", "")), set())
         for words, option in (
-            (("run", "--max"), "--max-tokens"),
+            (("run", "--max-t"), "--max-tokens"),
             (("template", "--to"), "--tools"),
             (("probe", "logits", "--to"), "--tokens"),
         ):
