@@ -61,7 +61,8 @@ void add_answer_options(Command& command, AnswerOptions& options) {
       .flag("--exact", options.exact, "Compute in float32 throughout: slower")
       .excludes("--fast");
   command.flag("-q,--quiet", options.quiet, "No progress and no statistics");
-  add_generation_options(command, options.generation);
+  add_generation_options(command, options.generation,
+                         {.max_tokens = kMaxTokens});
 }
 
 GenerationOptions generation_options(const Json& given, const Model& model) {
@@ -70,7 +71,8 @@ GenerationOptions generation_options(const Json& given, const Model& model) {
   base.max_tokens = std::max(base.max_tokens, kMaxTokens);
   base.fit_to_context = !given.contains("max_tokens");
   // Whoever names a source of drafts wants some.
-  if (given.value("prompt_lookup", false)) base.draft_tokens = kLookupTokens;
+  if (given.contains("prompt_lookup") && given["prompt_lookup"] == true)
+    base.draft_tokens = kLookupTokens;
   return read_options(given, base);
 }
 

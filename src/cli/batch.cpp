@@ -251,7 +251,7 @@ class BatchRun {
         throw InvalidInput("line", "expected a JSON object");
       row.id = json.value("id", Json());
       start(row, read_request(json, arguments_));
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       fail(row, error.what());
     }
   }
@@ -284,7 +284,6 @@ class BatchRun {
     Row& row = *at->second;
     if (event.piece) return row.result->add(*event.piece);
     answering_.erase(at);
-    if (interrupted()) return;
     const GenerationStats stats = batch_.stats(event.row);
     tally_.n_tokens += stats.n_generated_tokens;
     if (const auto error = batch_.error(event.row)) return fail(row, *error);

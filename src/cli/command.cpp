@@ -32,6 +32,11 @@ Option Option::shown_as(const std::string& text) {
   return *this;
 }
 
+Option Option::in_group(const std::string& name) {
+  option_->group(name);
+  return *this;
+}
+
 Option Option::excludes(const std::string& other) {
   option_->excludes(other);
   return *this;

@@ -24,6 +24,9 @@ class Option {
   /** What --help shows in the place of its type and choices. */
   Option shown_as(const std::string& text);
 
+  /** The heading that --help puts it under. */
+  Option in_group(const std::string& name);
+
   /** Refuses it together with `other`, which the command already has. */
   Option excludes(const std::string& other);
 

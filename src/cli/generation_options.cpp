@@ -105,7 +105,7 @@ struct Writer {
   }
 };
 
-const char* placeholder(const OptionField& field) {
+std::string placeholder(const OptionField& field) {
   struct Name {
     const char* operator()(std::vector<std::string> Options::*) const {
       return "TEXT ...";
@@ -144,18 +144,20 @@ std::string option_text(const OptionField& field,
                     field.member);
 }
 
-void add_generation_options(Command& command, Json& given) {
+void add_generation_options(Command& command, Json& given,
+                            const GenerationOptions& defaults) {
   given = Json::object();
-  const GenerationOptions defaults;
   for (const OptionField& field : option_fields()) {
     const std::string flag = flag_name(field);
     if (const auto* member = std::get_if<bool Options::*>(&field.member)) {
       const bool is_on = defaults.**member;
-      command.switch_to(
-          is_on ? "--no-" + flag.substr(2) : flag, field.help,
-          [&given, &field, is_on] { given[field.name] = !is_on; });
+      command
+          .switch_to(is_on ? "--no-" + flag.substr(2) : flag, field.help,
+                     [&given, &field, is_on] { given[field.name] = !is_on; })
+          .in_group(field.group);
       continue;
     }
+    const std::string text = option_text(field, defaults);
     std::string names = flag;
     if (flag == "--max-tokens") names = "-n," + flag;
     if (flag == "--temperature") names = "--temp," + flag;
@@ -165,7 +167,8 @@ void add_generation_options(Command& command, Json& given) {
                 Json& value = given[field.name];
                 value = option_value(field, flag, text, value);
               })
-        .shown_as(placeholder(field));
+        .shown_as(placeholder(field) + (text.empty() ? "" : "=" + text))
+        .in_group(field.group);
   }
 }
 

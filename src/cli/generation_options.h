@@ -22,7 +22,9 @@ std::string option_text(const OptionField& field,
                         const GenerationOptions& options);
 
 /** Adds every field of GenerationOptions.
- *  given  gets those on the command line, as read_options() takes them */
-void add_generation_options(Command& command, Json& given);
+ *  given     gets those on the command line, as read_options() takes them
+ *  defaults  what --help shows */
+void add_generation_options(Command& command, Json& given,
+                            const GenerationOptions& defaults);
 
 }  // namespace skua::cli

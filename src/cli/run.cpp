@@ -34,6 +34,12 @@ void print_json(Stream& stream, Result result) {
                {"prompt_tokens_per_s", stats.prompt_rate()},
                {"generated_tokens_per_s", stats.generation_rate()},
                {"peak_memory_bytes", stats.peak_memory_bytes}});
+  if (const auto& draft = stats.draft) {
+    json["draft"] = {
+        {"rounds", draft->n_rounds},         {"proposed", draft->n_proposed},
+        {"accepted", draft->n_accepted},     {"steps", draft->n_steps},
+        {"by_equality", draft->by_equality}, {"warning", draft->warning}};
+  }
   fmt::print("{}\n", dump_json(json));
 }
 

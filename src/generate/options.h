@@ -28,6 +28,7 @@ struct OptionField {
   bool (*holds)(double);  // for numbers, also for those in a list or map
   const char* expected;
   const char* help;
+  const char* group;  // of those that --help lists together
 };
 
 std::span<const OptionField> option_fields();

@@ -1,5 +1,5 @@
 """`skua batch`: a file of prompts, its order, its errors, going on after a
-kill; GEN-69."""
+kill."""
 import json
 import pathlib
 import signal
@@ -197,6 +197,7 @@ class BadLineTest(BatchTest):
         ({"prompt": "a", "options": []}, "[options] expected an object"),
         ({"prompt": "a", "options": {"topp": 1}}, "topp: got an unknown"),
         ({"prompt": "a", "options": {"top_p": 2}}, "top_p: got 2"),
+        ({"prompt": "a", "options": {"prompt_lookup": 5}}, "true or false"),
         ({"prompt": "a", "options": {"stop_ids": [512]}}, "0 to 511"),
         ({"prompt": "a", "options": {"max_tokens": 600}}, "context of 512"),
         ({"prompt": "Once upon a time " * 900}, "context of 512"),
@@ -249,6 +250,16 @@ class BadLineTest(BatchTest):
         long, good = self.results()
         self.assertIn("longer than 64 MiB", long["error"])
         self.assertTrue(good["text"])
+
+    def test_lines_of_all_lengths_keep_their_ids(self):
+        """Also those that lie across the pieces in which a file is read."""
+        rows = [{"id": str(n * 7919 % 997) * (n * 31 % 90), "prompt": ""}
+                for n in range(3000)]
+        rows[1234]["id"] = "x" * 300_000
+        self.write(rows)
+        self.batch("-q", code=1)
+        self.assertEqual([row["id"] for row in self.results()],
+                         [row["id"] for row in rows])
 
     def test_all_lines_bad_is_a_failure(self):
         self.write(["x", "y"])
@@ -352,9 +363,10 @@ class ResumeTest(BatchTest):
         self.assertEqual(self.output.read_bytes(), self.whole)
 
     def test_overwrite_starts_anew(self):
-        self.output.write_text("something else\n")
-        self.batch("-n", 40, "--overwrite")
-        self.assertEqual(self.output.read_bytes(), self.whole)
+        for before in (b"something else\n", self.whole * 2):
+            self.output.write_bytes(before)
+            self.batch("-n", 40, "--overwrite")
+            self.assertEqual(self.output.read_bytes(), self.whole)
 
     def test_file_that_does_not_belong_is_refused_and_stays(self):
         whole = self.whole.splitlines(keepends=True)

@@ -204,7 +204,7 @@ class CommandTest(ChatTest):
 
     def test_set_shows_and_changes_options(self):
         chat = self.chat("-n", 3)
-        self.assertIn("max-tokens 3, temp 0,", chat.ask("/set"))
+        self.assertIn("max-tokens 3\r\ntemperature 0\r\n", chat.ask("/set"))
         self.assertIn("generated 3 tokens", chat.ask("Once"))
         chat.ask("/set max-tokens 5")
         self.assertIn("generated 5 tokens", chat.ask("Once"))
@@ -214,7 +214,7 @@ class CommandTest(ChatTest):
         ):
             shown = chat.ask(line)
             self.assertRegex(shown, r"\Askua: \[[^\r\n]+\r\n[^\r\n]*\Z", line)
-        self.assertIn("max-tokens 5, temp 0,", chat.ask("/set"))
+        self.assertIn("max-tokens 5\r\ntemperature 0\r\n", chat.ask("/set"))
 
     def test_bad_commands_are_one_line_and_lose_nothing(self):
         chat = self.chat("-q", "-n", 2)

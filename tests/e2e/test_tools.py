@@ -10,8 +10,8 @@ import unittest
 import support
 
 COMMANDS = (
-    *("run", "chat", "pull", "list", "show", "tokenize", "template", "probe"),
-    *("perplexity", "score", "explain", "completion"),
+    *("run", "chat", "batch", "pull", "list", "show", "tokenize", "template"),
+    *("probe", "perplexity", "score", "explain", "completion"),
 )
 
 
@@ -614,7 +614,7 @@ class CompletionTest(ToolTest):
         self.assertEqual(self.complete("skua", "ru"), ["run"])
         self.assertEqual(set(COMMANDS) - set(self.complete("skua", "")), set())
         for words, option in (
-            (("run", "--max"), "--max-tokens"),
+            (("run", "--max-t"), "--max-tokens"),
             (("template", "--to"), "--tools"),
             (("probe", "logits", "--to"), "--tokens"),
         ):

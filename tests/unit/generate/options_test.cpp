@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <set>
 
@@ -176,6 +177,22 @@ TEST(Options, EveryFieldIsReadByItsName) {
             (std::map<std::int32_t, double>{{5, -1.5}, {6, -kInf}}));
   EXPECT_TRUE(o.xtc_special_tokens && o.xtc_special_tokens->empty());
   EXPECT_EQ(o.repetition_window, 9);
+}
+
+// GEN-09: the command line refuses the same table in tests/e2e/test_options.py.
+TEST(Options, RefusesTheTableOfBadValues) {
+  const auto path =
+      std::filesystem::path(__FILE__).parent_path() / "../../bad_options.json";
+  const Json table = read_json(path);
+  EXPECT_GT(table.size(), 20U);
+  for (const Json& row : table) {
+    const auto name = row[0].get<std::string>();
+    SKUA_EXPECT_ERROR(read_options({{name, row[2]}}), InvalidInput,
+                      "[options] " + row[3].get<std::string>());
+    Options options;
+    set_option(options, *find_option(name), row[2]);
+    refused(options, "[options] " + row[3].get<std::string>());
+  }
 }
 
 TEST(Options, NumbersOutsideTheirTypeAreRefused) {
