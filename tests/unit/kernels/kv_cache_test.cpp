@@ -207,6 +207,29 @@ TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
   EXPECT_LT(memory("VmHWM") - before, kExpanded / 8);
 }
 
+// COMP-24: eight query heads read one key head where it lies.
+TEST(KvCacheMemory, AStepRepeatsNoHeads) {
+  constexpr int kLength = 1 << 14;
+  constexpr std::size_t kRepeated = std::size_t{kLength} * 16 * 128 * 4;
+  const KvCache cache(KvType::kF32, 2, 64, 64, Layout::kPages);
+  const auto step = [&](int at, int n, const AttentionOptions& o) {
+    const auto x = [n](int heads) { return mx::full({n, heads, 64}, 0.5f); };
+    return numbers(append_and_attend(x(16), x(2), x(2), {{0, n, at}}, {cache},
+                                     o))[0];
+  };
+  step(0, kLength, {.window = 1});
+  EXPECT_EQ(cache.n_bytes(), kRepeated / 8);
+  for (const int n : {1, 64}) {
+    mx::clear_cache();
+    std::ofstream("/proc/self/clear_refs") << "5";
+    const std::size_t before = memory("VmRSS");
+    if (before == 0 || memory("VmHWM") > before + kRepeated / 32)
+      GTEST_SKIP() << "the system does not count this process's memory anew";
+    EXPECT_NEAR(step(kLength - n, n, {}), 0.5f, 1e-5);
+    EXPECT_LT(memory("VmHWM") - before, kRepeated / 16) << n;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Layouts, HeldPart,
                          testing::Values(Layout::kPages, Layout::kArrays),
                          [](const auto& info) {
