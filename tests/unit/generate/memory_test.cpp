@@ -26,15 +26,14 @@ TEST(WeightMemory, StepsOfTenSizesCopyNoWeights) {
     mx::clear_cache();
   };
   step(1);
-  const std::size_t before = cache->n_bytes();
   const std::size_t arrays = mx::get_active_memory();
   const test::PeakMemory peak;
   for (int n = 1; n <= 512; n *= 2) step(n);
   EXPECT_EQ(session.tokens().size(), 1024u);
   EXPECT_EQ(mx::get_active_memory(), arrays);
   if (!peak.more()) GTEST_SKIP() << "memory is not counted anew";
-  EXPECT_LE(*peak.more(),
-            cache->n_bytes() - before + loaded->info.n_bytes * 3 / 10);
+  // Beside the cache the results of a step of 512 rows, some 20 MB.
+  EXPECT_LE(*peak.more(), cache->n_bytes() + loaded->info.n_bytes * 3 / 10);
 }
 
 // COMP-28
@@ -42,7 +41,7 @@ TEST(WeightMemory, FourThousandTokensTakeOnlyTheirCache) {
   SKUA_ASSET_OR_SKIP(folder, "lm/stories260K/hf");
   const auto loaded = load_model(folder);
   const auto cache = std::make_shared<Cache>(loaded->model->make_cache());
-  Session session(*loaded->model, cache);
+  Session session(*loaded->model, cache, 0);
   const auto decode = [&](int n) {
     for (int i = 0; i < n; ++i) session.decode(1 + i % 500).eval();
   };
