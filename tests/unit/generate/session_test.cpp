@@ -86,7 +86,7 @@ TEST(SessionMemory, APromptTakesNoMoreThanItsChunksAndItsCache) {
   const Taken some = take(600), many = take(4000);  // two chunks and more
   // A row of scores for each of a chunk's tokens would be 4.6 MB a head, the
   // logits of all tokens 8.2 MB.
-  EXPECT_EQ(many.in_arrays, some.in_arrays);
+  EXPECT_LE(many.in_arrays, some.in_arrays + 4096);
   if (!many.in_all) GTEST_SKIP() << "memory is not counted anew";
   EXPECT_LE(*many.in_all, *some.in_all + (3 << 20));
 }
