@@ -12,6 +12,8 @@ Generator::Generator(const CausalLM& model, const GeneratorOptions& options)
     : model_(model), options_(options) {}
 
 Generator::~Generator() {
+  if (running_)
+    for (const auto& sequence : sequences_) leave(*running_, *sequence);
   if (newest_) newest_->wait();
 }
 
