@@ -67,8 +67,8 @@ class SKUA_API Model {
 
   /** Answers the last message of `chat`, token by token. The chat keeps what
    *  the model has read, so that the next turn reads only what is new.
-   *  Throws InvalidInput for options out of range or where prompt and
-   *  max_tokens are more than the context. */
+   *  Throws InvalidInput for options out of range, where prompt and max_tokens
+   *  are more than the context, or for a chat of another model. */
   Stream stream(const Chat& chat, const GenerationOptions& options = {}) const;
 
   /** Continues raw text, without a chat template. */
@@ -124,18 +124,19 @@ class SKUA_API PromptCache {
 
   int n_tokens() const;
   /** Writes a file that load() and mlx-lm read.
-   *  Throws InvalidInput if nothing was read, Error. */
+   *  Throws InvalidInput if nothing was read or a stream still reads, Error. */
   void save(const std::string& path) const;
   /** Takes what save() or mlx-lm wrote in the place of what it held.
    *  Throws NotFound, Error, or InvalidInput that names the difference where
-   *  the file is damaged or of another model, tokenizer or cache; what it held
-   *  is then still there. */
+   *  the file is damaged or of another model, tokenizer or cache, or a stream
+   *  still reads; what it held is then still there. */
   void load(const std::string& path);
 
  private:
   friend class Chat;
   friend class Model;
   struct State;
+  void check_free() const;
   Model model_;
   std::shared_ptr<State> state_;
 };
@@ -146,7 +147,8 @@ struct Message {
 };
 
 /** The messages of a conversation, and what the model has read of it. Copies
- *  go their own ways. */
+ *  go their own ways, but share what was read: of two that go on in turn, each
+ *  reads again from where they part. */
 class SKUA_API Chat {
  public:
   explicit Chat(const Model& model);
@@ -245,7 +247,7 @@ class SKUA_API BatchStream {
   };
   /** The next piece or end of any row; none once all rows have ended. */
   std::optional<Event> next();
-  /** Ends a row. May be called on any thread while the row goes on. */
+  /** Ends a row, if it goes on. May be called on any thread. */
   void cancel(std::size_t row);
 
   /** kNone while the row goes on. These throw InvalidInput for a row that

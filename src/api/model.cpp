@@ -31,13 +31,14 @@ std::unique_ptr<Model::Answer> Model::State::answer(
     TextStart start, std::shared_ptr<PromptCache::State> memory) const {
   std::optional<Session> none;
   std::optional<Session>& session = memory ? memory->session : none;
+  if (session && &session->cache() != cache.get())
+    throw InvalidInput("prompt cache", "is one of another model");
   if (!session) session.emplace(new_session());
   auto sequence =
       std::make_shared<Sequence>(loaded, std::move(*session), std::move(prompt),
                                  options, start, draft ? &*draft : nullptr);
   session.reset();
-  return std::unique_ptr<Answer>(
-      new Answer{std::move(sequence), std::move(memory)});
+  return std::make_unique<Answer>(std::move(sequence), std::move(memory));
 }
 
 Model::Model(std::shared_ptr<const State> state) : state_(std::move(state)) {}
@@ -55,6 +56,12 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
     };
   }
   load_options.precision = options.precision;
+  CacheOptions cache_options{.kv_type = options.kv_type,
+                             .max_size = options.max_kv_size,
+                             .keep = options.kv_keep};
+  if (options.kv_quantize_from)
+    cache_options.quantize_from = *options.kv_quantize_from;
+  static_cast<void>(Cache(0, cache_options));  // refused before the weights
   auto state = std::make_shared<State>();
   state->loaded = load_model(resolve_model(name, pull_options), load_options);
   const int most = state->loaded->context;
@@ -66,11 +73,6 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
                        : "0 to the model's " + std::to_string(most)));
   }
   state->context = options.context != 0 ? options.context : most;
-  CacheOptions cache_options{.kv_type = options.kv_type,
-                             .max_size = options.max_kv_size,
-                             .keep = options.kv_keep};
-  if (options.kv_quantize_from)
-    cache_options.quantize_from = *options.kv_quantize_from;
   state->cache =
       std::make_shared<Cache>(state->loaded->model->make_cache(cache_options));
   if (!options.draft.empty()) {
@@ -95,6 +97,8 @@ int Model::context() const {
 
 std::unique_ptr<Model::Answer> Model::answer(
     const Chat& chat, const GenerationOptions& options) const {
+  if (chat.model_.state_ != state_)
+    throw InvalidInput("chat", "is one of another model");
   const bool bos_in_text = state_->loaded->chat_template.has_value();
   return state_->answer(state_->loaded->need_tokenizer().encode(
                             chat.prompt(), {.add_special = !bos_in_text}),

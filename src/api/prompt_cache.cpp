@@ -12,13 +12,20 @@ int PromptCache::n_tokens() const {
                          : 0;
 }
 
+void PromptCache::check_free() const {
+  if (state_->n_streams > 0)
+    throw InvalidInput("prompt cache", "is still read into by a stream");
+}
+
 void PromptCache::save(const std::string& path) const {
+  check_free();
   if (n_tokens() == 0)
     throw InvalidInput("prompt cache", "is empty: nothing was read yet");
   save_session(*state_->session, path, identity_of(*model_.state_->loaded));
 }
 
 void PromptCache::load(const std::string& path) {
+  check_free();
   const Model::State& model = *model_.state_;
   state_->session = load_session(path, *model.loaded->model, model.cache,
                                  identity_of(*model.loaded), model.context);

@@ -95,6 +95,16 @@ Request read_request(const Json& line, const Arguments& arguments) {
   return request;
 }
 
+// null where the line is no object, or not read for its depth.
+Json id_of(const std::string& line) {
+  try {
+    const Json request = parse_json(line, "line");
+    return request.is_object() ? request.value("id", Json()) : Json();
+  } catch (const InvalidInput&) {
+    return {};
+  }
+}
+
 /** What the output file holds from an earlier run. */
 struct Kept {
   std::size_t n_rows = 0, n_failed = 0;
@@ -126,8 +136,7 @@ Kept read_kept(const std::string& path, LineReader& input) {
     const auto given = input.next();
     if (interrupted()) break;
     if (!given) refuse_output(path, index, "belongs to no line of the input");
-    const Json request = Json::parse(given->text, nullptr, false);
-    const Json id = request.is_object() ? request.value("id", Json()) : Json();
+    const Json id = id_of(given->text);
     if (row.value("id", Json()) != id)
       refuse_output(path, index, "has another id than the input's line");
     ++kept.n_rows;

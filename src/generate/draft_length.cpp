@@ -83,6 +83,7 @@ void DraftLength::learn(int n_drafted, int n_accepted) {
 }
 
 void DraftLength::learn_cost(double seconds) {
+  if (seconds <= 0) return;
   draft_s_ = draft_s_ == 0 ? seconds : 0.8 * draft_s_ + 0.2 * seconds;
 }
 

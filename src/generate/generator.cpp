@@ -18,10 +18,10 @@ Generator::~Generator() {
 }
 
 void Generator::add(std::shared_ptr<Sequence> sequence) {
-  if (!sequences_.empty() &&
-      &sequences_.front()->session().cache() != &sequence->session().cache()) {
+  Cache& cache = sequence->session().cache();
+  if (cache_ != nullptr && cache_ != &cache)
     throw InvalidInput("generator", "sequence has another cache");
-  }
+  cache_ = &cache;
   sequences_.push_back(std::move(sequence));
 }
 
@@ -60,9 +60,17 @@ bool Generator::step() {
       now = plan(ids);
       start(now, mx::array(ids.begin(), {now.batch.n_rows()}, mx::int32));
     }
-    if (options_.run_ahead && foreseeable(now)) next = follow(now);
+    const bool ahead = options_.run_ahead && foreseeable(now);
+    if (ahead) next = follow(now);
     finish(now);
+    // A step that could not begin may have left rows in the cache.
+    if (ahead && !next)
+      for (const Part& part : now.parts) part.sequence->session().recover();
   } catch (...) {
+    if (now.parts.empty()) {
+      for (const auto& sequence : sequences_)
+        sequence->fail(std::current_exception());
+    }
     for (const Part& part : now.parts)
       if (part.sequence) part.sequence->fail(std::current_exception());
     return true;
@@ -101,9 +109,8 @@ Generator::Step Generator::plan(std::vector<std::int32_t>& ids) {
 
 void Generator::start(Step& step, const mx::array& ids) {
   step.begin = Clock::now();
-  Cache& cache = sequences_.front()->session().cache();
-  step.logits = model_.forward(ids, step.batch, cache);
-  if (step.batch.output_rows.empty()) return mx::eval(cache.arrays());
+  step.logits = model_.forward(ids, step.batch, *cache_);
+  if (step.batch.output_rows.empty()) return mx::eval(cache_->arrays());
   step.likeliest = mx::astype(mx::argmax(*step.logits, -1), mx::int32);
   mx::async_eval({*step.logits, *step.likeliest});
   newest_ = step.likeliest;
@@ -113,7 +120,7 @@ bool Generator::foreseeable(const Step& step) const {
   if (step.parts.size() != sequences_.size()) return false;
   return std::ranges::all_of(step.parts, [](const Part& part) {
     return part.sequence != nullptr && part.n_logits == 1 &&
-           part.sequence->foreseeable();
+           part.sequence->foreseeable(part.n_rows);
   });
 }
 

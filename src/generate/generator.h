@@ -75,7 +75,8 @@ class Generator {
 
   const CausalLM& model_;
   GeneratorOptions options_;
-  StepCost cost_;  // of steps without prompts
+  StepCost cost_;           // of steps without prompts
+  Cache* cache_ = nullptr;  // of all sequences
   std::vector<std::shared_ptr<Sequence>> sequences_;
   std::optional<Step> running_;
   std::optional<mx::array> newest_;  // runs as long as any step does

@@ -66,9 +66,9 @@ class Sequence {
   void add_to(Batch& batch, std::vector<std::int32_t>& ids, int n);
   /** Takes the logits [n, V] that it asked for of its n_rows of that step. */
   void take(std::span<const float> logits, int n_rows);
-  /** Whether the token to come is most likely the likeliest, and the one after
-   *  it is wanted too. */
-  bool foreseeable() const;
+  /** Whether a step of n_rows gives a token that is most likely the likeliest,
+   *  and the one after it is wanted too. */
+  bool foreseeable(int n_rows) const;
   std::int32_t newest() const { return tokens_.back(); }
   /** Ends the answer with an error that pop() throws. */
   void fail(std::exception_ptr error);
@@ -77,7 +77,7 @@ class Sequence {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void start_drafting(const DraftModel* draft_model);
+  std::string new_text(std::string text);
   double since_start() const;
   void take_prompt(std::span<const float> logits, int n_rows);
   void take_prompt_logprobs(std::span<const float> logits, int n_rows);
@@ -86,15 +86,16 @@ class Sequence {
 
   std::shared_ptr<const LoadedModel> model_;
   GenerationOptions options_;
-  Session session_;
   std::vector<std::int32_t> tokens_;  // the prompt's and the answer's
   std::size_t n_prompt_;
   Sampler sampler_;
   Detokenizer detokenizer_;
+  std::string prompt_tail_;  // what the detokenizer still holds of the prompt
   StopMatcher stops_;
   std::unique_ptr<Drafter> drafter_;
   DraftLength draft_length_;
-  Draft draft_;  // of the step under way
+  Draft draft_;      // of the step under way
+  Session session_;  // taken last, when nothing throws any more
   std::deque<Piece> pieces_;
   std::exception_ptr error_;
   std::atomic<bool> cancelled_ = false;

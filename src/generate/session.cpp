@@ -117,6 +117,7 @@ void Session::fed(std::span<const std::int32_t> ids) {
 }
 
 void Session::recover() {
+  if (!cache_) return;
   const auto held = static_cast<int>(tokens_.size());
   if (cache_->length(sequence_) > held) cache_->trim(sequence_, held);
 }

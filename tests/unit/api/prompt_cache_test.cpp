@@ -69,6 +69,19 @@ TEST_F(PromptCacheTest, AFileOfAnotherModelOrCacheIsRefusedAndNothingIsLost) {
   EXPECT_THROW(of_other.load("none.safetensors"), NotFound);
 }
 
+TEST_F(PromptCacheTest, OfAnotherModelIsRefusedInMemoryToo) {
+  const Model other = Model::load(folder_->path().string());
+  PromptCache cache(*model_);
+  drain(model_->complete(story_, cache, options_));
+  SKUA_EXPECT_ERROR(other.complete(story_, cache, options_), InvalidInput,
+                    "[prompt cache] is one of another model");
+  Chat chat(*model_);
+  chat.user(story_);
+  SKUA_EXPECT_ERROR(other.stream(chat, options_), InvalidInput,
+                    "[chat] is one of another model");
+  EXPECT_GT(cache.n_tokens(), 0);
+}
+
 // SPEC-20: and after a stream that was let go of in the middle.
 TEST_F(PromptCacheTest, AStreamLetGoOfLeavesACacheThatIsWhole) {
   PromptCache cache(*model_);
