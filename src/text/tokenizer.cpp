@@ -14,6 +14,18 @@ constexpr std::size_t kMaxTextBytes = std::size_t{512} << 20;
 
 }  // namespace
 
+void add_turn_ends(TokenizerParts& parts) {
+  for (const std::string_view name :
+       {"<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<end_of_turn>", "<|end|>"}) {
+    const AddedToken* token = parts.added.find(name);
+    // Where an answer has several messages, <|end|> ends each of them.
+    const bool of_a_message =
+        name == "<|end|>" && parts.added.find("<|return|>") != nullptr;
+    if (token != nullptr && token->special && !of_a_message)
+      parts.special.eos_ids.insert(token->id);
+  }
+}
+
 Tokenizer::Tokenizer(TokenizerParts parts) : parts_(std::move(parts)) {
   size_ = std::max(parts_.vocabulary->size(), parts_.added.max_id() + 1);
 }

@@ -47,6 +47,10 @@ struct TokenizerParts {
   std::string kind;
 };
 
+/** Adds the special tokens that end a turn by their names to eos_ids: many
+ *  files name the end of the text alone. */
+void add_turn_ends(TokenizerParts& parts);
+
 /** Text to token ids and back. Const after loading, usable from several
  *  threads. */
 class Tokenizer {

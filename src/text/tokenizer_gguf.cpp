@@ -170,12 +170,7 @@ class Loader {
     for (const auto& id :
          {special.eos, special_id("eot_token_id"), special_id("eom_token_id")})
       if (id) special.eos_ids.insert(*id);
-    // Many files name the end of the text alone, not that of a turn.
-    for (const char* name :
-         {"<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<end_of_turn>", "<|end|>"})
-      if (const AddedToken* token = parts_.added.find(name);
-          token && token->special)
-        special.eos_ids.insert(token->id);
+    add_turn_ends(parts_);
     if (wanted("add_bos_token", add_bos_, special.bos)) {
       parts_.before.push_back(*special.bos);
       special.add_bos = true;

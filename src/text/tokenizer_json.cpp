@@ -159,6 +159,7 @@ TokenizerParts read_parts(const JsonField& root) {
 std::shared_ptr<const Tokenizer> finish(TokenizerParts parts) {
   SpecialTokens& special = parts.special;
   if (special.eos) special.eos_ids.insert(*special.eos);
+  add_turn_ends(parts);
   special.add_bos = special.bos && !parts.before.empty() &&
                     parts.before.front() == *special.bos;
   return std::make_shared<const Tokenizer>(std::move(parts));

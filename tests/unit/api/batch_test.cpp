@@ -70,6 +70,50 @@ TEST_F(BatchTest, RowsHaveTheirOwnOptionsAndABadOneFailsAlone) {
   SKUA_EXPECT_ERROR(batch.stats(7), InvalidInput, "row is 7");
 }
 
+// GEN-46
+TEST_F(BatchTest, EveryRowEndsOnceHoweverItEnds) {
+  struct Row {
+    GenerationOptions options;
+    FinishReason reason;
+  };
+  int n_seen = 0;
+  const LogitsProcessor throws = [&](auto, auto) {
+    if (++n_seen == 4) throw Error("processor", "broke");
+  };
+  const std::vector<Row> rows = {
+      {{.max_tokens = 9}, FinishReason::kLength},
+      {{.max_tokens = 0}, FinishReason::kLength},
+      {{.max_tokens = 9999, .fit_to_context = true, .ignore_eos = true},
+       FinishReason::kLength},
+      {{.stop_ids = {378}}, FinishReason::kStop},
+      {{.stop = {"upon"}}, FinishReason::kStop},
+      {{.max_tokens = 400, .time_limit_ms = 1}, FinishReason::kTime},
+      {{.max_tokens = 400}, FinishReason::kCancelled},
+      {{.processors = {throws}}, FinishReason::kError},
+      {{.temperature = -1}, FinishReason::kError},
+  };
+  BatchStream batch = model_->batch();
+  for (const Row& row : rows) batch.add("", row.options);
+  std::vector<int> n_pieces(rows.size()), n_ends(rows.size());
+  while (const auto event = batch.next()) {
+    EXPECT_EQ(n_ends[event->row], 0) << event->row << " goes on";
+    ++(event->piece ? n_pieces : n_ends)[event->row];
+    if (event->row == 6) batch.cancel(6);
+  }
+  EXPECT_EQ(batch.next(), std::nullopt);
+  EXPECT_EQ(n_ends, std::vector<int>(rows.size(), 1));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(batch.finish_reason(i), rows[i].reason) << i;
+    EXPECT_EQ(batch.error(i).has_value(),
+              rows[i].reason == FinishReason::kError);
+  }
+  EXPECT_EQ(n_pieces[0], 9);
+  EXPECT_EQ(n_pieces[1], 0);
+  EXPECT_EQ(n_pieces[2], 511);
+  EXPECT_EQ(n_pieces[3], 4);
+  EXPECT_EQ(n_pieces[7], 3);
+}
+
 // GEN-35: this tokenizer adds a bos, so that no prompt is empty.
 TEST_F(BatchTest, AnEmptyPromptIsTheBeginningWhereBosIsAdded) {
   BatchStream batch = model_->batch();

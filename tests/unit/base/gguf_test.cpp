@@ -347,6 +347,7 @@ std::string gguf_name(std::string name) {
   return name;
 }
 
+// COMP-20
 TEST(Gguf, Stories260KHasTheNamesShapesAndValuesOfItsSafetensors) {
   SKUA_ASSET_OR_SKIP(root, "lm/stories260K");
   const SafetensorsFile reference(root / "hf/model.safetensors");

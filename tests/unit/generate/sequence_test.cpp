@@ -1,6 +1,7 @@
 #include "generate/sequence.h"
 
 #include <gtest/gtest.h>
+#include <mlx/mlx.h>
 
 #include <chrono>
 #include <cmath>
@@ -221,6 +222,29 @@ TEST_F(SequenceTest, ASessionThatHoldsTheStartIsContinued) {
   EXPECT_EQ(answer.stats.n_cached_tokens, 5);
   const auto all = golden_["cases"][0]["greedy_ids"].get<Ids>();
   EXPECT_EQ(answer.ids, Ids(all.begin() + 5, all.begin() + 25));
+}
+
+// GEN-40
+TEST_F(SequenceTest, ACancelledPromptGivesItsMemoryBack) {
+  const auto cache = std::make_shared<Cache>(loaded_->model->make_cache());
+  GenerationOptions options{.max_tokens = 9, .prefill_chunk = 64};
+  int n_done = 0;
+  options.prompt_progress = [&](int done, int) { return n_done = done, false; };
+  const auto cancel = [&] {
+    Runner run(loaded_, Session(*loaded_->model, cache, 512), Ids(400, 5),
+               options);
+    const Answer answer = finish(run);
+    EXPECT_EQ(answer.reason, FinishReason::kCancelled);
+    EXPECT_TRUE(answer.ids.empty());
+    EXPECT_EQ(n_done, 64);
+    EXPECT_GT(cache->n_bytes(), 0u);
+  };
+  const std::size_t before = mx::get_active_memory();
+  for (int i = 0; i < 3; ++i) {
+    cancel();
+    EXPECT_EQ(cache->n_bytes(), 0u);
+    EXPECT_EQ(mx::get_active_memory(), before);
+  }
 }
 
 // GEN-08

@@ -7,6 +7,7 @@
 
 #include "models/load.h"
 #include "skua/error.h"
+#include "tests/memory.h"
 #include "tests/support.h"
 #include "tests/unit/kernels/numbers.h"
 
@@ -57,6 +58,37 @@ TEST(SessionMemory, AChunkHoldsTheResultsOfTwoLayers) {
   // attention and two sums; besides what enters them, and rotary angles.
   constexpr std::size_t kResultBytes = kTokens * 64 * sizeof(float);
   EXPECT_LE(mx::get_peak_memory() - before, (2 * 5 + 2) * kResultBytes);
+}
+
+// GEN-38: beyond keys and values a long prompt takes no more than a short one.
+TEST(SessionMemory, APromptTakesNoMoreThanItsChunksAndItsCache) {
+  const auto folder = test::asset("lm/stories260K/hf");
+  if (folder.empty()) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  const auto loaded = load_model(folder);
+  struct Taken {
+    std::size_t in_arrays;
+    std::optional<std::size_t> in_all;
+  };
+  const auto take = [&](int n) {
+    const auto cache = std::make_shared<Cache>(loaded->model->make_cache());
+    Session session(*loaded->model, cache, 0);
+    mx::synchronize();
+    mx::clear_cache();
+    const std::size_t before = mx::get_active_memory();
+    mx::reset_peak_memory();
+    const test::PeakMemory peak;
+    session.prefill(Ids(static_cast<std::size_t>(n), 1)).eval();
+    auto all = peak.more();
+    if (all) *all -= std::min(*all, cache->n_bytes());
+    return Taken{mx::get_peak_memory() - before, all};
+  };
+  take(600);
+  const Taken some = take(600), many = take(4000);  // two chunks and more
+  // A row of scores for each of a chunk's tokens would be 4.6 MB a head, the
+  // logits of all tokens 8.2 MB.
+  EXPECT_EQ(many.in_arrays, some.in_arrays);
+  if (!many.in_all) GTEST_SKIP() << "memory is not counted anew";
+  EXPECT_LE(*many.in_all, *some.in_all + (3 << 20));
 }
 
 // GEN-35, GEN-36, COMP-02

@@ -88,6 +88,7 @@ TEST_P(RopePairing, EqualsItsFallback) {
   }
 }
 
+// COMP-23
 TEST_P(RopePairing, RotatesItsPairsAndCopiesTheRest) {
   const int d = 10, half = 3;
   const mx::array x = normal({2, 2, d}, 13);

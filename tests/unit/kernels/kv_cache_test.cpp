@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 #include <mlx/mlx.h>
 
-#include <fstream>
 #include <string>
 
 #include "kernels/attention.h"
 #include "skua/error.h"
+#include "tests/memory.h"
 #include "tests/unit/kernels/attention_steps.h"
 #include "tests/unit/kernels/numbers.h"
 
@@ -169,16 +169,6 @@ TEST_P(HeldPart, RoundsFromWhereItIsToldTo) {
   }
 }
 
-// A line of /proc/self/status in bytes; 0 where there is none.
-std::size_t memory(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(name + ":"))
-      return std::stoul(line.substr(name.size() + 1)) * 1024;
-  }
-  return 0;
-}
-
 // GEN-73
 TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
   constexpr int kLength = 1 << 16;
@@ -195,16 +185,35 @@ TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
   }
   EXPECT_LT(cache.n_bytes(), kExpanded / 3);
   mx::clear_cache();
-  std::ofstream("/proc/self/clear_refs") << "5";
-  const std::size_t before = memory("VmRSS");
-  if (before == 0 || memory("VmHWM") > before + kExpanded / 8)
-    GTEST_SKIP() << "the system does not count this process's memory anew";
+  const test::PeakMemory peak;
   for (int i = 0; i < 3; ++i) {
     const auto out = numbers(append_and_attend(
         x(1, 2), x(1, 2), x(1, 2), {{0, 1, kLength + i}}, {cache}, {}));
     EXPECT_NEAR(out[0], 0.5f, 1e-5);
   }
-  EXPECT_LT(memory("VmHWM") - before, kExpanded / 8);
+  if (!peak.more()) GTEST_SKIP() << "memory is not counted anew";
+  EXPECT_LT(*peak.more(), kExpanded / 8);
+}
+
+// COMP-24: eight query heads read one key head where it lies.
+TEST(KvCacheMemory, AStepRepeatsNoHeads) {
+  constexpr int kLength = 1 << 14;
+  constexpr std::size_t kRepeated = std::size_t{kLength} * 16 * 128 * 4;
+  const KvCache cache(KvType::kF32, 2, 64, 64, Layout::kPages);
+  const auto step = [&](int at, int n, const AttentionOptions& o) {
+    const auto x = [n](int heads) { return mx::full({n, heads, 64}, 0.5f); };
+    return numbers(
+        append_and_attend(x(16), x(2), x(2), {{0, n, at}}, {cache}, o))[0];
+  };
+  step(0, kLength, {.window = 1});
+  EXPECT_EQ(cache.n_bytes(), kRepeated / 8);
+  for (const int n : {1, 64}) {
+    mx::clear_cache();
+    const test::PeakMemory peak;
+    EXPECT_NEAR(step(kLength - n, n, {}), 0.5f, 1e-5);
+    if (!peak.more()) GTEST_SKIP() << "memory is not counted anew";
+    EXPECT_LT(*peak.more(), kRepeated / 16) << n;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, HeldPart,

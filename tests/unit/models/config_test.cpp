@@ -59,6 +59,7 @@ TEST(Config, WithChangesACopy) {
   EXPECT_EQ(c.size("n"), 1);
 }
 
+// COMP-23
 TEST(Config, HeadDimIsGivenOrDivided) {
   EXPECT_EQ(head_dim(make(R"({"head_dim": 9, "hidden_size": 64,
                               "num_attention_heads": 4})")),

@@ -172,6 +172,11 @@ TEST_F(LoadFolder, EndTokens) {
   EXPECT_EQ(model->tokenizer, nullptr);
   SKUA_EXPECT_ERROR(model->need_tokenizer(), Unsupported,
                     "has no tokenizer.json");
+  SKUA_ASSET_OR_SKIP(stories, "lm/stories260K/hf");
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
+    std::filesystem::copy_file(stories / name, folder() / name);
+  EXPECT_EQ(load_model(folder())->eos_ids,
+            (std::set<std::int32_t>{0, 2, vocab - 1}));
 }
 
 // COMP-21

@@ -168,6 +168,7 @@ std::size_t count_differences(const AffineTensor& tensor,
   return n_different;
 }
 
+// COMP-26: of either sign, the largest, smallest and infinite scales included.
 TEST(GgmlDecode, EqualsTheGgufPackageBitForBitInAll13Types) {
   SKUA_FIXTURES_OR_SKIP();
   for (const GgmlType type : all_types()) {
@@ -192,6 +193,7 @@ TEST(GgmlDecode, RefusesPartOfABlock) {
   EXPECT_THROW(ggml_decode(static_cast<GgmlType>(4), data, out), Unsupported);
 }
 
+// COMP-27
 TEST(GgmlToAffine, HoldsEveryFiniteValueOfTheGgufPackageExactly) {
   SKUA_FIXTURES_OR_SKIP();
   for (const GgmlType type : block_types()) {
@@ -210,6 +212,7 @@ TEST(GgmlToAffine, HoldsEveryFiniteValueOfTheGgufPackageExactly) {
   }
 }
 
+// COMP-27
 TEST(GgmlToAffine, KeepsHalfScalesWhereEveryBiasIsAHalf) {
   SKUA_FIXTURES_OR_SKIP();
   for (const GgmlType type : kHalfTypes) {

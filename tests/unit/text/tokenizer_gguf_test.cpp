@@ -51,6 +51,7 @@ void check_goldens(const std::shared_ptr<const Tokenizer>& tokenizer,
   EXPECT_GE(golden.at("cases").size(), 100u);
 }
 
+// GEN-45
 TEST(TokenizerGguf, SmolLM2EqualsGoldens) {
   SKUA_ASSET_OR_SKIP(golden, "goldens/real/tokenizer_smollm2.json");
   const fs::path path =
@@ -61,13 +62,14 @@ TEST(TokenizerGguf, SmolLM2EqualsGoldens) {
   EXPECT_EQ(tokenizer->size(), 49152);
   EXPECT_FALSE(tokenizer->special().add_bos);
   EXPECT_EQ(tokenizer->special().eos, 2);
-  EXPECT_TRUE(tokenizer->special().eos_ids.contains(2));
+  EXPECT_EQ(tokenizer->special().eos_ids, std::set<std::int32_t>{2});
   EXPECT_TRUE(tokenizer->is_special(1));
   EXPECT_EQ(tokenizer->piece(1), "<|im_start|>");
   EXPECT_EQ(tokenizer->id_of("<|im_start|>"), 1);
   EXPECT_EQ(tokenizer->kind(), "BPE, byte-level (smollm)");
 }
 
+// GEN-45: of the end of the text the file says, of <end_of_turn> it does not.
 TEST(TokenizerGguf, Gemma3EqualsGoldens) {
   SKUA_ASSET_OR_SKIP(golden, "goldens/real/tokenizer_gemma3.json");
   const fs::path path =
@@ -78,7 +80,7 @@ TEST(TokenizerGguf, Gemma3EqualsGoldens) {
   EXPECT_EQ(tokenizer->size(), 262144);
   EXPECT_TRUE(tokenizer->special().add_bos);
   EXPECT_EQ(tokenizer->encode("Hello"), (Ids{2, 9259}));
-  EXPECT_TRUE(tokenizer->special().eos_ids.contains(1));
+  EXPECT_EQ(tokenizer->special().eos_ids, (std::set<std::int32_t>{1, 106}));
   EXPECT_EQ(tokenizer->token_bytes(*tokenizer->id_of("<0xE4>")), "\xe4");
   EXPECT_EQ(tokenizer->token_bytes(26352), " Hello");
 }
@@ -203,6 +205,7 @@ TEST(TokenizerGguf, Stories260KIsTheSameFromBothSources) {
   }
 }
 
+// GEN-45: <|endoftext|> and <|end|>.
 TEST(TokenizerGguf, PhiTokensFromGgufEqualThoseFromJson) {
   SKUA_ASSET_OR_SKIP(folder, "tokenizers");
   const auto from_json = load_tokenizer(folder / "phi-3-mini");
@@ -213,6 +216,10 @@ TEST(TokenizerGguf, PhiTokensFromGgufEqualThoseFromJson) {
     EXPECT_EQ(from_gguf->encode(text, {.add_special = false}),
               from_json->encode(text, {.add_special = false}))
         << text;
+  for (const auto& tokenizer : {from_json, from_gguf}) {
+    EXPECT_EQ(tokenizer->special().eos_ids,
+              (std::set<std::int32_t>{32000, 32007}));
+  }
 }
 
 }  // namespace

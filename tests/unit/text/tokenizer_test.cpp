@@ -200,6 +200,25 @@ TEST(Tokenizer, FolderFilesGiveTheSpecialTokens) {
   EXPECT_THROW(load_tokenizer(folder.path()), InvalidInput);
 }
 
+// GEN-45
+TEST(Tokenizer, TheEndOfATurnIsAnEnd) {
+  using Ends = std::set<std::int32_t>;
+  Json json = spm_json();
+  const auto ends = [&] { return parse(json)->special().eos_ids; };
+  const auto add = [&](int id, const char* content, bool special) {
+    json["added_tokens"].push_back(
+        {{"id", id}, {"content", content}, {"special", special}});
+  };
+  EXPECT_EQ(ends(), Ends{});
+  add(300, "<|im_end|>", true);
+  add(301, "<|im_start|>", true);
+  add(302, "<|eot_id|>", false);
+  add(303, "<|end|>", true);
+  EXPECT_EQ(ends(), (Ends{300, 303}));
+  add(304, "<|return|>", true);
+  EXPECT_EQ(ends(), Ends{300});
+}
+
 TEST(Tokenizer, LongRunsOfOneCharacterAreNotQuadratic) {
   Json json = spm_json();
   for (const char* kind : {"", "ByteLevel"}) {
