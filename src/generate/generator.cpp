@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <chrono>
 
+#include "generate/oracle.h"
 #include "skua/error.h"
 
 namespace skua {
 
-Generator::Generator(const CausalLM& model, int max_rows)
-    : model_(model), max_rows_(max_rows) {}
+Generator::Generator(const CausalLM& model, int max_rows, bool oracle)
+    : model_(model), max_rows_(max_rows), oracle_(oracle) {}
 
 void Generator::add(std::shared_ptr<Sequence> sequence) {
   if (!sequences_.empty() &&
@@ -63,18 +64,48 @@ bool Generator::step() {
   return true;
 }
 
+// Segment i of the batch is that of part i.
+std::vector<float> Generator::oracle_logits(
+    const std::vector<Part>& parts, const Batch& batch,
+    const std::vector<std::int32_t>& ids) const {
+  const Oracle oracle(model_);
+  std::vector<float> all;
+  auto wanted = batch.output_rows.begin();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Segment& segment = batch.segments[i];
+    std::vector<std::int32_t> tokens = parts[i].sequence->session().tokens();
+    auto next = ids.begin() + segment.first_row;
+    for (std::size_t n = 0; n < parts[i].n_logits; ++n, ++wanted) {
+      const auto end = ids.begin() + *wanted + 1;
+      tokens.insert(tokens.end(), next, end);
+      next = end;
+      const std::vector<float> row = oracle.logits(tokens);
+      all.insert(all.end(), row.begin(), row.end());
+    }
+  }
+  return all;
+}
+
 void Generator::run(const std::vector<Part>& parts, const Batch& batch,
                     const std::vector<std::int32_t>& ids) {
   Cache& cache = parts.front().sequence->session().cache();
+  if (oracle_) {
+    const std::vector<float> rows = oracle_logits(parts, batch, ids);
+    cache.advance(batch);
+    return take(parts, rows);
+  }
   mx::array logits = model_.forward(
       mx::array(ids.begin(), {batch.n_rows()}, mx::int32), batch, cache);
-  std::span<const float> rows;
   if (batch.output_rows.empty()) {
     mx::eval(cache.arrays());
-  } else {
-    logits.eval();
-    rows = {logits.data<float>(), logits.size()};
+    return take(parts, {});
   }
+  logits.eval();
+  take(parts, {logits.data<float>(), logits.size()});
+}
+
+void Generator::take(const std::vector<Part>& parts,
+                     std::span<const float> rows) const {
   const auto vocab_size = static_cast<std::size_t>(model_.vocab_size());
   for (const Part& part : parts) {
     try {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "generate/draft_length.h"
@@ -14,8 +15,10 @@ namespace skua {
 class Generator {
  public:
   /** model     outlives the Generator
-   *  max_rows  most tokens of prompts in a step */
-  explicit Generator(const CausalLM& model, int max_rows = Session::kChunk);
+   *  max_rows  most tokens of prompts in a step
+   *  oracle    each row's logits come from an Oracle, and caches stay empty */
+  explicit Generator(const CausalLM& model, int max_rows = Session::kChunk,
+                     bool oracle = false);
 
   /** The sequence takes part from the next step on, until it ends. All that
    *  take part have sessions of one cache.
@@ -38,8 +41,14 @@ class Generator {
   void run(const std::vector<Part>& parts, const Batch& batch,
            const std::vector<std::int32_t>& ids);
 
+  void take(const std::vector<Part>& parts, std::span<const float> rows) const;
+  std::vector<float> oracle_logits(const std::vector<Part>& parts,
+                                   const Batch& batch,
+                                   const std::vector<std::int32_t>& ids) const;
+
   const CausalLM& model_;
   int max_rows_;
+  bool oracle_;
   StepCost cost_;  // of steps without prompts
   std::vector<std::shared_ptr<Sequence>> sequences_;
 };

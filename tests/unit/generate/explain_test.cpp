@@ -35,10 +35,11 @@ Explanation::Matrices find(const Explanation& e, const std::string& name) {
 TEST(Explain, AStepReadsAllWeightsButAnEmbeddingThatIsNoHead) {
   SKUA_LOAD_OR_SKIP(untied, "llama");
   const std::size_t vocab = 101, dim = 48;
-  EXPECT_EQ(explain(*untied, 100, KvType::kF32).weight_bytes,
+  EXPECT_EQ(explain(*untied, 100, {.kv_type = KvType::kF32}).weight_bytes,
             untied->info.n_bytes - (vocab - 1) * dim * sizeof(float));
   SKUA_LOAD_OR_SKIP(tied, "llama_tied");
-  EXPECT_EQ(explain(*tied, 100, KvType::kF32).weight_bytes, tied->info.n_bytes);
+  EXPECT_EQ(explain(*tied, 100, {.kv_type = KvType::kF32}).weight_bytes,
+            tied->info.n_bytes);
 }
 
 // COMP-15
@@ -58,10 +59,12 @@ TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
         model.forward(mx::array(ids.begin(), {rows}, mx::int32), batch, cache)
             .eval();
       }
-      EXPECT_EQ(explain(*loaded, n, type).cache_bytes, cache.n_bytes()) << n;
+      EXPECT_EQ(explain(*loaded, n, {.kv_type = type}).cache_bytes,
+                cache.n_bytes())
+          << n;
     }
   }
-  const Explanation e = explain(*loaded, 600, KvType::kBf16);
+  const Explanation e = explain(*loaded, 600, {.kv_type = KvType::kBf16});
   ASSERT_EQ(e.cache.size(), 2u);
   EXPECT_EQ(e.cache[0].window, 7);
   EXPECT_EQ(e.cache[0].n, 2);
@@ -76,8 +79,8 @@ TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
 // COMP-15
 TEST(Explain, KernelsAreThoseOfTheFormatAndPhase) {
   SKUA_LOAD_OR_SKIP(dense, "llama_bf16");
-  const auto& up =
-      find(explain(*dense, 10, KvType::kF32), "model.layers.*.mlp.up_proj");
+  const auto& up = find(explain(*dense, 10, {.kv_type = KvType::kF32}),
+                        "model.layers.*.mlp.up_proj");
   EXPECT_EQ(up.n, dense->model->n_layers());
   EXPECT_EQ(up.format, "bfloat16");
   EXPECT_EQ(up.decode_kernel, "dense rows");
@@ -85,8 +88,8 @@ TEST(Explain, KernelsAreThoseOfTheFormatAndPhase) {
 
   const auto of = [](const char* name, Precision precision) {
     const auto loaded = load(name, {.precision = precision});
-    const auto m =
-        find(explain(*loaded, 10, KvType::kF32), "model.layers.*.mlp.up_proj");
+    const auto m = find(explain(*loaded, 10, {.kv_type = KvType::kF32}),
+                        "model.layers.*.mlp.up_proj");
     return std::vector<std::string>{m.format, m.decode_kernel,
                                     m.prefill_kernel};
   };
@@ -110,7 +113,7 @@ TEST(Explain, KernelsAreThoseOfTheFormatAndPhase) {
 // COMP-15
 TEST(Explain, ADecodeStepIsMadeOfJoinedNodes) {
   SKUA_LOAD_OR_SKIP(loaded, "llama");
-  const Explanation e = explain(*loaded, 10, KvType::kF32);
+  const Explanation e = explain(*loaded, 10, {.kv_type = KvType::kF32});
   const std::map<std::string, int> want = {
       {"append_and_attend", 3}, {"embedding", 1},
       {"gated_mlp", 3},         {"linear", 4},
@@ -159,7 +162,7 @@ TEST(Explain, TheAuditNamesWhatIsUsedHiddenAndLeftOver) {
 TEST(Explain, AContextOutOfRangeIsRefused) {
   SKUA_LOAD_OR_SKIP(loaded, "llama");
   for (const int n : {0, -1, (1 << 20) + 1})
-    EXPECT_THROW(explain(*loaded, n, KvType::kF32), InvalidInput);
+    EXPECT_THROW(explain(*loaded, n, {.kv_type = KvType::kF32}), InvalidInput);
 }
 
 }  // namespace
