@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/quote.h"
+#include "nn/cache.h"
 #include "skua/error.h"
 
 namespace skua {

@@ -7,10 +7,12 @@
 #include <variant>
 #include <vector>
 
-#include "nn/cache.h"
+#include "skua/kv_type.h"
 #include "skua/precision.h"
 
 namespace skua {
+
+struct CacheOptions;
 
 /** How a model is run; what is absent is not said. */
 struct Profile {
