@@ -46,9 +46,17 @@ TEST(Explain, AStepReadsAllWeightsButAnEmbeddingThatIsNoHead) {
 TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
   SKUA_LOAD_OR_SKIP(loaded, "llama_sliding");
   const CausalLM& model = *loaded->model;
-  for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8}) {
-    for (const int n : {1, 256, 257, 600}) {
-      Cache cache = model.make_cache(type);
+  const CacheOptions all[] = {
+      {.kv_type = KvType::kF32},
+      {.kv_type = KvType::kBf16},
+      {.kv_type = KvType::kInt8},
+      {.kv_type = KvType::kF32, .max_size = 100},
+      {.kv_type = KvType::kF16, .max_size = 300, .keep = 260},
+      {.kv_type = KvType::kF32, .quantize_from = 200},
+      {.kv_type = KvType::kF16, .max_size = 90, .quantize_from = 256}};
+  for (const CacheOptions& options : all) {
+    for (const int n : {1, 256, 257, 600, 900}) {
+      Cache cache = model.make_cache(options);
       const int sequence = cache.add_sequence();
       for (int at = 0; at < n; at += 288) {
         const int rows = std::min(288, n - at);
@@ -59,9 +67,7 @@ TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
         model.forward(mx::array(ids.begin(), {rows}, mx::int32), batch, cache)
             .eval();
       }
-      EXPECT_EQ(explain(*loaded, n, {.kv_type = type}).cache_bytes,
-                cache.n_bytes())
-          << n;
+      EXPECT_EQ(explain(*loaded, n, options).cache_bytes, cache.n_bytes()) << n;
     }
   }
   const Explanation e = explain(*loaded, 600, {.kv_type = KvType::kBf16});
@@ -73,6 +79,22 @@ TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
   // Keys and values of 16 bits: 2 heads of 8, values padded to 16.
   EXPECT_EQ(e.cache[1].read_bytes, 600u * 2 * 2 * (8 + 16));
   EXPECT_EQ(e.cache[0].read_bytes, 7u * 2 * 2 * (8 + 16));
+
+  const std::size_t plain = 2 * 2 * (8 + 16);
+  const auto last = [&](const CacheOptions& options) {
+    return explain(*loaded, 600, options).cache.back();
+  };
+  const auto int8 = last({.kv_type = KvType::kInt8});
+  EXPECT_EQ(int8.read_bytes % 600, 0u);
+  EXPECT_LT(int8.read_bytes / 600, plain);
+  const auto later =
+      last({.kv_type = KvType::kBf16, .quantize_from = 200}).read_bytes;
+  EXPECT_EQ(later, 256 * plain + 344 * (int8.read_bytes / 600));
+  const auto bounded =
+      last({.kv_type = KvType::kBf16, .max_size = 50, .keep = 6});
+  EXPECT_EQ(bounded.window, 44);
+  EXPECT_EQ(bounded.keep, 6);
+  EXPECT_EQ(bounded.read_bytes, 50 * plain);
   EXPECT_EQ(e.kv_bytes, e.cache[1].read_bytes + 2 * e.cache[0].read_bytes);
 }
 
