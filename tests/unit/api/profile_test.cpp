@@ -77,7 +77,8 @@ TEST_F(ModelProfile, AnOracleAnswersByTheOracle) {
 }
 
 TEST_F(ModelProfile, AnOracleGoesOnInChatsBatchesAndDraftsOfItsOwnText) {
-  const Model exact = load({.precision = Precision::kExact});
+  const Model exact =
+      load({.kv_type = KvType::kF32, .precision = Precision::kExact});
   const Model oracle = load({.oracle = true});
   const auto turns = [](const Model& model) {
     Chat chat(model);
