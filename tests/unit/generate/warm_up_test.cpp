@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "skua/error.h"
 #include "tests/unit/generate/scripted_model.h"
 
 namespace skua {
