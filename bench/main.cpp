@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "bench/generate.h"
 #include "bench/machine.h"
 #include "bench/model.h"
 #include "bench/sampler.h"
@@ -56,6 +57,22 @@ void add_stops(CLI::App& app) {
   auto* command = app.add_subcommand(
       "stops", "Nanoseconds per character of looking for stop strings");
   command->callback([] { run_stop_tests(print_line); });
+}
+
+struct GenerateArguments {
+  std::string path, draft;
+};
+
+void add_generate(CLI::App& app, GenerateArguments& arguments) {
+  auto* command = app.add_subcommand(
+      "generate", "Whole answers: ahead or in turn, batches, drafts");
+  command->add_option("path", arguments.path, "A folder or a .gguf file")
+      ->required();
+  command->add_option("--draft", arguments.draft,
+                      "A smaller model with the same tokens");
+  command->callback([&arguments] {
+    run_generate_tests(arguments.path, arguments.draft, print_line);
+  });
 }
 
 struct ModelArguments {
@@ -114,8 +131,10 @@ int main(int argc, char** argv) {
   app.fallthrough();
   MachineOptions machine;
   ModelArguments model;
+  GenerateArguments generate;
   add_machine(app, machine);
   add_model(app, model);
+  add_generate(app, generate);
   add_tests(app);
   add_sampler(app);
   add_stops(app);

@@ -20,7 +20,7 @@ struct Model::State {
     return Session(*loaded->model, cache, context);
   }
   Generator new_generator() const {
-    return Generator(*loaded->model, Session::kChunk, oracle);
+    return Generator(*loaded->model, {.oracle = oracle});
   }
   /** memory  holds the session to go on from and gets it back; may be null */
   std::unique_ptr<Answer> answer(

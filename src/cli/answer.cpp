@@ -171,6 +171,12 @@ std::string print_stream(Stream& stream) {
 void print_stats(const GenerationStats& s, const GenerationOptions& options) {
   std::string more;
   if (s.stop) more += " | stopped at " + quote(*s.stop);
+  if (s.draft) {
+    more += fmt::format(" | {} of {} drafted tokens stood", s.draft->n_accepted,
+                        s.draft->n_proposed);
+    if (!s.draft->warning.empty())
+      more += " | drafts ended: " + quote(s.draft->warning);
+  }
   if (!options.seed && options.temperature > 0)
     more += " | seed " + std::to_string(s.seed);
   fmt::print(stderr,

@@ -201,17 +201,15 @@ void Sequence::add_to(Batch& batch, std::vector<std::int32_t>& ids, int n) {
     first_wanted = n;
   for (int row = first_wanted; row < n; ++row)
     batch.output_rows.push_back(first_row + row);
-  n_step_rows_ = n;
 }
 
 // Row i of the step holds what follows its token.
-void Sequence::take_prompt_logprobs(std::span<const float> logits) {
+void Sequence::take_prompt_logprobs(std::span<const float> logits, int n_rows) {
   const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
   std::vector<float> log_p(vocab_size);
   const std::size_t end = session_.tokens().size();
   for (std::size_t row = 0; row * vocab_size < logits.size(); ++row) {
-    const std::size_t next =
-        end - static_cast<std::size_t>(n_step_rows_) + row + 1;
+    const std::size_t next = end - static_cast<std::size_t>(n_rows) + row + 1;
     if (next >= n_prompt_) return;
     cpu::log_softmax(&logits[row * vocab_size], vocab_size, log_p.data());
     stats_.prompt_logprobs.push_back(
@@ -219,9 +217,9 @@ void Sequence::take_prompt_logprobs(std::span<const float> logits) {
   }
 }
 
-void Sequence::take_prompt(std::span<const float> logits) {
+void Sequence::take_prompt(std::span<const float> logits, int n_rows) {
   const auto n_held = static_cast<int>(session_.tokens().size());
-  if (options_.prompt_logprobs) take_prompt_logprobs(logits);
+  if (options_.prompt_logprobs) take_prompt_logprobs(logits, n_rows);
   if (n_held == stats_.n_prompt_tokens) stats_.prompt_s = since_start();
   if (options_.prompt_progress &&
       !options_.prompt_progress(n_held, stats_.n_prompt_tokens)) {
@@ -229,14 +227,20 @@ void Sequence::take_prompt(std::span<const float> logits) {
   }
 }
 
-void Sequence::take(std::span<const float> logits) {
+bool Sequence::foreseeable() const {
+  const auto n = static_cast<std::size_t>(stats_.n_generated_tokens);
+  return options_.temperature == 0 && !drafter_ && !cancelled_ &&
+         n >= options_.force_ids.size() &&
+         stats_.n_generated_tokens + 2 <= options_.max_tokens;
+}
+
+void Sequence::take(std::span<const float> logits, int n_rows) {
   const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
   const std::size_t n_drafted = draft_.tokens.size();
   const auto rows = std::span(tokens_).subspan(
-      session_.tokens().size(),
-      static_cast<std::size_t>(n_step_rows_) - n_drafted);
+      session_.tokens().size(), static_cast<std::size_t>(n_rows) - n_drafted);
   session_.fed(rows);
-  if (!answers()) take_prompt(logits);
+  if (!answers()) take_prompt(logits, n_rows);
   if (session_.tokens().size() < tokens_.size() || cancelled_) return;
   if (!answers() || !stats_.draft) {
     append(sampler_.choose(logits.last(vocab_size), {tokens_, n_prompt_}));
@@ -259,9 +263,9 @@ void Sequence::take(std::span<const float> logits) {
   stats.n_accepted += static_cast<int>(n_accepted);
   draft_length_.learn(static_cast<int>(n_drafted),
                       static_cast<int>(n_accepted));
-  // All but the newest token, which no draft foresaw or which ended it all.
-  session_.rewind(
-      static_cast<int>(std::min(session_.tokens().size(), tokens_.size() - 1)));
+  // The newest token is not read yet, and what did not stand no more.
+  if (session_.tokens().size() >= tokens_.size())
+    session_.rewind(static_cast<int>(tokens_.size()) - 1);
 }
 
 void Sequence::append(Choice choice, bool from_draft) {

@@ -211,7 +211,7 @@ TEST(ScriptedSequence, OnlyWhatIsAskedForIsComputed) {
   Runner none(scripted, prompt, {.max_tokens = 0});
   EXPECT_EQ(finish(none).reason, FinishReason::kLength);
   EXPECT_EQ(scripted.model->n_steps, 0);
-  Runner all(scripted, prompt, {.prefill_chunk = 6});
+  Runner all(scripted, prompt, {.max_tokens = 3, .prefill_chunk = 6});
   EXPECT_EQ(finish(all).ids, (Ids{5, 6, 2}));
   EXPECT_EQ(scripted.model->n_rows, 20 + 2);
   EXPECT_EQ(scripted.model->n_output_rows, 3);
