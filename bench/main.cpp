@@ -79,7 +79,7 @@ struct ModelArguments {
   std::string path;
   std::vector<std::string> names;
   ModelTest test;
-  skua::LoadOptions load;
+  skua::LoadOptions load = {.precision = skua::Precision::kDefault};
 };
 
 void run_model(const ModelArguments& arguments) {
@@ -108,7 +108,7 @@ void add_model(CLI::App& app, ModelArguments& arguments) {
   command->add_option("--batch", test.batch, "Sequences in each step");
   command->add_option("--reps", test.n_repetitions, "Repetitions");
   command
-      ->add_option("--precision", arguments.load.precision,
+      ->add_option("--precision", *arguments.load.precision,
                    "exact, default or fast")
       ->transform(
           CLI::CheckedTransformer(std::map<std::string, skua::Precision>{

@@ -17,7 +17,7 @@ struct BatchStream::State {
   };
 
   explicit State(Model of)
-      : model(std::move(of)), generator(*model.state_->loaded->model) {}
+      : model(std::move(of)), generator(model.state_->new_generator()) {}
 
   const Row& row(std::size_t i) const {
     if (i < rows.size()) return rows[i];

@@ -14,9 +14,13 @@ struct Model::State {
   std::shared_ptr<Cache> cache;  // of all sequences
   int context = 0;
   std::optional<DraftModel> draft = {};
+  bool oracle = false;
 
   Session new_session() const {
     return Session(*loaded->model, cache, context);
+  }
+  Generator new_generator() const {
+    return Generator(*loaded->model, {.oracle = oracle});
   }
   /** memory  holds the session to go on from and gets it back; may be null */
   std::unique_ptr<Answer> answer(

@@ -193,11 +193,11 @@ class Tally {
 class BatchRun {
  public:
   BatchRun(const Arguments& arguments, LineReader& input, LineWriter& output,
-           const Kept& kept)
+           const Kept& kept, Model model)
       : arguments_(arguments),
         input_(input),
         output_(output),
-        model_(load_with_progress(arguments.answer)),
+        model_(std::move(model)),
         batch_(model_.batch()),
         n_read_(kept.n_rows),
         tally_(arguments.answer.quiet) {
@@ -356,8 +356,10 @@ void run(const Arguments& arguments) {
     fmt::print(stderr, "{} rows are done already\n", kept.n_rows);
   std::size_t n_rows = kept.n_rows, n_failed = kept.n_failed;
   if (auto line = input.next()) {
+    const Model model = load_with_progress(arguments.answer);
+    warm_up(model, arguments.answer);
     const Tally tally =
-        BatchRun(arguments, input, output, kept).run(std::move(*line));
+        BatchRun(arguments, input, output, kept, model).run(std::move(*line));
     n_rows = tally.n_rows;
     n_failed = tally.n_failed;
   } else if (!interrupted()) {

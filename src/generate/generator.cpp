@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "generate/oracle.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -58,7 +59,10 @@ bool Generator::step() {
     } else {
       std::vector<std::int32_t> ids;
       now = plan(ids);
-      start(now, mx::array(ids.begin(), {now.batch.n_rows()}, mx::int32));
+      if (options_.oracle)
+        ask_oracle(now, ids);
+      else
+        start(now, mx::array(ids.begin(), {now.batch.n_rows()}, mx::int32));
     }
     const bool ahead = options_.run_ahead && foreseeable(now);
     if (ahead) next = follow(now);
@@ -116,7 +120,34 @@ void Generator::start(Step& step, const mx::array& ids) {
   newest_ = step.likeliest;
 }
 
+// Segment i of the batch is that of part i.
+void Generator::ask_oracle(Step& step,
+                           const std::vector<std::int32_t>& ids) const {
+  step.begin = Clock::now();
+  const Oracle oracle(model_);
+  std::vector<float> all;
+  auto wanted = step.batch.output_rows.begin();
+  for (std::size_t i = 0; i < step.parts.size(); ++i) {
+    std::vector<std::int32_t> tokens =
+        step.parts[i].sequence->session().tokens();
+    auto next = ids.begin() + step.batch.segments[i].first_row;
+    for (int n = 0; n < step.parts[i].n_logits; ++n, ++wanted) {
+      const auto end = ids.begin() + *wanted + 1;
+      tokens.insert(tokens.end(), next, end);
+      next = end;
+      const std::vector<float> row = oracle.logits(tokens);
+      all.insert(all.end(), row.begin(), row.end());
+    }
+  }
+  step.logits = mx::array(
+      all.begin(),
+      {static_cast<int>(step.batch.output_rows.size()), model_.vocab_size()},
+      mx::float32);
+  sequences_.front()->session().cache().advance(step.batch);
+}
+
 bool Generator::foreseeable(const Step& step) const {
+  if (options_.oracle) return false;
   if (step.parts.size() != sequences_.size()) return false;
   return std::ranges::all_of(step.parts, [](const Part& part) {
     return part.sequence != nullptr && part.n_logits == 1 &&
@@ -141,8 +172,8 @@ std::optional<Generator::Step> Generator::follow(const Step& step) {
 
 void Generator::finish(Step& step) {
   std::span<const float> rows;
-  if (step.likeliest) {
-    step.likeliest->wait();
+  if (!step.batch.output_rows.empty()) {
+    if (step.likeliest) step.likeliest->wait();
     step.logits->wait();
     rows = {step.logits->data<float>(), step.logits->size()};
   }

@@ -17,6 +17,9 @@ struct GeneratorOptions {
   int max_prompt_rows = Session::kChunk;
   /** Whether a step may begin before the tokens of the one before are read. */
   bool run_ahead = true;
+  /** Whether logits come from an Oracle, one step at a time; caches then count
+   *  tokens and hold nothing. */
+  bool oracle = false;
 };
 
 /** Steps any number of sequences through a model: each step is one flat batch
@@ -67,6 +70,7 @@ class Generator {
 
   Step plan(std::vector<std::int32_t>& ids);
   void start(Step& step, const mx::array& ids);
+  void ask_oracle(Step& step, const std::vector<std::int32_t>& ids) const;
   bool foreseeable(const Step& step) const;
   std::optional<Step> follow(const Step& step);
   void finish(Step& step);
