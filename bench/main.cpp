@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "bench/generate.h"
 #include "bench/machine.h"
 #include "bench/model.h"
 #include "bench/sampler.h"
@@ -58,11 +59,27 @@ void add_stops(CLI::App& app) {
   command->callback([] { run_stop_tests(print_line); });
 }
 
+struct GenerateArguments {
+  std::string path, draft;
+};
+
+void add_generate(CLI::App& app, GenerateArguments& arguments) {
+  auto* command = app.add_subcommand(
+      "generate", "Whole answers: ahead or in turn, batches, drafts");
+  command->add_option("path", arguments.path, "A folder or a .gguf file")
+      ->required();
+  command->add_option("--draft", arguments.draft,
+                      "A smaller model with the same tokens");
+  command->callback([&arguments] {
+    run_generate_tests(arguments.path, arguments.draft, print_line);
+  });
+}
+
 struct ModelArguments {
   std::string path;
   std::vector<std::string> names;
   ModelTest test;
-  skua::LoadOptions load;
+  skua::LoadOptions load = {.precision = skua::Precision::kDefault};
 };
 
 void run_model(const ModelArguments& arguments) {
@@ -91,7 +108,7 @@ void add_model(CLI::App& app, ModelArguments& arguments) {
   command->add_option("--batch", test.batch, "Sequences in each step");
   command->add_option("--reps", test.n_repetitions, "Repetitions");
   command
-      ->add_option("--precision", arguments.load.precision,
+      ->add_option("--precision", *arguments.load.precision,
                    "exact, default or fast")
       ->transform(
           CLI::CheckedTransformer(std::map<std::string, skua::Precision>{
@@ -114,8 +131,10 @@ int main(int argc, char** argv) {
   app.fallthrough();
   MachineOptions machine;
   ModelArguments model;
+  GenerateArguments generate;
   add_machine(app, machine);
   add_model(app, model);
+  add_generate(app, generate);
   add_tests(app);
   add_sampler(app);
   add_stops(app);

@@ -11,7 +11,7 @@
 namespace skua {
 
 /** Changes the logits [V] before a token is chosen; -inf forbids a token.
- *  history  the prompt and all tokens of the answer so far
+ *  history  the prompt and all tokens of the answer so far, never a guess
  *  Called on the thread that generates. What it throws ends the answer. */
 using LogitsProcessor = std::function<void(
     std::span<const std::int32_t> history, std::span<float> logits)>;
@@ -30,10 +30,10 @@ struct GenerationOptions {
   /** Lowers max_tokens to what the context holds beside the prompt; else a
    *  prompt and answer that are too long together are refused. */
   bool fit_to_context = false;
-  /** Tokens before which the answer does not end by itself. */
+  /** Tokens before which neither the model's end nor stop_ids come. */
   int min_tokens = 0;
-  /** Most tokens of a prompt that one step reads. On the CPU a step takes 288
-   *  at most, which is as fast and needs less memory. */
+  /** Most tokens of a prompt that one step reads. A step takes 288 at most,
+   *  which is as fast as more and needs less memory. */
   int prefill_chunk = 2048;
   /** Called as the prompt is read; false cancels. */
   std::function<bool(int n_done, int n_prompt)> prompt_progress = {};
@@ -143,8 +143,8 @@ struct GenerationOptions {
   std::optional<std::uint64_t> seed = {};
 
   /** Natural logarithms of probabilities, after the processors and before the
-   *  filters: of each token, of so many likeliest ones beside it, and of the
-   *  prompt's tokens. */
+   *  filters: of each token, and of so many likeliest ones beside it. Those of
+   *  the prompt's tokens are the model's, without processors. */
   bool logprobs = false;
   int top_logprobs = 0;
   bool prompt_logprobs = false;

@@ -38,23 +38,33 @@ struct ModelOptions {
       progress = {};
   /** Polled during a download; true gives it up with an Error. */
   std::function<bool()> cancelled = {};
-  /** Most tokens of prompt and answer together; 0: what the model allows. */
-  int context = 0;
+  // What is absent in the next six is as the model's skua.toml says, or else
+  // as their comments do.
+
+  /** Most tokens of prompt and answer together; 0, the default: what the model
+   *  allows. */
+  std::optional<int> context = {};
   /** How keys and values of past tokens are stored: fewer bits take less
-   *  memory and time, and round more. */
-  KvType kv_type = KvType::kBf16;
-  /** Most past tokens that one sees: the first kv_keep and the newest. Memory
-   *  stays bounded however long the text grows. 0: all. */
-  int max_kv_size = 0;
-  int kv_keep = 4;
+   *  memory and time, and round more. Default: kBf16. */
+  std::optional<KvType> kv_type = {};
+  /** Most past tokens that one sees: the first kv_keep (default: 4) and the
+   *  newest. Memory stays bounded however long the text grows. 0, the default:
+   *  all. */
+  std::optional<int> max_kv_size = {};
+  std::optional<int> kv_keep = {};
   /** Keys and values of tokens from this one on are stored as int8, on the
-   *  CPU. None: as kv_type says. */
+   *  CPU. -1, the default: as kv_type says. */
   std::optional<int> kv_quantize_from = {};
-  /** How exactly weights are multiplied. */
-  Precision precision = Precision::kDefault;
+  /** How exactly weights are multiplied. Default: kDefault. */
+  std::optional<Precision> precision = {};
+
   /** A smaller model with the same tokens, by its name, that guesses ahead
    *  where GenerationOptions::draft_tokens asks for it. */
   std::string draft = {};
+  /** Computes every token from the whole sequence anew, in float32, by plain
+   *  operations and without a cache: very slow, to compare answers with. Takes
+   *  no draft and no precision but kExact. */
+  bool oracle = false;
 };
 
 /** A loaded model. Copies share it. */
@@ -62,13 +72,14 @@ class SKUA_API Model {
  public:
   /** `name` is a folder with config.json and safetensors, a .gguf file, a hub
    *  name org/name[:file], or empty for the default model.
+   *  A skua.toml beside the weights holds for what `options` does not say.
    *  Throws NotFound, InvalidInput, Unsupported, Error. */
   static Model load(const std::string& name, const ModelOptions& options = {});
 
   /** Answers the last message of `chat`, token by token. The chat keeps what
    *  the model has read, so that the next turn reads only what is new.
-   *  Throws InvalidInput for options out of range or where prompt and
-   *  max_tokens are more than the context. */
+   *  Throws InvalidInput for options out of range, where prompt and max_tokens
+   *  are more than the context, or for a chat of another model. */
   Stream stream(const Chat& chat, const GenerationOptions& options = {}) const;
 
   /** Continues raw text, without a chat template. */
@@ -93,9 +104,15 @@ class SKUA_API Model {
   /** Most tokens of prompt and answer together. */
   int context() const;
 
+  /** Takes a step of a prompt and a step of an answer, so that later ones do
+   *  not wait for weights to be read from the disk or for threads to start.
+   *  Leaves nothing behind. Returns how many seconds it took. */
+  double warm_up() const;
+
   /** The defaults with what the model's generation_config.json says: how to
-   *  sample where do_sample is true, penalties, and max_new_tokens; with a
-   *  draft model, drafts of 4 tokens. What the caller sets goes over them. */
+   *  sample where do_sample is true, penalties, and max_new_tokens; with the
+   *  prefill_chunk of its skua.toml; and with a draft model, drafts of 4
+   *  tokens. What the caller sets goes over them. */
   GenerationOptions default_options() const;
 
  private:
@@ -124,18 +141,21 @@ class SKUA_API PromptCache {
 
   int n_tokens() const;
   /** Writes a file that load() and mlx-lm read.
-   *  Throws InvalidInput if nothing was read, Error. */
+   *  Throws InvalidInput if nothing was read or a stream still reads,
+   *  Unsupported for an oracle, which remembers nothing, Error. */
   void save(const std::string& path) const;
   /** Takes what save() or mlx-lm wrote in the place of what it held.
-   *  Throws NotFound, Error, or InvalidInput that names the difference where
-   *  the file is damaged or of another model, tokenizer or cache; what it held
-   *  is then still there. */
+   *  Throws NotFound, Error, Unsupported for an oracle, or InvalidInput that
+   *  names the difference where the file is damaged or of another model,
+   *  tokenizer or cache, or a stream still reads; what it held is then still
+   *  there. */
   void load(const std::string& path);
 
  private:
   friend class Chat;
   friend class Model;
   struct State;
+  void check_free() const;
   Model model_;
   std::shared_ptr<State> state_;
 };
@@ -146,7 +166,8 @@ struct Message {
 };
 
 /** The messages of a conversation, and what the model has read of it. Copies
- *  go their own ways. */
+ *  go their own ways, but share what was read: of two that go on in turn, each
+ *  reads again from where they part. */
 class SKUA_API Chat {
  public:
   explicit Chat(const Model& model);
@@ -245,7 +266,7 @@ class SKUA_API BatchStream {
   };
   /** The next piece or end of any row; none once all rows have ended. */
   std::optional<Event> next();
-  /** Ends a row. May be called on any thread while the row goes on. */
+  /** Ends a row, if it goes on. May be called on any thread. */
   void cancel(std::size_t row);
 
   /** kNone while the row goes on. These throw InvalidInput for a row that

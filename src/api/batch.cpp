@@ -1,5 +1,6 @@
+#include <deque>
+#include <mutex>
 #include <string>
-#include <vector>
 
 #include "api/state.h"
 #include "skua/error.h"
@@ -16,7 +17,7 @@ struct BatchStream::State {
   };
 
   explicit State(Model of)
-      : model(std::move(of)), generator(*model.state_->loaded->model) {}
+      : model(std::move(of)), generator(model.state_->new_generator()) {}
 
   const Row& row(std::size_t i) const {
     if (i < rows.size()) return rows[i];
@@ -38,15 +39,19 @@ struct BatchStream::State {
       row.finish_reason = sequence.finish_reason();
       row.stats = sequence.stats();
       generator.remove(sequence);
+      const std::lock_guard lock(mutex);
       row.answer.reset();
     }
     return std::nullopt;
   }
 
   Model model;
-  Generator generator;
-  std::vector<Row> rows;
+  std::mutex mutex;  // of rows and their answers, for cancel()
+  std::deque<Row> rows;
   std::size_t first = 0;  // of the rows whose end was not told
+  std::size_t at = 0;     // what comes next of this step
+  // Last: what still runs leaves the sequences before they go.
+  Generator generator;
 };
 
 BatchStream::BatchStream(std::unique_ptr<State> state)
@@ -70,6 +75,7 @@ std::size_t BatchStream::add_row(const Prompt& prompt,
     row.finish_reason = FinishReason::kError;
     row.error = error.what();
   }
+  const std::lock_guard lock(state_->mutex);
   state_->rows.push_back(std::move(row));
   return state_->rows.size() - 1;
 }
@@ -85,23 +91,26 @@ std::size_t BatchStream::add(std::string_view text,
 }
 
 std::optional<BatchStream::Event> BatchStream::next() {
-  std::vector<State::Row>& rows = state_->rows;
+  std::deque<State::Row>& rows = state_->rows;
+  std::size_t& i = state_->at;
   while (true) {
-    while (state_->first < rows.size() && rows[state_->first].end_told)
-      ++state_->first;
-    for (std::size_t i = state_->first; i < rows.size(); ++i) {
+    for (; i < rows.size(); ++i) {
       if (rows[i].end_told) continue;
       if (auto piece = state_->pop(rows[i])) return Event{i, std::move(piece)};
       if (rows[i].answer) continue;
       rows[i].end_told = true;
-      return Event{i, std::nullopt};
+      return Event{i++, std::nullopt};
     }
+    while (state_->first < rows.size() && rows[state_->first].end_told)
+      ++state_->first;
     if (state_->first == rows.size()) return std::nullopt;
+    i = state_->first;
     state_->generator.step();
   }
 }
 
 void BatchStream::cancel(std::size_t row) {
+  const std::lock_guard lock(state_->mutex);
   const State::Row& found = state_->row(row);
   if (found.answer) found.answer->sequence->cancel();
 }

@@ -2,6 +2,7 @@
 #include "base/model_path.h"
 #include "generate/model_options.h"
 #include "generate/options.h"
+#include "generate/warm_up.h"
 #include "models/load.h"
 #include "skua/skua.h"
 #include "text/utf8.h"
@@ -12,16 +13,33 @@ namespace {
 // Of a draft model. More are seldom right, and each costs a step of it.
 constexpr int kDraftTokens = 4;
 
-}  // namespace
-
-namespace {
-
 void check_utf8(std::string_view text, const std::string& what) {
   const std::size_t at = find_invalid_utf8(text);
   if (at != text.npos) {
     throw InvalidInput(what, "is not UTF-8 at byte " + std::to_string(at + 1) +
                                  "; convert it, for example with iconv");
   }
+}
+
+Profile profile_of(const ModelOptions& options) {
+  return {.precision = options.precision,
+          .kv_type = options.kv_type,
+          .max_kv_size = options.max_kv_size,
+          .kv_keep = options.kv_keep,
+          .kv_quantize_from = options.kv_quantize_from,
+          .context = options.context};
+}
+
+// Returns the precision to load with.
+std::optional<Precision> check_oracle(const ModelOptions& options) {
+  if (!options.oracle) return options.precision;
+  if (!options.draft.empty())
+    throw InvalidInput("options", "oracle is on, expected no draft with it");
+  if (options.precision.value_or(Precision::kExact) != Precision::kExact) {
+    throw InvalidInput("options",
+                       "oracle is on, expected no precision but kExact");
+  }
+  return Precision::kExact;
 }
 
 }  // namespace
@@ -31,13 +49,14 @@ std::unique_ptr<Model::Answer> Model::State::answer(
     TextStart start, std::shared_ptr<PromptCache::State> memory) const {
   std::optional<Session> none;
   std::optional<Session>& session = memory ? memory->session : none;
+  if (session && &session->cache() != cache.get())
+    throw InvalidInput("prompt cache", "is one of another model");
   if (!session) session.emplace(new_session());
   auto sequence =
       std::make_shared<Sequence>(loaded, std::move(*session), std::move(prompt),
                                  options, start, draft ? &*draft : nullptr);
   session.reset();
-  return std::unique_ptr<Answer>(
-      new Answer{std::move(sequence), std::move(memory)});
+  return std::make_unique<Answer>(std::move(sequence), std::move(memory));
 }
 
 Model::Model(std::shared_ptr<const State> state) : state_(std::move(state)) {}
@@ -54,23 +73,27 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
       options.progress("weights", done, total);
     };
   }
-  load_options.precision = options.precision;
+  load_options.precision = check_oracle(options);
+  // Refused before the weights are read.
+  static_cast<void>(
+      Cache(0, profile_of(options).over(default_profile()).cache_options()));
   auto state = std::make_shared<State>();
+  state->oracle = options.oracle;
   state->loaded = load_model(resolve_model(name, pull_options), load_options);
+  const Profile profile = profile_of(options)
+                              .over(state->loaded->profile.profile)
+                              .over(default_profile());
   const int most = state->loaded->context;
-  if (options.context < 0 || (most != 0 && options.context > most)) {
+  const int context = *profile.context;
+  if (context < 0 || (most != 0 && context > most)) {
     throw InvalidInput(
         "options",
-        "context is " + std::to_string(options.context) + ", expected " +
+        "context is " + std::to_string(context) + ", expected " +
             (most == 0 ? "0 or more"
                        : "0 to the model's " + std::to_string(most)));
   }
-  state->context = options.context != 0 ? options.context : most;
-  CacheOptions cache_options{.kv_type = options.kv_type,
-                             .max_size = options.max_kv_size,
-                             .keep = options.kv_keep};
-  if (options.kv_quantize_from)
-    cache_options.quantize_from = *options.kv_quantize_from;
+  state->context = context != 0 ? context : most;
+  const CacheOptions cache_options = profile.cache_options();
   state->cache =
       std::make_shared<Cache>(state->loaded->model->make_cache(cache_options));
   if (!options.draft.empty()) {
@@ -85,6 +108,8 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
 
 GenerationOptions Model::default_options() const {
   GenerationOptions options = model_options(*state_->loaded);
+  const Profile& profile = state_->loaded->profile.profile;
+  options.prefill_chunk = profile.prefill_chunk.value_or(options.prefill_chunk);
   if (state_->draft) options.draft_tokens = kDraftTokens;
   return options;
 }
@@ -93,8 +118,18 @@ int Model::context() const {
   return state_->context;
 }
 
+double Model::warm_up() const {
+  double seconds = skua::warm_up(*state_->loaded->model, state_->cache);
+  if (state_->draft)
+    seconds +=
+        skua::warm_up(*state_->draft->model->model, state_->draft->cache);
+  return seconds;
+}
+
 std::unique_ptr<Model::Answer> Model::answer(
     const Chat& chat, const GenerationOptions& options) const {
+  if (chat.model_.state_ != state_)
+    throw InvalidInput("chat", "is one of another model");
   const bool bos_in_text = state_->loaded->chat_template.has_value();
   return state_->answer(state_->loaded->need_tokenizer().encode(
                             chat.prompt(), {.add_special = !bos_in_text}),

@@ -14,9 +14,13 @@ struct Model::State {
   std::shared_ptr<Cache> cache;  // of all sequences
   int context = 0;
   std::optional<DraftModel> draft = {};
+  bool oracle = false;
 
   Session new_session() const {
     return Session(*loaded->model, cache, context);
+  }
+  Generator new_generator() const {
+    return Generator(*loaded->model, {.oracle = oracle});
   }
   /** memory  holds the session to go on from and gets it back; may be null */
   std::unique_ptr<Answer> answer(
@@ -26,13 +30,24 @@ struct Model::State {
 
 struct PromptCache::State {
   std::optional<Session> session;
+  int n_streams = 0;  // that have it, or had it first
 };
 
 /** A sequence that gives what it has read back to the cache it came from. */
 struct Model::Answer {
-  ~Answer() {
-    if (cache) cache->session.emplace(sequence->take_session());
+  Answer(std::shared_ptr<Sequence> the_sequence,
+         std::shared_ptr<PromptCache::State> of)
+      : sequence(std::move(the_sequence)), cache(std::move(of)) {
+    if (cache) ++cache->n_streams;
   }
+  ~Answer() {
+    if (!cache) return;
+    cache->session.emplace(sequence->take_session());
+    --cache->n_streams;
+  }
+  Answer(const Answer&) = delete;
+  Answer& operator=(const Answer&) = delete;
+
   std::shared_ptr<Sequence> sequence;
   std::shared_ptr<PromptCache::State> cache;  // null where there is none
 };

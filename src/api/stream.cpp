@@ -5,7 +5,7 @@ namespace skua {
 struct Stream::State {
   explicit State(std::unique_ptr<Model::Answer> the_answer,
                  const Model::State& model)
-      : answer(std::move(the_answer)), generator(*model.loaded->model) {
+      : answer(std::move(the_answer)), generator(model.new_generator()) {
     generator.add(answer->sequence);
   }
   std::unique_ptr<Model::Answer> answer;

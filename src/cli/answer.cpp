@@ -33,33 +33,47 @@ void add_model_option(Command& command, std::string& model) {
                "(default: $SKUA_MODEL, else SmolLM2 135M)");
 }
 
-void add_answer_options(Command& command, AnswerOptions& options) {
-  add_model_option(command, options.model);
-  command.text("--system", options.system, "System message");
-  command.number("--ctx", options.context,
+void add_profile_options(Command& command, Profile& profile) {
+  const Profile otherwise = default_profile();
+  command.number("--ctx", profile.context, *otherwise.context,
                  "Most tokens of prompt and answer; 0: what the model allows");
   command
-      .choice("--kv-type", options.kv_type,
-              {{"bf16", KvType::kBf16},
-               {"f16", KvType::kF16},
-               {"f32", KvType::kF32},
-               {"int8", KvType::kInt8}},
+      .choice("--kv-type", profile.kv_type, kv_type_words(),
               "How the cache stores keys and values: bf16 (default), f16, "
               "f32, int8")
       .shown_as("TYPE");
-  command.number("--max-kv-size", options.max_kv_size,
+  command.number("--max-kv-size", profile.max_kv_size, *otherwise.max_kv_size,
                  "Most past tokens to see; 0: all");
-  command.number("--kv-keep", options.kv_keep,
+  command.number("--kv-keep", profile.kv_keep, *otherwise.kv_keep,
                  "Of these, how many from the start");
-  command.number("--kv-quantize-from", options.kv_quantize_from,
+  command.number("--kv-quantize-from", profile.kv_quantize_from,
+                 *otherwise.kv_quantize_from,
                  "Token from which keys and values are int8; -1: none");
+  command
+      .choice("--precision", profile.precision, precision_words(),
+              "How exactly weights are multiplied: default, exact, fast")
+      .shown_as("NAME");
+  command
+      .switch_to("--fast",
+                 "Read prompts with activations of 8 bits: faster, less exact",
+                 [&profile] { profile.precision = Precision::kFast; })
+      .excludes("--precision");
+  command
+      .switch_to("--exact", "Compute in float32 throughout: slower",
+                 [&profile] { profile.precision = Precision::kExact; })
+      .excludes("--fast")
+      .excludes("--precision");
+}
+
+void add_answer_options(Command& command, AnswerOptions& options) {
+  add_model_option(command, options.model);
+  command.text("--system", options.system, "System message");
+  add_profile_options(command, options.profile);
   command.text("--draft", options.draft,
                "A smaller model with the same tokens that guesses ahead");
-  command.flag("--fast", options.fast,
-               "Read prompts with activations of 8 bits: faster, less exact");
-  command
-      .flag("--exact", options.exact, "Compute in float32 throughout: slower")
-      .excludes("--fast");
+  command.flag("--warmup", options.warmup,
+               "Take a step first, so that no time is spent on what the first "
+               "one waits for");
   command.flag("-q,--quiet", options.quiet, "No progress and no statistics");
   add_generation_options(command, options.generation,
                          {.max_tokens = kMaxTokens});
@@ -90,15 +104,15 @@ Model load_with_progress(const AnswerOptions& options) {
   check_given(options);
   auto bar = std::make_shared<std::unique_ptr<Progress>>();
   ModelOptions model_options;
-  model_options.context = options.context;
-  model_options.kv_type = options.kv_type;
-  model_options.max_kv_size = options.max_kv_size;
-  model_options.kv_keep = options.kv_keep;
-  if (options.kv_quantize_from != -1)
-    model_options.kv_quantize_from = options.kv_quantize_from;
+  const Profile& given = options.profile;
+  model_options.context = given.context;
+  model_options.kv_type = given.kv_type;
+  model_options.max_kv_size = given.max_kv_size;
+  model_options.kv_keep = given.kv_keep;
+  model_options.kv_quantize_from = given.kv_quantize_from;
+  model_options.precision = given.precision;
   model_options.draft = options.draft;
-  if (options.exact) model_options.precision = Precision::kExact;
-  if (options.fast) model_options.precision = Precision::kFast;
+  model_options.oracle = options.oracle;
   model_options.cancelled = interrupted;
   model_options.progress = [bar, quiet = options.quiet](std::string_view what,
                                                         std::uint64_t done,
@@ -115,6 +129,14 @@ Model load_with_progress(const AnswerOptions& options) {
     if (done == total) (*bar)->finish();
   };
   return Model::load(options.model, model_options);
+}
+
+std::optional<double> warm_up(const Model& model,
+                              const AnswerOptions& options) {
+  if (!options.warmup) return std::nullopt;
+  const double seconds = model.warm_up();
+  if (!options.quiet) fmt::print(stderr, "warm-up took {:.2f} s\n", seconds);
+  return seconds;
 }
 
 std::jthread cancel_at_interrupt(Stream& stream) {
@@ -149,6 +171,12 @@ std::string print_stream(Stream& stream) {
 void print_stats(const GenerationStats& s, const GenerationOptions& options) {
   std::string more;
   if (s.stop) more += " | stopped at " + quote(*s.stop);
+  if (s.draft) {
+    more += fmt::format(" | {} of {} drafted tokens stood", s.draft->n_accepted,
+                        s.draft->n_proposed);
+    if (!s.draft->warning.empty())
+      more += " | drafts ended: " + quote(s.draft->warning);
+  }
   if (!options.seed && options.temperature > 0)
     more += " | seed " + std::to_string(s.seed);
   fmt::print(stderr,

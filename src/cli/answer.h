@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "models/profile.h"
 #include "skua/skua.h"
 
 namespace skua::cli {
@@ -15,18 +17,20 @@ namespace skua::cli {
 struct AnswerOptions {
   std::string model;
   std::string system;
-  int context = 0;
-  KvType kv_type = KvType::kBf16;
-  int max_kv_size = 0, kv_keep = 4, kv_quantize_from = -1;
+  Profile profile;  // what of it is given
   std::string draft;
-  bool exact = false;
-  bool fast = false;
+  bool oracle = false;
+  bool warmup = false;
   bool quiet = false;
   Json generation;  // the GenerationOptions of the command line
 };
 
 /** Adds --model; every command that takes a model spells it alike. */
 void add_model_option(Command& command, std::string& model);
+
+/** Adds what goes over a model's skua.toml, but for the chunk of a prompt,
+ *  which is among the options of generation. */
+void add_profile_options(Command& command, Profile& profile);
 
 void add_answer_options(Command& command, AnswerOptions& options);
 
@@ -45,6 +49,10 @@ std::string checked_prompt(std::string prompt, bool raw);
 /** Loads the model, once the options are seen to hold; progress shows on
  *  stderr when loading takes longer than a second. */
 Model load_with_progress(const AnswerOptions& options);
+
+/** Takes the model's first steps where --warmup asks for that, and says on
+ *  stderr how many seconds it took; returns them. */
+std::optional<double> warm_up(const Model& model, const AnswerOptions& options);
 
 /** Cancels the stream at Ctrl-C, also while it reads a long prompt, for as
  *  long as the returned thread object lives. */

@@ -95,6 +95,16 @@ Request read_request(const Json& line, const Arguments& arguments) {
   return request;
 }
 
+// null where the line is no object, or not read for its depth.
+Json id_of(const std::string& line) {
+  try {
+    const Json request = parse_json(line, "line");
+    return request.is_object() ? request.value("id", Json()) : Json();
+  } catch (const InvalidInput&) {
+    return {};
+  }
+}
+
 /** What the output file holds from an earlier run. */
 struct Kept {
   std::size_t n_rows = 0, n_failed = 0;
@@ -126,8 +136,7 @@ Kept read_kept(const std::string& path, LineReader& input) {
     const auto given = input.next();
     if (interrupted()) break;
     if (!given) refuse_output(path, index, "belongs to no line of the input");
-    const Json request = Json::parse(given->text, nullptr, false);
-    const Json id = request.is_object() ? request.value("id", Json()) : Json();
+    const Json id = id_of(given->text);
     if (row.value("id", Json()) != id)
       refuse_output(path, index, "has another id than the input's line");
     ++kept.n_rows;
@@ -184,11 +193,11 @@ class Tally {
 class BatchRun {
  public:
   BatchRun(const Arguments& arguments, LineReader& input, LineWriter& output,
-           const Kept& kept)
+           const Kept& kept, Model model)
       : arguments_(arguments),
         input_(input),
         output_(output),
-        model_(load_with_progress(arguments.answer)),
+        model_(std::move(model)),
         batch_(model_.batch()),
         n_read_(kept.n_rows),
         tally_(arguments.answer.quiet) {
@@ -347,8 +356,10 @@ void run(const Arguments& arguments) {
     fmt::print(stderr, "{} rows are done already\n", kept.n_rows);
   std::size_t n_rows = kept.n_rows, n_failed = kept.n_failed;
   if (auto line = input.next()) {
+    const Model model = load_with_progress(arguments.answer);
+    warm_up(model, arguments.answer);
     const Tally tally =
-        BatchRun(arguments, input, output, kept).run(std::move(*line));
+        BatchRun(arguments, input, output, kept, model).run(std::move(*line));
     n_rows = tally.n_rows;
     n_failed = tally.n_failed;
   } else if (!interrupted()) {

@@ -45,6 +45,7 @@ class ChatLoop {
         model_(load_with_progress(options_)),
         generation_(generation_options(options_.generation, model_)),
         chat_(model_) {
+    warm_up(model_, options_);
     start_over({});
   }
 

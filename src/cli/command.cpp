@@ -77,6 +77,18 @@ template Option Command::number(const std::string&, double&,
 template Option Command::number(const std::string&, std::uint64_t&,
                                 const std::string&);
 
+Option Command::number(const std::string& names, std::optional<int>& value,
+                       int otherwise, const std::string& help) {
+  return Option(app_->add_option_function<std::string>(
+                        names,
+                        [&value, names](const std::string& text) {
+                          value = parse_number<int>(names, text);
+                        },
+                        help)
+                    ->type_name("NUMBER")
+                    ->default_str(std::to_string(otherwise)));
+}
+
 Option Command::integers(const std::string& names, std::vector<int>& values,
                          const std::string& help) {
   return Option(app_->add_option(names, values, help)->delimiter(','));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,6 +63,10 @@ class Command {
   Option number(const std::string& names, Number& value,
                 const std::string& help);
 
+  /** The same for a number that may be absent; --help shows `otherwise`. */
+  Option number(const std::string& names, std::optional<int>& value,
+                int otherwise, const std::string& help);
+
   /** Whole numbers, as "0,7" or as several arguments. */
   Option integers(const std::string& names, std::vector<int>& values,
                   const std::string& help);
@@ -76,9 +81,9 @@ class Command {
   Option each(const std::string& names, const std::string& help,
               std::function<void(const std::string&)> take);
 
-  /** One of the names in `choices`. */
-  template <class Value>
-  Option choice(const std::string& names, Value& value,
+  /** One of the names in `choices`. Target takes a Value. */
+  template <class Value, class Target>
+  Option choice(const std::string& names, Target& value,
                 const std::map<std::string, Value>& choices,
                 const std::string& help) {
     std::vector<std::string> words;

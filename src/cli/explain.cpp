@@ -23,9 +23,8 @@ constexpr int kContext = 2048;
 
 struct Arguments {
   std::string model;
-  int context = 0;
-  KvType kv_type = KvType::kBf16;
-  bool exact = false, fast = false, json = false;
+  Profile given;
+  bool json = false;
 };
 
 constexpr const char* kNothingCompiled =
@@ -38,6 +37,24 @@ double measured_gb_per_s() {
   options.n_mib = 256;
   options.n_trials = 5;
   return read_bandwidth(options).best;
+}
+
+// Each value that holds, and who says so.
+Json profile_json(const Profile& given, const ProfileFile& file) {
+  const Profile all = given.over(file.profile).over(default_profile());
+  Json json = {{"file", nullptr}};
+  if (!file.path.empty()) json["file"] = file.path.string();
+  for (const ProfileField& field : profile_fields()) {
+    std::string from = "default";
+    const auto line = file.lines.find(field.name());
+    if (!field.text(given).empty())
+      from = "command line";
+    else if (line != file.lines.end())
+      from = file.at(line->second);
+    json[field.section][field.key] = {{"value", field.text(all)},
+                                      {"from", from}};
+  }
+  return json;
 }
 
 Json to_json(const LoadedModel& model, const Explanation& e, double gb_per_s) {
@@ -61,6 +78,7 @@ Json to_json(const LoadedModel& model, const Explanation& e, double gb_per_s) {
   for (const auto& c : e.cache) {
     layers.push_back({{"layers", c.n},
                       {"window", c.window},
+                      {"keep", c.keep},
                       {"bytes_per_layer", c.n_bytes},
                       {"read_per_token", c.read_bytes}});
   }
@@ -144,16 +162,25 @@ void print_text(const Json& e) {
   line("cache", fmt::format("{} for {} tokens", bytes_text(e["cache"]["bytes"]),
                             e["context"].get<int>()));
   for (const Json& c : e["cache"]["kinds"]) {
-    const int window = c["window"].get<int>();
+    const int window = c["window"].get<int>(), keep = c["keep"].get<int>();
+    std::string seen = "all positions";
+    if (window != 0) seen = fmt::format("window {}", window);
+    if (keep != 0) seen += fmt::format(" and the first {}", keep);
     line("", fmt::format("{} layers of {}, {}", c["layers"].get<int>(),
-                         bytes_text(c["bytes_per_layer"]),
-                         window == 0 ? "all positions"
-                                     : fmt::format("window {}", window)));
+                         bytes_text(c["bytes_per_layer"]), seen));
   }
   const Json& read = e["bytes_per_token"];
   line("per token",
        fmt::format("{} weights + {} cache", bytes_text(read["weights"]),
                    bytes_text(read["cache"])));
+  const char* name = "profile";
+  for (const ProfileField& field : profile_fields()) {
+    const Json& one = e["profile"][field.section][field.key];
+    line(name, fmt::format("{} = {} ({})", field.name(),
+                           one["value"].get<std::string>(),
+                           one["from"].get<std::string>()));
+    name = "";
+  }
   const Json& limit = e["limit"];
   line("limit",
        fmt::format("{:.1f} tokens/s at {:.1f} GB/s, read by {} threads",
@@ -165,21 +192,22 @@ void print_text(const Json& e) {
 void run(const Arguments& arguments) {
   const auto path = resolve_model(arguments.model, pull_options(false));
   LoadOptions options;
-  if (arguments.exact) options.precision = Precision::kExact;
-  if (arguments.fast) options.precision = Precision::kFast;
+  options.precision = arguments.given.precision;
   options.allow_unused = true;
   const auto loaded = load_model(path, options);
+  const Profile profile = arguments.given.over(loaded->profile.profile);
   const int most = loaded->context;
-  if (arguments.context < 0 || (most != 0 && arguments.context > most)) {
+  int context = profile.context.value_or(0);
+  if (context < 0 || (most != 0 && context > most)) {
     throw InvalidInput("--ctx",
-                       "is " + std::to_string(arguments.context) +
+                       "is " + std::to_string(context) +
                            ", expected 1 to the model's context" +
                            (most != 0 ? " of " + std::to_string(most) : ""));
   }
-  int context = arguments.context;
   if (context == 0) context = most != 0 ? std::min(most, kContext) : kContext;
-  const Explanation e = explain(*loaded, context, arguments.kv_type);
-  const Json json = to_json(*loaded, e, measured_gb_per_s());
+  const Explanation e = explain(*loaded, context, profile.cache_options());
+  Json json = to_json(*loaded, e, measured_gb_per_s());
+  json["profile"] = profile_json(arguments.given, loaded->profile);
   if (arguments.json)
     fmt::print("{}\n", dump_json(json));
   else
@@ -195,26 +223,13 @@ void add_explain(CLI::App& app) {
   command.text(
       "model", arguments->model,
       "Folder, .gguf file or org/name[:file]; nothing is the default model");
-  command.number("--ctx", arguments->context,
-                 "Tokens of the sequence; 0: the model's context, at most "
-                 "2048");
-  command
-      .choice("--kv-type", arguments->kv_type,
-              {{"bf16", KvType::kBf16},
-               {"f16", KvType::kF16},
-               {"f32", KvType::kF32},
-               {"int8", KvType::kInt8}},
-              "How the cache stores keys and values: bf16 (default), f16, "
-              "f32, int8")
-      .shown_as("TYPE");
-  command.flag("--fast", arguments->fast, "As with run --fast");
-  command.flag("--exact", arguments->exact, "As with run --exact")
-      .excludes("--fast");
+  add_profile_options(command, arguments->given);
   command.flag("--json", arguments->json, "Print as JSON");
   command.footer(
       "Examples:\n"
       "  skua explain\n"
       "  skua explain model.gguf --ctx 8192 --json\n"
+      "A context of 0 is the model's, or 2048 where that is more.\n"
       "The limit is what reading the weights and the cache once for each\n"
       "token allows at the speed of memory, which is measured in a second.");
   command.callback([arguments] { run(*arguments); });

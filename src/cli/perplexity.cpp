@@ -35,9 +35,9 @@ std::string read_text(const std::string& file) {
 void run(const Arguments& arguments) {
   const std::string text = read_text(arguments.file);
   const auto path = resolve_model(arguments.model, pull_options(false));
-  const auto precision =
-      arguments.exact ? Precision::kExact : Precision::kDefault;
-  const auto loaded = load_model(path, {.precision = precision});
+  LoadOptions load;
+  if (arguments.exact) load.precision = Precision::kExact;
+  const auto loaded = load_model(path, load);
   const int most = loaded->context;
   if (arguments.context < 0 || arguments.context == 1 ||
       (most != 0 && arguments.context > most)) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "base/json.h"
 #include "cli/answer.h"
@@ -21,7 +22,7 @@ struct Arguments {
   AnswerOptions answer;
 };
 
-void print_json(Stream& stream, Result result) {
+void print_json(Stream& stream, Result result, std::optional<double> warmup_s) {
   {
     const std::jthread watcher = cancel_at_interrupt(stream);
     while (const auto piece = stream.next()) result.add(*piece);
@@ -34,6 +35,7 @@ void print_json(Stream& stream, Result result) {
                {"prompt_tokens_per_s", stats.prompt_rate()},
                {"generated_tokens_per_s", stats.generation_rate()},
                {"peak_memory_bytes", stats.peak_memory_bytes}});
+  if (warmup_s) json["warmup_s"] = *warmup_s;
   if (const auto& draft = stats.draft) {
     json["draft"] = {
         {"rounds", draft->n_rounds},         {"proposed", draft->n_proposed},
@@ -48,6 +50,7 @@ void run(const Arguments& arguments) {
   const std::string prompt = checked_prompt(
       argument_or_stdin(arguments.prompt, "prompt"), arguments.raw);
   const Model model = load_with_progress(options);
+  const std::optional<double> warmup_s = warm_up(model, options);
   Chat chat(model);
   if (!options.system.empty()) chat.system(options.system);
   const GenerationOptions generation =
@@ -59,7 +62,7 @@ void run(const Arguments& arguments) {
                         ? model.complete(prompt, chat.cache(), generation)
                         : model.stream(chat.user(prompt), generation);
     if (arguments.json) {
-      print_json(stream, Result(model, generation));
+      print_json(stream, Result(model, generation), warmup_s);
     } else {
       print_stream(stream);
       fmt::print("\n");
@@ -84,6 +87,14 @@ void add_run(CLI::App& app) {
       .excludes("--system");
   command.text("--prompt-cache", arguments->prompt_cache,
                "File with what the model has read: used, then written anew");
+  command
+      .flag("--oracle", arguments->answer.oracle,
+            "Compute each token from the whole text anew, in float32 and "
+            "without kernels or a cache: very slow, to compare with")
+      .excludes("--draft")
+      .excludes("--fast")
+      .excludes("--precision")
+      .excludes("--prompt-cache");
   command.flag("--json", arguments->json,
                "Print text, token ids and statistics as JSON at the end");
   command.footer(

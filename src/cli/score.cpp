@@ -25,9 +25,9 @@ struct Arguments {
 
 void run(const Arguments& arguments) {
   const auto path = resolve_model(arguments.model, pull_options(false));
-  const auto precision =
-      arguments.exact ? Precision::kExact : Precision::kDefault;
-  const auto loaded = load_model(path, {.precision = precision});
+  LoadOptions load;
+  if (arguments.exact) load.precision = Precision::kExact;
+  const auto loaded = load_model(path, load);
   const Tokenizer& tokenizer = loaded->need_tokenizer();
   std::vector<std::int32_t> context;
   std::vector<std::vector<std::int32_t>> continuations;

@@ -9,8 +9,9 @@ namespace {
 // Old steps fade, since steps take longer as the text grows.
 constexpr double kFadeSteps = 0.97;
 constexpr double kFadeDrafts = 0.85;
-// Of a step's time, until rows of different number were seen.
+// Of a step's time; counts as much as so many steps whose rows differ by one.
 constexpr double kUsualShareOfARow = 0.12;
+constexpr double kUsualWeight = 4;
 constexpr int kLeastPatience = 32, kMostPatience = 1024;
 constexpr int kTry = 2;
 
@@ -29,10 +30,11 @@ void StepCost::observe(int n_rows, double seconds) {
 
 double StepCost::next_row() const {
   const double mean_s = seconds_ / weight_, mean_rows = rows_ / weight_;
-  const double spread = rows2_ / weight_ - mean_rows * mean_rows;
   const double usual = kUsualShareOfARow * mean_s / mean_rows;
-  if (spread < 0.05) return usual;
-  const double slope = (rows_seconds_ / weight_ - mean_rows * mean_s) / spread;
+  const double spread = rows2_ - weight_ * mean_rows * mean_rows;
+  const double together = rows_seconds_ - weight_ * mean_rows * mean_s;
+  const double slope =
+      (together + kUsualWeight * usual) / (spread + kUsualWeight);
   return std::clamp(slope, 0.1 * usual, mean_s / mean_rows);
 }
 
@@ -81,6 +83,7 @@ void DraftLength::learn(int n_drafted, int n_accepted) {
 }
 
 void DraftLength::learn_cost(double seconds) {
+  if (seconds <= 0) return;
   draft_s_ = draft_s_ == 0 ? seconds : 0.8 * draft_s_ + 0.2 * seconds;
 }
 

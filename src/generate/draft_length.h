@@ -32,7 +32,7 @@ class DraftLength {
   /** What became of a step: n_drafted tokens, of which the first n_accepted
    *  stood. */
   void learn(int n_drafted, int n_accepted);
-  /** Seconds that a drafted token took. */
+  /** Seconds that a drafted token took; 0 if that is not known. */
   void learn_cost(double seconds);
 
  private:

@@ -3,6 +3,7 @@
 #include <mlx/mlx.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "generate/distribution.h"
@@ -31,6 +32,27 @@ std::size_t match_length(std::span<const std::int32_t> tokens, std::size_t end,
 TokenRoles with_vocab_size(TokenRoles roles, std::size_t n) {
   roles.vocab_size = static_cast<int>(n);
   return roles;
+}
+
+// As the answer chooses, among the tokens that the draft model has.
+GenerationOptions draft_options(GenerationOptions options, std::size_t n) {
+  const auto lacks = [n](std::int32_t id) {
+    return static_cast<std::size_t>(id) >= n;
+  };
+  for (auto* ids :
+       {&options.suppress_ids, &options.force_ids, &options.stop_ids}) {
+    std::erase_if(*ids, lacks);
+  }
+  if (options.xtc_special_tokens)
+    std::erase_if(*options.xtc_special_tokens, lacks);
+  std::erase_if(options.logit_bias,
+                [&](const auto& bias) { return lacks(bias.first); });
+  options.min_tokens_to_keep =
+      std::min(options.min_tokens_to_keep, static_cast<int>(n));
+  options.processors.clear();
+  options.logprobs = false;
+  options.top_logprobs = 0;
+  return options;
 }
 
 std::string piece_text(const Tokenizer& tokenizer, std::int32_t id) {
@@ -99,16 +121,25 @@ ModelDrafter::ModelDrafter(const DraftModel& draft,
       vocab_size_(static_cast<std::size_t>(
           std::min(model_->model->vocab_size(), roles.vocab_size))),
       session_(*model_->model, draft.cache, 0),
-      sampler_(options, with_vocab_size(std::move(roles), vocab_size_), seed),
+      sampler_(draft_options(options, vocab_size_),
+               with_vocab_size(std::move(roles), vocab_size_), seed),
       with_distributions_(with_distributions) {}
 
 Draft ModelDrafter::propose(const History& history, int n) {
   std::vector<std::int32_t> tokens(history.tokens.begin(),
                                    history.tokens.end());
+  const std::size_t n_known = session_.n_common(tokens);
+  const auto chunk = static_cast<std::size_t>(session_.chunk());
+  if (tokens.size() - n_known > chunk) {
+    const auto part = std::span(tokens).first(n_known + chunk);
+    session_.extend_to(part).eval();
+    return {};
+  }
   Draft draft;
   mx::array logits = session_.extend_to(tokens);
+  logits.eval();
+  const auto begin = std::chrono::steady_clock::now();
   while (true) {
-    logits.eval();
     const std::span<const float> row(logits.data<float>(), vocab_size_);
     const History now{tokens, history.n_prompt};
     std::int32_t token = -1;
@@ -122,9 +153,14 @@ Draft ModelDrafter::propose(const History& history, int n) {
     }
     draft.tokens.push_back(token);
     tokens.push_back(token);
-    if (static_cast<int>(draft.tokens.size()) >= n) return draft;
+    if (static_cast<int>(draft.tokens.size()) >= n) break;
     logits = session_.decode(token);
+    logits.eval();
   }
+  const std::chrono::duration<double> time =
+      std::chrono::steady_clock::now() - begin;
+  if (n > 1) draft.seconds_per_token = time.count() / (n - 1);
+  return draft;
 }
 
 void check_draft(const LoadedModel& target, const LoadedModel& draft) {

@@ -18,6 +18,8 @@ struct Draft {
   /** The distribution that each was drawn from, over ids that both models
    *  have; none where they were not drawn. */
   std::vector<std::vector<double>> distributions;
+  /** What one more token costs; 0 where that was not seen. */
+  double seconds_per_token = 0;
 };
 
 struct Verdict {
@@ -66,7 +68,9 @@ struct DraftModel {
   std::shared_ptr<Cache> cache;
 };
 
-/** Lets a smaller model go on with the text, choosing as the answer does. */
+/** Lets a smaller model go on with the text, choosing as the answer does but
+ *  for the caller's own processors. Proposes nothing until it has read the
+ *  text, a chunk of it in each call. */
 class ModelDrafter final : public Drafter {
  public:
   /** seed, options  of the answer

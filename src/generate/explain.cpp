@@ -88,25 +88,32 @@ Explanation::Nodes count_nodes(const mx::array& result) {
   return nodes;
 }
 
-// What a layer's cache comes to when a prompt of `context` tokens is read: its
-// steps are built, not run.
-std::size_t cache_bytes(const KvCache& of_layer, int window, int context,
-                        KvType kv_type) {
-  const cpu::KvShape& shape = of_layer.state().shape;
+// Layers of one kind have one plan.
+struct Kind {
+  int window, keep;
+  std::size_t n_bytes_of_one;
+  bool operator==(const Kind&) const = default;
+};
+
+// A layer's cache after a prompt of `context` tokens: its steps are built, not
+// run.
+std::size_t cache_bytes(const cpu::KvShape& shape, const Kind& kind,
+                        int context, const CacheOptions& options) {
   const auto rows = [&](int n, std::size_t dim) {
     return mx::zeros(
         {n, static_cast<int>(shape.n_kv_heads), static_cast<int>(dim)});
   };
-  Cache cache(1, kv_type);
+  Cache cache(1, options);
   const int sequence = cache.add_sequence();
   for (int at = 0; at < context; at += Session::kChunk) {
     const int n = std::min(Session::kChunk, context - at);
     Batch batch;
     batch.add(sequence, at, n);
-    AttentionOptions options;
-    options.window = window;
+    AttentionOptions attention;
+    attention.window = kind.window;
+    attention.keep = kind.keep;
     const auto k = rows(n, shape.key_dim);
-    cache.layer(0).attend(k, k, rows(n, shape.value_dim), batch, options);
+    cache.layer(0).attend(k, k, rows(n, shape.value_dim), batch, attention);
     cache.advance(batch);
   }
   // The steps that never run hold the cache, which holds them.
@@ -114,34 +121,48 @@ std::size_t cache_bytes(const KvCache& of_layer, int window, int context,
   return cache.n_bytes();
 }
 
-std::vector<Explanation::CacheLayers> plan_cache(Cache& cache, int n_layers,
-                                                 int sequence, int context,
-                                                 KvType kv_type) {
-  struct Kind {
-    int window;
-    std::size_t n_bytes_of_one;
+// What the token at the end of the context reads of a layer's cache.
+std::size_t read_bytes(const KvCache& held, const Kind& kind, int context,
+                       const CacheOptions& options) {
+  const auto per_position = [&](KvType type) {
+    const KvCache page(type, static_cast<int>(held.state().shape.n_kv_heads),
+                       static_cast<int>(held.state().shape.key_dim),
+                       static_cast<int>(held.state().shape.value_dim));
+    page.reserve(1);
+    return page.n_bytes() / static_cast<std::size_t>(page.capacity());
   };
+  const int first = kind.window == 0 ? 0 : std::max(0, context - kind.window);
+  const int head = std::min(kind.keep, first);
+  const int as_int8 = held.quantize_from();
+  const int n_seen = head + context - first;
+  const int n_plain =
+      std::min(head, as_int8) + std::max(0, std::min(context, as_int8) - first);
+  std::size_t total =
+      static_cast<std::size_t>(n_plain) * per_position(options.kv_type);
+  if (n_seen > n_plain) {
+    total += static_cast<std::size_t>(n_seen - n_plain) *
+             per_position(KvType::kInt8);
+  }
+  return total;
+}
+
+std::vector<Explanation::CacheLayers> plan_cache(Cache& cache, int sequence,
+                                                 int context) {
   std::vector<Kind> kinds;
   std::vector<Explanation::CacheLayers> plan;
-  for (int i = 0; i < n_layers; ++i) {
+  for (int i = 0; i < cache.n_layers(); ++i) {
     const LayerCache& layer = cache.layer(i);
     const KvCache* held = layer.find(sequence);
     if (held == nullptr) continue;  // shares another layer's
-    const Kind kind{layer.window(), held->n_bytes()};
-    const auto found = std::ranges::find_if(kinds, [&](const Kind& other) {
-      return other.window == kind.window &&
-             other.n_bytes_of_one == kind.n_bytes_of_one;
-    });
+    const Kind kind{layer.window(), layer.keep(), held->n_bytes()};
+    const auto found = std::ranges::find(kinds, kind);
     const auto at = static_cast<std::size_t>(found - kinds.begin());
     if (found == kinds.end()) {
       kinds.push_back(kind);
-      const int seen =
-          kind.window == 0 ? context : std::min(kind.window, context);
-      const std::size_t per_position =
-          kind.n_bytes_of_one / static_cast<std::size_t>(held->capacity());
-      plan.push_back({0, kind.window,
-                      cache_bytes(*held, kind.window, context, kv_type),
-                      per_position * static_cast<std::size_t>(seen)});
+      plan.push_back(
+          {0, kind.window, kind.keep,
+           cache_bytes(held->state().shape, kind, context, cache.options()),
+           read_bytes(*held, kind, context, cache.options())});
     }
     ++plan[at].n;
   }
@@ -150,7 +171,8 @@ std::vector<Explanation::CacheLayers> plan_cache(Cache& cache, int n_layers,
 
 }  // namespace
 
-Explanation explain(const LoadedModel& loaded, int context, KvType kv_type) {
+Explanation explain(const LoadedModel& loaded, int context,
+                    const CacheOptions& options) {
   if (context < 1 || context > kMostContext) {
     throw InvalidInput("explain", "the context is " + std::to_string(context) +
                                       ", expected 1 to " +
@@ -163,7 +185,7 @@ Explanation explain(const LoadedModel& loaded, int context, KvType kv_type) {
   e.matrices = group_matrices(loaded.audit);
   e.weight_bytes = weight_bytes_per_token(loaded.audit);
 
-  Cache cache = model.make_cache(kv_type);
+  Cache cache = model.make_cache(options);
   const int sequence = cache.add_sequence();
   Batch batch;
   batch.add(sequence, 0, 1);
@@ -173,7 +195,7 @@ Explanation explain(const LoadedModel& loaded, int context, KvType kv_type) {
       model.forward(mx::array(&token, {1}, mx::int32), batch, cache);
   e.decode_nodes = count_nodes(logits);
   logits.eval();
-  e.cache = plan_cache(cache, model.n_layers(), sequence, context, kv_type);
+  e.cache = plan_cache(cache, sequence, context);
   for (const Explanation::CacheLayers& layers : e.cache) {
     const auto n = static_cast<std::size_t>(layers.n);
     e.cache_bytes += n * layers.n_bytes;

@@ -23,6 +23,7 @@ struct Explanation {
   struct CacheLayers {
     int n = 0;
     int window = 0;              // newest positions that are seen; 0: all
+    int keep = 0;                // first ones that are seen beside them
     std::size_t n_bytes = 0;     // of one layer, with a full context
     std::size_t read_bytes = 0;  // of one layer, for a token at its end
   };
@@ -47,6 +48,7 @@ struct Explanation {
  *  token to see what it is made of. Weights that a step reads are all matrices
  *  but an embedding that is no head, of which it reads a row.
  *  Throws InvalidInput unless context is 1 to 2^20. */
-Explanation explain(const LoadedModel& model, int context, KvType kv_type);
+Explanation explain(const LoadedModel& model, int context,
+                    const CacheOptions& options);
 
 }  // namespace skua

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <mlx/array.h>
+
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "generate/draft_length.h"
@@ -8,40 +12,79 @@
 
 namespace skua {
 
+struct GeneratorOptions {
+  /** Most tokens of prompts in a step. */
+  int max_prompt_rows = Session::kChunk;
+  /** Whether a step may begin before the tokens of the one before are read. */
+  bool run_ahead = true;
+  /** Whether logits come from an Oracle, one step at a time; caches then count
+   *  tokens and hold nothing. */
+  bool oracle = false;
+};
+
 /** Steps any number of sequences through a model: each step is one flat batch
- *  of the newest tokens of those that answer and of pieces of prompts. To be
- *  used on the thread that owns MLX. */
+ *  of the newest tokens of those that answer and of pieces of prompts. Where
+ *  all take the likeliest token, a step begins with what the model itself finds
+ *  likeliest in the one before, while that is still to be read; where another
+ *  token is chosen, or the answer ends, its row is dropped. To be used on the
+ *  thread that owns MLX. */
 class Generator {
  public:
-  /** model     outlives the Generator
-   *  max_rows  most tokens of prompts in a step */
-  explicit Generator(const CausalLM& model, int max_rows = Session::kChunk);
+  /** model  outlives the Generator */
+  explicit Generator(const CausalLM& model,
+                     const GeneratorOptions& options = {});
+  /** Waits for what still runs. */
+  ~Generator();
+  Generator(const Generator&) = delete;
+  Generator& operator=(const Generator&) = delete;
 
   /** The sequence takes part from the next step on, until it ends. All that
    *  take part have sessions of one cache.
    *  Throws InvalidInput for a sequence of another cache. */
   void add(std::shared_ptr<Sequence> sequence);
-
   /** Takes a sequence out, if it is still in. */
-  void remove(const Sequence& sequence);
+  void remove(Sequence& sequence);
 
   /** One step; false where no sequence goes on. What fails ends the sequences
    *  it concerns, and nothing else. */
   bool step();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct Part {
-    Sequence* sequence;
-    std::size_t n_logits;  // rows
+    Sequence* sequence;  // null once it has left
+    int n_rows;
+    int n_logits;
   };
 
-  void run(const std::vector<Part>& parts, const Batch& batch,
-           const std::vector<std::int32_t>& ids);
+  /** A step that runs or has run. */
+  struct Step {
+    Batch batch = {};
+    std::vector<Part> parts = {};
+    bool has_prompts = false;
+    std::optional<mx::array> logits = {};     // [n_logits, V]
+    std::optional<mx::array> likeliest = {};  // [n_logits] int32
+    Clock::time_point begin = {};
+  };
+
+  Step plan(std::vector<std::int32_t>& ids);
+  void start(Step& step, const mx::array& ids);
+  void ask_oracle(Step& step, const std::vector<std::int32_t>& ids) const;
+  bool foreseeable(const Step& step) const;
+  std::optional<Step> follow(const Step& step);
+  void finish(Step& step);
+  void drop_what_did_not_come(Step& next, const Step& step);
+  void leave(Step& step, const Sequence& sequence);
 
   const CausalLM& model_;
-  int max_rows_;
-  StepCost cost_;  // of steps without prompts
+  GeneratorOptions options_;
+  StepCost cost_;           // of steps without prompts
+  Cache* cache_ = nullptr;  // of all sequences
   std::vector<std::shared_ptr<Sequence>> sequences_;
+  std::optional<Step> running_;
+  std::optional<mx::array> newest_;  // runs as long as any step does
+  Clock::time_point last_end_ = {};
 };
 
 }  // namespace skua

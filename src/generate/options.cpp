@@ -15,6 +15,8 @@ namespace {
 using Options = GenerationOptions;
 
 constexpr std::size_t kMaxStops = 64;
+constexpr std::size_t kMaxBreakers = 256;
+constexpr std::size_t kMaxTextBytes = 16 << 10;  // of a stop or breaker
 
 bool any(double) {
   return true;
@@ -319,6 +321,11 @@ struct RangeCheck {
     for (const std::string& text : texts) {
       if (text.empty())
         return faults.add(field.name, "an empty text", field.expected);
+      if (text.size() > kMaxTextBytes) {
+        return faults.add(field.name,
+                          fmt::format("a text of {} bytes", text.size()),
+                          fmt::format("at most {}", kMaxTextBytes));
+      }
       if (find_invalid_utf8(text) != text.npos)
         return faults.add(field.name, "a text that is not UTF-8", "UTF-8");
     }
@@ -396,6 +403,11 @@ void check(const GenerationOptions& options, int vocab_size) {
     faults.add("stop", std::to_string(options.stop.size()) + " texts",
                "at most " + std::to_string(kMaxStops));
   }
+  if (options.dry_breakers.size() > kMaxBreakers) {
+    faults.add("dry_breakers",
+               std::to_string(options.dry_breakers.size()) + " texts",
+               "at most " + std::to_string(kMaxBreakers));
+  }
   for (const auto& [name, value] :
        {std::pair{"min_tokens_to_keep", options.min_tokens_to_keep},
         std::pair{"top_logprobs", options.top_logprobs}}) {
@@ -403,10 +415,6 @@ void check(const GenerationOptions& options, int vocab_size) {
       faults.add(name, std::to_string(value),
                  fmt::format("at most the vocabulary of {}", vocab_size));
     }
-  }
-  if (options.max_tokens >= 0 && options.min_tokens > options.max_tokens) {
-    faults.add("min_tokens", std::to_string(options.min_tokens),
-               fmt::format("at most max_tokens, {}", options.max_tokens));
   }
   faults.throw_if_any();
 }

@@ -83,7 +83,15 @@ class Reader {
     }
   }
 
-  void rewind(int length) { cache_.trim(sequence_, length); }
+  // The same in a copy of the sequence, which windows may let no one rewind.
+  template <class Found>
+  void read_aside(Ids ids, const Found& found) {
+    const int original = sequence_;
+    sequence_ = cache_.fork(original);
+    read(ids, found);
+    cache_.remove(sequence_);
+    sequence_ = original;
+  }
 
  private:
   std::optional<mx::array> feed(Ids ids, bool all_logits) {
@@ -216,11 +224,10 @@ std::vector<ContinuationScore> score_continuations(
   });
   for (std::size_t c = 0; c < scores.size(); ++c) {
     const Ids ids = continuations[c];
-    reader.rewind(static_cast<int>(context.size()));
-    reader.read(ids.first(ids.size() - 1),
-                [&](std::size_t i, std::span<const float> logits) {
-                  add(scores[c], score_token(logits, ids[i + 1]));
-                });
+    reader.read_aside(ids.first(ids.size() - 1),
+                      [&](std::size_t i, std::span<const float> logits) {
+                        add(scores[c], score_token(logits, ids[i + 1]));
+                      });
   }
   return scores;
 }

@@ -80,6 +80,22 @@ TokenRoles roles_of(const LoadedModel& model) {
   return roles;
 }
 
+// Tokens that were not drawn stand by probability exactly when they are what
+// would have been drawn.
+bool by_equality(const GenerationOptions& options) {
+  return options.draft_by_equality || options.prompt_lookup ||
+         options.temperature == 0;
+}
+
+std::unique_ptr<Drafter> make_drafter(const LoadedModel& model,
+                                      const GenerationOptions& options,
+                                      const DraftModel* draft_model) {
+  if (options.draft_tokens == 0) return nullptr;
+  if (options.prompt_lookup) return std::make_unique<PromptLookup>();
+  return std::make_unique<ModelDrafter>(*draft_model, options, roles_of(model),
+                                        *options.seed, !by_equality(options));
+}
+
 }  // namespace
 
 Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
@@ -89,33 +105,33 @@ Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
     : model_(std::move(model)),
       options_(
           checked(*model_, options, prompt, session.context(), draft_model)),
-      session_(std::move(session)),
       tokens_(std::move(prompt)),
       n_prompt_(tokens_.size()),
       sampler_(options_, roles_of(*model_), *options_.seed),
       detokenizer_(model_->tokenizer, true),
       stops_(options_.stop, options_.include_stop),
-      draft_length_(options_.draft_tokens, options_.draft_fixed) {
+      drafter_(make_drafter(*model_, options_, draft_model)),
+      draft_length_(options_.draft_tokens, options_.draft_fixed),
+      session_(std::move(session)) {
   stats_.n_prompt_tokens = static_cast<int>(n_prompt_);
   stats_.seed = *options_.seed;
-  if (options_.draft_tokens > 0) start_drafting(draft_model);
-  if (start == TextStart::kContinues)
+  if (drafter_) stats_.draft.emplace().by_equality = by_equality(options_);
+  if (start == TextStart::kContinues) {
     for (const std::int32_t id : tokens_) detokenizer_.push(id);
+    prompt_tail_ = Detokenizer(detokenizer_).finish();
+  }
 }
 
-void Sequence::start_drafting(const DraftModel* draft_model) {
-  DraftStats& stats = stats_.draft.emplace();
-  // Tokens that were not drawn stand by probability exactly when they are what
-  // would have been drawn.
-  stats.by_equality = options_.draft_by_equality || options_.prompt_lookup ||
-                      options_.temperature == 0;
-  if (options_.prompt_lookup) {
-    drafter_ = std::make_unique<PromptLookup>();
-  } else {
-    drafter_ = std::make_unique<ModelDrafter>(*draft_model, options_,
-                                              roles_of(*model_), *options_.seed,
-                                              !stats.by_equality);
+// Without what is still the prompt's.
+std::string Sequence::new_text(std::string text) {
+  const auto [tail, rest] = std::ranges::mismatch(prompt_tail_, text);
+  const auto n = static_cast<std::size_t>(rest - text.begin());
+  if (n < text.size() && n < prompt_tail_.size()) {
+    prompt_tail_.clear();  // later tokens made another text of it
+    return text;
   }
+  prompt_tail_.erase(0, n);
+  return text.substr(n);
 }
 
 double Sequence::since_start() const {
@@ -161,18 +177,16 @@ void Sequence::draft(const StepCost& cost, int n_other) {
   if (!drafter_ || !answers()) return;
   const int n = std::min(draft_length_.choose(cost, n_other), n_left);
   if (n <= 0) return;
-  const auto begin = Clock::now();
   try {
     draft_ = drafter_->propose({tokens_, n_prompt_}, n);
   } catch (const std::exception& error) {
     stats_.draft->warning = error.what();
     drafter_.reset();
-    return;
+  } catch (...) {
+    stats_.draft->warning = "unknown failure";
+    drafter_.reset();
   }
-  if (draft_.tokens.empty()) return;
-  const std::chrono::duration<double> time = Clock::now() - begin;
-  draft_length_.learn_cost(time.count() /
-                           static_cast<double>(draft_.tokens.size()));
+  draft_length_.learn_cost(draft_.seconds_per_token);
 }
 
 int Sequence::n_ready() const {
@@ -201,17 +215,15 @@ void Sequence::add_to(Batch& batch, std::vector<std::int32_t>& ids, int n) {
     first_wanted = n;
   for (int row = first_wanted; row < n; ++row)
     batch.output_rows.push_back(first_row + row);
-  n_step_rows_ = n;
 }
 
 // Row i of the step holds what follows its token.
-void Sequence::take_prompt_logprobs(std::span<const float> logits) {
+void Sequence::take_prompt_logprobs(std::span<const float> logits, int n_rows) {
   const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
   std::vector<float> log_p(vocab_size);
   const std::size_t end = session_.tokens().size();
   for (std::size_t row = 0; row * vocab_size < logits.size(); ++row) {
-    const std::size_t next =
-        end - static_cast<std::size_t>(n_step_rows_) + row + 1;
+    const std::size_t next = end - static_cast<std::size_t>(n_rows) + row + 1;
     if (next >= n_prompt_) return;
     cpu::log_softmax(&logits[row * vocab_size], vocab_size, log_p.data());
     stats_.prompt_logprobs.push_back(
@@ -219,9 +231,9 @@ void Sequence::take_prompt_logprobs(std::span<const float> logits) {
   }
 }
 
-void Sequence::take_prompt(std::span<const float> logits) {
+void Sequence::take_prompt(std::span<const float> logits, int n_rows) {
   const auto n_held = static_cast<int>(session_.tokens().size());
-  if (options_.prompt_logprobs) take_prompt_logprobs(logits);
+  if (options_.prompt_logprobs) take_prompt_logprobs(logits, n_rows);
   if (n_held == stats_.n_prompt_tokens) stats_.prompt_s = since_start();
   if (options_.prompt_progress &&
       !options_.prompt_progress(n_held, stats_.n_prompt_tokens)) {
@@ -229,22 +241,35 @@ void Sequence::take_prompt(std::span<const float> logits) {
   }
 }
 
-void Sequence::take(std::span<const float> logits) {
+bool Sequence::foreseeable(int n_rows) const {
+  const auto n = static_cast<std::size_t>(stats_.n_generated_tokens);
+  const bool reads_all =
+      session_.tokens().size() + static_cast<std::size_t>(n_rows) ==
+      tokens_.size();
+  return reads_all && options_.temperature == 0 && !drafter_ && !cancelled_ &&
+         n >= options_.force_ids.size() &&
+         stats_.n_generated_tokens + 2 <= options_.max_tokens;
+}
+
+void Sequence::take(std::span<const float> logits, int n_rows) {
   const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
   const std::size_t n_drafted = draft_.tokens.size();
   const auto rows = std::span(tokens_).subspan(
-      session_.tokens().size(),
-      static_cast<std::size_t>(n_step_rows_) - n_drafted);
+      session_.tokens().size(), static_cast<std::size_t>(n_rows) - n_drafted);
   session_.fed(rows);
-  if (!answers()) take_prompt(logits);
-  if (session_.tokens().size() < tokens_.size() || cancelled_) return;
+  if (!answers()) take_prompt(logits, n_rows);
+  if (session_.tokens().size() < tokens_.size() || cancelled_) {
+    if (n_drafted > 0) session_.recover();
+    return;
+  }
   if (!answers() || !stats_.draft) {
     append(sampler_.choose(logits.last(vocab_size), {tokens_, n_prompt_}));
     return;
   }
   session_.fed(draft_.tokens);
-  std::size_t n_accepted = 0;
+  std::size_t n_accepted = 0, n_seen = 0;
   for (bool stands = true; stands && !ended();) {
+    n_seen = std::min(n_accepted + 1, n_drafted);
     Verdict verdict =
         verify(sampler_, logits.subspan(n_accepted * vocab_size, vocab_size),
                {tokens_, n_prompt_}, draft_, n_accepted);
@@ -255,13 +280,13 @@ void Sequence::take(std::span<const float> logits) {
   DraftStats& stats = *stats_.draft;
   ++stats.n_steps;
   if (n_drafted > 0) ++stats.n_rounds;
-  stats.n_proposed += static_cast<int>(n_drafted);
+  stats.n_proposed += static_cast<int>(ended() ? n_seen : n_drafted);
   stats.n_accepted += static_cast<int>(n_accepted);
   draft_length_.learn(static_cast<int>(n_drafted),
                       static_cast<int>(n_accepted));
-  // All but the newest token, which no draft foresaw or which ended it all.
-  session_.rewind(
-      static_cast<int>(std::min(session_.tokens().size(), tokens_.size() - 1)));
+  // The newest token is not read yet, and what did not stand no more.
+  if (session_.tokens().size() >= tokens_.size())
+    session_.rewind(static_cast<int>(tokens_.size()) - 1);
 }
 
 void Sequence::append(Choice choice, bool from_draft) {
@@ -281,7 +306,8 @@ void Sequence::append(Choice choice, bool from_draft) {
     stats_.stop_id = token;
     return end(FinishReason::kStop, std::move(piece));
   }
-  const StopMatcher::Found found = stops_.push(detokenizer_.push(token));
+  const StopMatcher::Found found =
+      stops_.push(new_text(detokenizer_.push(token)));
   piece.text = found.text;
   if (found.stop) {
     stats_.stop = options_.stop[*found.stop];
@@ -295,7 +321,7 @@ void Sequence::append(Choice choice, bool from_draft) {
 void Sequence::end(FinishReason reason, Piece piece) {
   if (!stats_.stop) {
     for (const StopMatcher::Found& found :
-         {stops_.push(detokenizer_.finish()), stops_.finish()}) {
+         {stops_.push(new_text(detokenizer_.finish())), stops_.finish()}) {
       piece.text += found.text;
       if (!found.stop) continue;
       stats_.stop = options_.stop[*found.stop];
@@ -311,7 +337,11 @@ void Sequence::end(FinishReason reason, Piece piece) {
 
 void Sequence::fail(std::exception_ptr error) {
   if (ended()) return;
-  session_.recover();
+  try {
+    session_.recover();
+  } catch (...) {
+    session_.rewind(0);  // always possible
+  }
   end(FinishReason::kError, {});
   finish_ = FinishReason::kError;
   error_ = std::move(error);

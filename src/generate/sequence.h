@@ -64,8 +64,12 @@ class Sequence {
   bool answers() const { return stats_.n_generated_tokens > 0; }
   /** Adds the first n of them to a step. */
   void add_to(Batch& batch, std::vector<std::int32_t>& ids, int n);
-  /** Takes the logits of its rows of that step, [n, V] as it asked for. */
-  void take(std::span<const float> logits);
+  /** Takes the logits [n, V] that it asked for of its n_rows of that step. */
+  void take(std::span<const float> logits, int n_rows);
+  /** Whether a step of n_rows gives a token that is most likely the likeliest,
+   *  and the one after it is wanted too. */
+  bool foreseeable(int n_rows) const;
+  std::int32_t newest() const { return tokens_.back(); }
   /** Ends the answer with an error that pop() throws. */
   void fail(std::exception_ptr error);
   Session& session() { return session_; }
@@ -73,25 +77,25 @@ class Sequence {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void start_drafting(const DraftModel* draft_model);
+  std::string new_text(std::string text);
   double since_start() const;
-  void take_prompt(std::span<const float> logits);
-  void take_prompt_logprobs(std::span<const float> logits);
+  void take_prompt(std::span<const float> logits, int n_rows);
+  void take_prompt_logprobs(std::span<const float> logits, int n_rows);
   void append(Choice choice, bool from_draft = false);
   void end(FinishReason reason, Piece piece);
 
   std::shared_ptr<const LoadedModel> model_;
   GenerationOptions options_;
-  Session session_;
   std::vector<std::int32_t> tokens_;  // the prompt's and the answer's
   std::size_t n_prompt_;
   Sampler sampler_;
   Detokenizer detokenizer_;
+  std::string prompt_tail_;  // what the detokenizer still holds of the prompt
   StopMatcher stops_;
   std::unique_ptr<Drafter> drafter_;
   DraftLength draft_length_;
-  Draft draft_;          // of the step under way
-  int n_step_rows_ = 0;  // likewise
+  Draft draft_;      // of the step under way
+  Session session_;  // taken last, when nothing throws any more
   std::deque<Piece> pieces_;
   std::exception_ptr error_;
   std::atomic<bool> cancelled_ = false;

@@ -108,8 +108,8 @@ Session Session::fork() const {
   return copy;
 }
 
-void Session::add_to(Batch& batch, int n) const {
-  batch.add(sequence_, static_cast<int>(tokens_.size()), n);
+void Session::add_to(Batch& batch, int n, int n_ahead) const {
+  batch.add(sequence_, static_cast<int>(tokens_.size()) + n_ahead, n);
 }
 
 void Session::fed(std::span<const std::int32_t> ids) {
@@ -117,6 +117,7 @@ void Session::fed(std::span<const std::int32_t> ids) {
 }
 
 void Session::recover() {
+  if (!cache_) return;
   const auto held = static_cast<int>(tokens_.size());
   if (cache_->length(sequence_) > held) cache_->trim(sequence_, held);
 }

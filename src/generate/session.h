@@ -63,8 +63,8 @@ class Session {
 
   /** A step that is taken together with other sessions of the cache: adds the
    *  next n tokens to the batch before the model's forward, and counts them as
-   *  fed once it is done. */
-  void add_to(Batch& batch, int n) const;
+   *  fed once it is done. n_ahead more are in a step that still runs. */
+  void add_to(Batch& batch, int n, int n_ahead = 0) const;
   void fed(std::span<const std::int32_t> ids);
   /** Forgets what a step that failed has left in the cache. */
   void recover();

@@ -12,10 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Numerics numerics_for(const LoadOptions& options) {
-  const bool exact = options.precision == Precision::kExact;
-  return {exact || runs_on_cpu() ? mx::float32 : mx::bfloat16,
-          options.precision};
+Numerics numerics_for(Precision precision) {
+  const bool exact = precision == Precision::kExact;
+  return {exact || runs_on_cpu() ? mx::float32 : mx::bfloat16, precision};
 }
 
 // eos_token_id, one id or a list, of a config.json or generation_config.json.
@@ -98,7 +97,9 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
   }
   if (!fs::exists(path))
     throw NotFound(path.string(), "is neither a folder nor a file");
-  const Numerics numerics = numerics_for(options);
+  ProfileFile profile = read_profile(path);
+  const Numerics numerics = numerics_for(options.precision.value_or(
+      profile.profile.precision.value_or(Precision::kDefault)));
   auto loaded =
       std::make_shared<LoadedModel>(LoadedModel{path,
                                                 Config(Json::object(), ""),
@@ -133,6 +134,8 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
     loaded->tokenizer = load_tokenizer(file);
     read_text_side(file);
   }
+  profile.check_context(loaded->context);
+  loaded->profile = std::move(profile);
   if (loaded->tokenizer)
     loaded->eos_ids.merge(
         std::set<std::int32_t>(loaded->tokenizer->special().eos_ids));

@@ -8,6 +8,7 @@
 
 #include "models/checkpoint.h"
 #include "models/model.h"
+#include "models/profile.h"
 #include "skua/precision.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -15,7 +16,8 @@
 namespace skua {
 
 struct LoadOptions {
-  Precision precision = Precision::kDefault;
+  /** None: as the model's skua.toml says, else kDefault. */
+  std::optional<Precision> precision = {};
   /** Called while weights are read. */
   LoadProgress progress = {};
   /** Tensors that the model does not use are no error; see the audit. */
@@ -36,6 +38,7 @@ struct LoadedModel {
   /** generation_config.json: the author's defaults. */
   Config generation_config;
   TensorAudit audit = {};
+  ProfileFile profile = {};
 
   /** The tokenizer. Throws Unsupported that names the folder without one. */
   const Tokenizer& need_tokenizer() const;

@@ -525,7 +525,7 @@ class ExplainTest(ToolTest):
             {
                 *("path", "architecture", "format", "layers", "tensors"),
                 *("matrices", "decode_nodes", "prefill_rows", "context"),
-                *("cache", "bytes_per_token", "limit", "compiled"),
+                *("cache", "bytes_per_token", "limit", "compiled", "profile"),
             },
         )
         self.assertEqual(e["architecture"], "qwen3")

@@ -139,6 +139,22 @@ TEST_F(BatchTest, ChatsOfABatchGoOnFromWhereTheyWere) {
   EXPECT_EQ(batch.finish_reason(row), FinishReason::kLength);
 }
 
+TEST_F(BatchTest, ABatchLetGoOfLeavesItsChatsWhole) {
+  Chat chat(*model_);
+  chat.user("Once upon a time");
+  {
+    BatchStream batch = model_->batch();
+    batch.add(chat, {.max_tokens = 30});
+    batch.add("Tom", {.max_tokens = 30});
+    for (int i = 0; i < 3; ++i) batch.next();
+    SKUA_EXPECT_ERROR(chat.cache().save("unused"), InvalidInput,
+                      "still read into");
+  }
+  EXPECT_EQ(model_->generate(chat, {.max_tokens = 9}),
+            model_->generate(Chat(*model_).user("Once upon a time"),
+                             {.max_tokens = 9}));
+}
+
 TEST_F(BatchTest, ARowCanBeCancelled) {
   BatchStream batch = model_->batch();
   batch.add("Once", {.max_tokens = 100});

@@ -35,19 +35,28 @@ Explanation::Matrices find(const Explanation& e, const std::string& name) {
 TEST(Explain, AStepReadsAllWeightsButAnEmbeddingThatIsNoHead) {
   SKUA_LOAD_OR_SKIP(untied, "llama");
   const std::size_t vocab = 101, dim = 48;
-  EXPECT_EQ(explain(*untied, 100, KvType::kF32).weight_bytes,
+  EXPECT_EQ(explain(*untied, 100, {.kv_type = KvType::kF32}).weight_bytes,
             untied->info.n_bytes - (vocab - 1) * dim * sizeof(float));
   SKUA_LOAD_OR_SKIP(tied, "llama_tied");
-  EXPECT_EQ(explain(*tied, 100, KvType::kF32).weight_bytes, tied->info.n_bytes);
+  EXPECT_EQ(explain(*tied, 100, {.kv_type = KvType::kF32}).weight_bytes,
+            tied->info.n_bytes);
 }
 
 // COMP-15
 TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
   SKUA_LOAD_OR_SKIP(loaded, "llama_sliding");
   const CausalLM& model = *loaded->model;
-  for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8}) {
-    for (const int n : {1, 256, 257, 600}) {
-      Cache cache = model.make_cache(type);
+  const CacheOptions all[] = {
+      {.kv_type = KvType::kF32},
+      {.kv_type = KvType::kBf16},
+      {.kv_type = KvType::kInt8},
+      {.kv_type = KvType::kF32, .max_size = 100},
+      {.kv_type = KvType::kF16, .max_size = 300, .keep = 260},
+      {.kv_type = KvType::kF32, .quantize_from = 200},
+      {.kv_type = KvType::kF16, .max_size = 90, .quantize_from = 256}};
+  for (const CacheOptions& options : all) {
+    for (const int n : {1, 256, 257, 600, 900}) {
+      Cache cache = model.make_cache(options);
       const int sequence = cache.add_sequence();
       for (int at = 0; at < n; at += 288) {
         const int rows = std::min(288, n - at);
@@ -58,10 +67,10 @@ TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
         model.forward(mx::array(ids.begin(), {rows}, mx::int32), batch, cache)
             .eval();
       }
-      EXPECT_EQ(explain(*loaded, n, type).cache_bytes, cache.n_bytes()) << n;
+      EXPECT_EQ(explain(*loaded, n, options).cache_bytes, cache.n_bytes()) << n;
     }
   }
-  const Explanation e = explain(*loaded, 600, KvType::kBf16);
+  const Explanation e = explain(*loaded, 600, {.kv_type = KvType::kBf16});
   ASSERT_EQ(e.cache.size(), 2u);
   EXPECT_EQ(e.cache[0].window, 7);
   EXPECT_EQ(e.cache[0].n, 2);
@@ -70,14 +79,30 @@ TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
   // Keys and values of 16 bits: 2 heads of 8, values padded to 16.
   EXPECT_EQ(e.cache[1].read_bytes, 600u * 2 * 2 * (8 + 16));
   EXPECT_EQ(e.cache[0].read_bytes, 7u * 2 * 2 * (8 + 16));
+
+  const std::size_t plain = 2 * 2 * (8 + 16);
+  const auto last = [&](const CacheOptions& options) {
+    return explain(*loaded, 600, options).cache.back();
+  };
+  const auto int8 = last({.kv_type = KvType::kInt8});
+  EXPECT_EQ(int8.read_bytes % 600, 0u);
+  EXPECT_LT(int8.read_bytes / 600, plain);
+  const auto later =
+      last({.kv_type = KvType::kBf16, .quantize_from = 200}).read_bytes;
+  EXPECT_EQ(later, 256 * plain + 344 * (int8.read_bytes / 600));
+  const auto bounded =
+      last({.kv_type = KvType::kBf16, .max_size = 50, .keep = 6});
+  EXPECT_EQ(bounded.window, 44);
+  EXPECT_EQ(bounded.keep, 6);
+  EXPECT_EQ(bounded.read_bytes, 50 * plain);
   EXPECT_EQ(e.kv_bytes, e.cache[1].read_bytes + 2 * e.cache[0].read_bytes);
 }
 
 // COMP-15
 TEST(Explain, KernelsAreThoseOfTheFormatAndPhase) {
   SKUA_LOAD_OR_SKIP(dense, "llama_bf16");
-  const auto& up =
-      find(explain(*dense, 10, KvType::kF32), "model.layers.*.mlp.up_proj");
+  const auto& up = find(explain(*dense, 10, {.kv_type = KvType::kF32}),
+                        "model.layers.*.mlp.up_proj");
   EXPECT_EQ(up.n, dense->model->n_layers());
   EXPECT_EQ(up.format, "bfloat16");
   EXPECT_EQ(up.decode_kernel, "dense rows");
@@ -85,8 +110,8 @@ TEST(Explain, KernelsAreThoseOfTheFormatAndPhase) {
 
   const auto of = [](const char* name, Precision precision) {
     const auto loaded = load(name, {.precision = precision});
-    const auto m =
-        find(explain(*loaded, 10, KvType::kF32), "model.layers.*.mlp.up_proj");
+    const auto m = find(explain(*loaded, 10, {.kv_type = KvType::kF32}),
+                        "model.layers.*.mlp.up_proj");
     return std::vector<std::string>{m.format, m.decode_kernel,
                                     m.prefill_kernel};
   };
@@ -110,7 +135,7 @@ TEST(Explain, KernelsAreThoseOfTheFormatAndPhase) {
 // COMP-15
 TEST(Explain, ADecodeStepIsMadeOfJoinedNodes) {
   SKUA_LOAD_OR_SKIP(loaded, "llama");
-  const Explanation e = explain(*loaded, 10, KvType::kF32);
+  const Explanation e = explain(*loaded, 10, {.kv_type = KvType::kF32});
   const std::map<std::string, int> want = {
       {"append_and_attend", 3}, {"embedding", 1},
       {"gated_mlp", 3},         {"linear", 4},
@@ -159,7 +184,7 @@ TEST(Explain, TheAuditNamesWhatIsUsedHiddenAndLeftOver) {
 TEST(Explain, AContextOutOfRangeIsRefused) {
   SKUA_LOAD_OR_SKIP(loaded, "llama");
   for (const int n : {0, -1, (1 << 20) + 1})
-    EXPECT_THROW(explain(*loaded, n, KvType::kF32), InvalidInput);
+    EXPECT_THROW(explain(*loaded, n, {.kv_type = KvType::kF32}), InvalidInput);
 }
 
 }  // namespace

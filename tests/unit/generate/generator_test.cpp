@@ -150,7 +150,8 @@ TEST(ScriptedGenerator, APromptIsReadBesideAnswers) {
   if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
   const auto cache =
       std::make_shared<Cache>(scripted.loaded->model->make_cache());
-  Generator generator(*scripted.loaded->model, 10);
+  Generator generator(*scripted.loaded->model,
+                      {.max_prompt_rows = 10, .run_ahead = false});
   const auto add = [&](int n_prompt, int max_tokens) {
     const auto sequence = std::make_shared<Sequence>(
         scripted.loaded, Session(*scripted.loaded->model, cache, 0),
@@ -168,6 +169,48 @@ TEST(ScriptedGenerator, APromptIsReadBesideAnswers) {
   EXPECT_EQ(scripted.model->segments,
             (std::vector<std::vector<int>>{
                 {1}, {1, 10}, {1, 4, 6}, {1, 1, 6}, {1, 1, 1}, {1}}));
+}
+
+// GEN-80
+TEST(ScriptedGenerator, AStepBeginsBeforeTheTokenBeforeItIsRead) {
+  const test::Scripted scripted({10, 11, 12, 13, 2}, 1);
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  std::vector<int> n_begun;
+  GenerationOptions options{.max_tokens = 4};
+  options.processors.push_back(
+      [&](std::span<const std::int32_t>, std::span<float>) {
+        n_begun.push_back(scripted.model->n_steps);
+      });
+  const auto cache =
+      std::make_shared<Cache>(scripted.loaded->model->make_cache());
+  const auto run = [&](const GenerationOptions& o, bool run_ahead) {
+    const auto sequence = std::make_shared<Sequence>(
+        scripted.loaded, Session(*scripted.loaded->model, cache, 0), Ids{1}, o);
+    Generator generator(*scripted.loaded->model, {.run_ahead = run_ahead});
+    generator.add(sequence);
+    scripted.model->n_steps = 0;
+    n_begun.clear();
+    while (generator.step()) {
+    }
+    EXPECT_EQ(sequence->session().tokens().size(),
+              static_cast<std::size_t>(sequence->stats().n_generated_tokens));
+    EXPECT_EQ(cache->length(sequence->session().sequence()),
+              sequence->stats().n_generated_tokens);
+    Ids ids;
+    while (const auto piece = sequence->pop()) ids.push_back(piece->token);
+    return ids;
+  };
+  EXPECT_EQ(run(options, true), (Ids{10, 11, 12, 13}));
+  EXPECT_EQ(n_begun, (std::vector<int>{2, 3, 4, 4}));
+  EXPECT_EQ(run(options, false), (Ids{10, 11, 12, 13}));
+  EXPECT_EQ(n_begun, (std::vector<int>{1, 2, 3, 4}));
+  // Past an end that could not be foreseen, and where the choice is another.
+  options.max_tokens = 9;
+  EXPECT_EQ(run(options, true), (Ids{10, 11, 12, 13, 2}));
+  options.suppress_ids = {12};
+  EXPECT_EQ(run(options, true), (Ids{10, 11, 0, 13, 2}));
+  options = {.max_tokens = 4, .force_ids = {7, 8}};
+  EXPECT_EQ(run(options, true), (Ids{7, 8, 12, 13}));
 }
 
 // GEN-59, GEN-81: one row's failure is that row's alone.

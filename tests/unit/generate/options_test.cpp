@@ -97,7 +97,6 @@ TEST(Options, CountsHaveTheirBounds) {
   refused({.top_logprobs = 51}, "top_logprobs: got 51", 50);
   refused({.max_tokens = -1}, "max_tokens: got -1, expected 0 or more");
   refused({.prefill_chunk = 0}, "prefill_chunk: got 0, expected 1 or more");
-  refused({.max_tokens = 3, .min_tokens = 4}, "min_tokens: got 4");
   refused({.time_limit_ms = -1}, "time_limit_ms: got -1");
   refused({.mirostat = 1}, "mirostat: got 1, expected 0 or 2");
 }
@@ -149,6 +148,10 @@ TEST(Options, StopsAreNotEmptyAndFew) {
   EXPECT_NO_THROW(check({.stop = std::vector<std::string>(64, "a")}));
   refused({.stop = std::vector<std::string>(65, "a")}, "stop: got 65 texts");
   refused({.dry_breakers = {""}}, "dry_breakers: got an empty text");
+  refused({.dry_breakers = std::vector<std::string>(257, "a")},
+          "dry_breakers: got 257 texts, expected at most 256");
+  refused({.stop = {std::string(16385, 'a')}},
+          "stop: got a text of 16385 bytes, expected at most 16384");
 }
 
 // GEN-09: every field can be read, and one of another kind is refused.

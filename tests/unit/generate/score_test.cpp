@@ -160,6 +160,23 @@ TEST_F(ScoreTest, ContinuationsOfOneContextEqualEachAlone) {
   }
 }
 
+// Windows give up what the first continuation no longer needs.
+TEST(ScoreWindows, ContinuationsOfALongContextEqualEachAlone) {
+  SKUA_ASSET_OR_SKIP(folder, "goldens/lm/llama_sliding");
+  const auto loaded = load_model(folder);
+  Ids context, continuation;
+  for (int i = 0; i < 500; ++i) context.push_back(i * 37 % 90);
+  for (int i = 0; i < 300; ++i) continuation.push_back(i * 41 % 90);
+  const auto scores = score_continuations(*loaded->model, context,
+                                          {continuation, {7}, continuation});
+  EXPECT_EQ(scores[0].token_log_probabilities,
+            scores[2].token_log_probabilities);
+  Ids all = context;
+  all.push_back(7);
+  EXPECT_EQ(scores[1].token_log_probabilities,
+            token_log_probabilities(*loaded->model, all, 500));
+}
+
 // The expected ids are those of a float64 reference.
 TEST_F(ScoreTest, GreedyIsWhatTheModelWouldWrite) {
   const Json expected = read_json(test::asset("lm/stories260K/expected.json"));

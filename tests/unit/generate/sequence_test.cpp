@@ -84,6 +84,37 @@ TEST_F(SequenceTest, TextThatContinuesKeepsItsLeadingSpace) {
   EXPECT_EQ(run_from(TextStart::kFresh), "a time");
 }
 
+// GEN-62: bytes at a prompt's end are not said again.
+TEST_F(SequenceTest, WhatTheDetokenizerHoldsOfAPromptIsNotPartOfTheAnswer) {
+  const Ids prompt = loaded_->tokenizer->encode("Once upon a time \U0001F999");
+  for (const int n : {0, 1, 5}) {
+    Runner run(loaded_, Session(*loaded_->model), prompt, {.max_tokens = n},
+               TextStart::kContinues);
+    const Answer answer = finish(run);
+    Ids all = prompt;
+    all.insert(all.end(), answer.ids.begin(), answer.ids.end());
+    EXPECT_EQ(loaded_->tokenizer->decode(prompt, true) + answer.text,
+              loaded_->tokenizer->decode(all, true));
+  }
+}
+
+// GEN-61
+TEST_F(SequenceTest, PromptLogprobsDoNotDependOnStepsOrOnWhatWasRead) {
+  const Ids prompt = {1, 300, 400, 310, 407};
+  const auto logprobs = [&](int chunk, bool warm) {
+    Session session(*loaded_->model, 512);
+    if (warm) session.prefill(prompt);
+    Runner run(
+        loaded_, std::move(session), prompt,
+        {.max_tokens = 3, .prefill_chunk = chunk, .prompt_logprobs = true});
+    return finish(run).stats.prompt_logprobs;
+  };
+  const auto want = logprobs(100, false);
+  ASSERT_EQ(want.size(), 4u);
+  EXPECT_EQ(logprobs(100, true), want);
+  for (const int chunk : {1, 2, 4}) EXPECT_EQ(logprobs(chunk, false), want);
+}
+
 // GEN-44
 TEST_F(SequenceTest, AnEndTokenEndsIsCountedAndIsNotInTheText) {
   loaded_ = load(kLineBreak);
@@ -235,7 +266,7 @@ TEST(ScriptedSequence, OnlyWhatIsAskedForIsComputed) {
   Runner none(scripted, prompt, {.max_tokens = 0});
   EXPECT_EQ(finish(none).reason, FinishReason::kLength);
   EXPECT_EQ(scripted.model->n_steps, 0);
-  Runner all(scripted, prompt, {.prefill_chunk = 6});
+  Runner all(scripted, prompt, {.max_tokens = 3, .prefill_chunk = 6});
   EXPECT_EQ(finish(all).ids, (Ids{5, 6, 2}));
   EXPECT_EQ(scripted.model->n_rows, 20 + 2);
   EXPECT_EQ(scripted.model->n_output_rows, 3);

@@ -1,0 +1,187 @@
+#include "bench/generate.h"
+
+#include <mlx/mlx.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/trials.h"
+#include "generate/generator.h"
+#include "models/load.h"
+
+namespace skua::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Ids = std::vector<std::int32_t>;
+
+constexpr int kTrials = 5;
+constexpr int kTokens = 96;
+
+constexpr const char* kPassage =
+    "The harbour of Marren has two piers. The eastern one was built for the "
+    "salt boats and is now used by anglers; the western one still serves the "
+    "ferry, which leaves at ten past every hour, calls at Little Skerry and "
+    "the lighthouse, and is back before the tide turns. In winter it sails "
+    "only when the harbour master has hung out the green lamp.\n\n";
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+struct Way {
+  std::string name;
+  std::function<double()> tokens_per_second;
+};
+
+/** Lets the ways take turns. */
+Json compare(const std::string& test, const std::vector<Way>& ways) {
+  std::vector<std::vector<double>> rates(ways.size());
+  for (int trial = 0; trial < kTrials; ++trial) {
+    for (std::size_t i = 0; i < ways.size(); ++i)
+      rates[i].push_back(ways[i].tokens_per_second());
+  }
+  Json row = {{"test", test}};
+  for (std::size_t i = 0; i < ways.size(); ++i) {
+    const Rate rate = summarize(rates[i]);
+    row["tok_s"][ways[i].name] = {{"best", rate.best}, {"median", rate.median}};
+  }
+  return row;
+}
+
+class Answers {
+ public:
+  Answers(std::shared_ptr<const LoadedModel> model,
+          std::optional<DraftModel> draft)
+      : model_(std::move(model)),
+        draft_(std::move(draft)),
+        cache_(
+            std::make_shared<Cache>(model_->model->make_cache(KvType::kBf16))) {
+  }
+
+  Ids encode(const std::string& text) const {
+    return model_->need_tokenizer().encode(text);
+  }
+
+  /** Tokens per second after the first, of n answers at once. */
+  double run(const Ids& prompt, GenerationOptions options, int n = 1,
+             bool run_ahead = true,
+             std::vector<double>* steps_ms = nullptr) const {
+    options.ignore_eos = true;
+    options.seed = 1;
+    Generator generator(*model_->model, {.run_ahead = run_ahead});
+    std::vector<std::shared_ptr<Sequence>> sequences;
+    for (int i = 0; i < n; ++i) {
+      sequences.push_back(std::make_shared<Sequence>(
+          model_, Session(*model_->model, cache_, 0), prompt, options,
+          TextStart::kFresh, draft_ ? &*draft_ : nullptr));
+      generator.add(sequences.back());
+    }
+    while (!std::ranges::all_of(sequences,
+                                [](const auto& s) { return s->answers(); })) {
+      generator.step();
+    }
+    const auto begin = Clock::now();
+    int n_before = 0;
+    for (const auto& s : sequences) n_before += s->stats().n_generated_tokens;
+    auto step_begin = begin;
+    while (generator.step()) {
+      if (!steps_ms) continue;
+      const auto now = Clock::now();
+      steps_ms->push_back(
+          std::chrono::duration<double, std::milli>(now - step_begin).count());
+      step_begin = now;
+    }
+    const double seconds = seconds_since(begin);
+    int n_after = 0;
+    for (const auto& s : sequences) n_after += s->stats().n_generated_tokens;
+    return (n_after - n_before) / seconds;
+  }
+
+  /** The loop that a caller of the primitives writes. */
+  double run_primitives(const Ids& prompt, int n_tokens) const {
+    Session session(*model_->model, cache_, 0);
+    mx::array logits = session.prefill(prompt);
+    logits.eval();
+    const auto begin = Clock::now();
+    for (int i = 0; i < n_tokens; ++i) {
+      const auto row = std::span(logits.data<float>(), logits.size());
+      const auto likeliest = std::ranges::max_element(row) - row.begin();
+      logits = session.decode(static_cast<std::int32_t>(likeliest));
+      logits.eval();
+    }
+    return n_tokens / seconds_since(begin);
+  }
+
+ private:
+  std::shared_ptr<const LoadedModel> model_;
+  std::optional<DraftModel> draft_;
+  std::shared_ptr<Cache> cache_;
+};
+
+Json drafts_against_none(const Answers& answers, const std::string& test,
+                         const Ids& prompt, GenerationOptions options) {
+  GenerationOptions plain = options;
+  plain.draft_tokens = 0;
+  return compare(test,
+                 {{"plain", [&] { return answers.run(prompt, plain); }},
+                  {"drafts", [&] { return answers.run(prompt, options); }}});
+}
+
+}  // namespace
+
+// COMP-03, COMP-13, SPEC-13
+void run_generate_tests(const std::filesystem::path& path,
+                        const std::filesystem::path& draft_path,
+                        const std::function<void(const Json&)>& emit) {
+  const auto model = load_model(path);
+  std::optional<DraftModel> draft;
+  if (!draft_path.empty()) {
+    const auto loaded = load_model(draft_path);
+    check_draft(*model, *loaded);
+    draft.emplace(loaded, std::make_shared<Cache>(
+                              loaded->model->make_cache(KvType::kBf16)));
+  }
+  const Answers answers(model, draft);
+  const std::string passage = kPassage;
+  const Ids prompt = answers.encode(passage);
+  const GenerationOptions greedy{.max_tokens = kTokens};
+  answers.run(prompt, greedy);
+
+  emit(compare(
+      "decode",
+      {{"primitives", [&] { return answers.run_primitives(prompt, kTokens); }},
+       {"ahead", [&] { return answers.run(prompt, greedy); }},
+       {"in_turn", [&] { return answers.run(prompt, greedy, 1, false); }}}));
+  for (const int n : {1, 4, 8, 32}) {
+    const GenerationOptions some{.max_tokens = n < 32 ? 48 : 24};
+    emit(compare("batch_" + std::to_string(n),
+                 {{"greedy", [&] { return answers.run(prompt, some, n); }}}));
+  }
+  GenerationOptions lookup = greedy;
+  lookup.draft_tokens = 8;
+  lookup.prompt_lookup = true;
+  const Ids copies = answers.encode(passage + passage + passage);
+  emit(drafts_against_none(answers, "lookup_copy", copies, lookup));
+  lookup.temperature = 5;
+  emit(drafts_against_none(answers, "lookup_random", prompt, lookup));
+  if (draft) {
+    GenerationOptions drafted = greedy;
+    drafted.draft_tokens = 4;
+    emit(drafts_against_none(answers, "draft_greedy", prompt, drafted));
+    drafted.temperature = 5;
+    drafted.draft_by_equality = true;
+    emit(drafts_against_none(answers, "draft_random", prompt, drafted));
+  }
+  std::vector<double> steps_ms;
+  answers.run(prompt, {.max_tokens = 600}, 1, true, &steps_ms);
+  std::ranges::sort(steps_ms);
+  emit({{"test", "steady"},
+        {"steps", steps_ms.size()},
+        {"step_ms_p50", steps_ms[steps_ms.size() / 2]},
+        {"step_ms_p99", steps_ms[(steps_ms.size() * 99 - 1) / 100]}});
+}
+
+}  // namespace skua::bench
