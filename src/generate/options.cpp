@@ -122,7 +122,7 @@ const std::array kFields = std::to_array<OptionField>({
     {"frequency_window", &Options::frequency_window, not_negative, kNotNegative,
      "Tokens it looks back at; 0: all", kPenalties},
     {"penalize_prompt", &Options::penalize_prompt, any, kFlag,
-     "Whether the prompt counts for the three penalties", kPenalties},
+     "Leave the prompt out of the three penalties", kPenalties},
     {"no_repeat_ngram", &Options::no_repeat_ngram, not_negative, kNotNegative,
      "No run of so many tokens comes twice; 0: off", kPenalties},
     {"dry_multiplier", &Options::dry_multiplier, not_negative, kNotNegative,

@@ -192,10 +192,8 @@ void Sequence::draft(const StepCost& cost, int n_other) {
 int Sequence::n_ready() const {
   const auto n = static_cast<int>(tokens_.size() - session_.tokens().size());
   if (answers()) return n + static_cast<int>(draft_.tokens.size());
-  const bool all_rows =
-      options_.prompt_logprobs && stats_.n_generated_tokens == 0;
   return std::min({n, options_.prefill_chunk, session_.chunk(),
-                   all_rows ? kLogprobRows : n});
+                   options_.prompt_logprobs ? kLogprobRows : n});
 }
 
 void Sequence::add_to(Batch& batch, std::vector<std::int32_t>& ids, int n) {
