@@ -74,9 +74,6 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
     };
   }
   load_options.precision = check_oracle(options);
-  // Refused before the weights are read.
-  static_cast<void>(
-      Cache(0, profile_of(options).over(default_profile()).cache_options()));
   auto state = std::make_shared<State>();
   state->oracle = options.oracle;
   state->loaded = load_model(resolve_model(name, pull_options), load_options);

@@ -62,9 +62,10 @@ bool Generator::step() {
       if (options_.oracle)
         ask_oracle(now, ids);
       else
-        start(now, mx::array(ids.begin(), {now.batch.n_rows()}, mx::int32));
+        start(now, mx::array(ids.begin(), {now.batch.n_rows()}, mx::int32),
+              foreseeable(now));
     }
-    const bool ahead = options_.run_ahead && foreseeable(now);
+    const bool ahead = foreseeable(now);
     if (ahead) next = follow(now);
     finish(now);
     // A step that could not begin may have left rows in the cache.
@@ -111,13 +112,14 @@ Generator::Step Generator::plan(std::vector<std::int32_t>& ids) {
   return step;
 }
 
-void Generator::start(Step& step, const mx::array& ids) {
+void Generator::start(Step& step, const mx::array& ids, bool find_likeliest) {
   step.begin = Clock::now();
   step.logits = model_.forward(ids, step.batch, *cache_);
   if (step.batch.output_rows.empty()) return mx::eval(cache_->arrays());
-  step.likeliest = mx::astype(mx::argmax(*step.logits, -1), mx::int32);
-  mx::async_eval({*step.logits, *step.likeliest});
-  newest_ = step.likeliest;
+  if (find_likeliest)
+    step.likeliest = mx::astype(mx::argmax(*step.logits, -1), mx::int32);
+  newest_ = find_likeliest ? step.likeliest : step.logits;
+  mx::async_eval({*step.logits, *newest_});
 }
 
 // Segment i of the batch is that of part i.
@@ -147,7 +149,7 @@ void Generator::ask_oracle(Step& step,
 }
 
 bool Generator::foreseeable(const Step& step) const {
-  if (options_.oracle) return false;
+  if (options_.oracle || !options_.run_ahead) return false;
   if (step.parts.size() != sequences_.size()) return false;
   return std::ranges::all_of(step.parts, [](const Part& part) {
     return part.sequence != nullptr && part.n_logits == 1 &&
@@ -163,7 +165,7 @@ std::optional<Generator::Step> Generator::follow(const Step& step) {
     next.parts.push_back({part.sequence, 1, 1});
   }
   try {
-    start(next, *step.likeliest);
+    start(next, *step.likeliest, true);
   } catch (...) {
     return std::nullopt;  // its own turn will tell, once this step is read
   }

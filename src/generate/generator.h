@@ -64,12 +64,12 @@ class Generator {
     std::vector<Part> parts = {};
     bool has_prompts = false;
     std::optional<mx::array> logits = {};     // [n_logits, V]
-    std::optional<mx::array> likeliest = {};  // [n_logits] int32
+    std::optional<mx::array> likeliest = {};  // [n_logits] int32, if ahead
     Clock::time_point begin = {};
   };
 
   Step plan(std::vector<std::int32_t>& ids);
-  void start(Step& step, const mx::array& ids);
+  void start(Step& step, const mx::array& ids, bool find_likeliest);
   void ask_oracle(Step& step, const std::vector<std::int32_t>& ids) const;
   bool foreseeable(const Step& step) const;
   std::optional<Step> follow(const Step& step);
