@@ -13,13 +13,7 @@ namespace skua {
 
 mx::array Oracle::graph(std::span<const std::int32_t> ids) const {
   if (ids.empty()) throw InvalidInput("oracle", "there are no tokens");
-  for (const std::int32_t id : ids) {
-    if (id < 0 || id >= model_->vocab_size()) {
-      throw InvalidInput(
-          "oracle", "token id is " + std::to_string(id) + ", expected 0 to " +
-                        std::to_string(model_->vocab_size() - 1));
-    }
-  }
+  check_ids(ids, model_->vocab_size(), "oracle");
   const OracleScope scope;
   const auto n = static_cast<int>(ids.size());
   Cache unused = model_->make_cache();

@@ -37,13 +37,7 @@ Probe::Top best_two(const std::vector<float>& logits) {
 void check(std::span<const std::int32_t> ids, std::span<const int> at,
            int n_greedy, int chunk, int vocab_size) {
   if (ids.empty()) throw InvalidInput("tokens", "there are none");
-  for (const std::int32_t id : ids) {
-    if (id < 0 || id >= vocab_size) {
-      throw InvalidInput("tokens", "an id is " + std::to_string(id) +
-                                       ", expected 0 to " +
-                                       std::to_string(vocab_size - 1));
-    }
-  }
+  check_ids(ids, vocab_size, "tokens");
   for (const int position : at) {
     if (position < 0 || static_cast<std::size_t>(position) >= ids.size()) {
       throw InvalidInput("at", "a position is " + std::to_string(position) +

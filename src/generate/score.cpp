@@ -14,15 +14,9 @@ namespace {
 
 using Ids = std::span<const std::int32_t>;
 
-void check_ids(const CausalLM& model, Ids ids, std::size_t n_before,
-               int context) {
-  for (const std::int32_t id : ids) {
-    if (id < 0 || id >= model.vocab_size()) {
-      throw InvalidInput("score", "token id is " + std::to_string(id) +
-                                      ", expected 0 to " +
-                                      std::to_string(model.vocab_size() - 1));
-    }
-  }
+void check_text(const CausalLM& model, Ids ids, std::size_t n_before,
+                int context) {
+  check_ids(ids, model.vocab_size(), "score");
   const std::size_t n = n_before + ids.size();
   if (context != 0 && n > static_cast<std::size_t>(context)) {
     throw InvalidInput("score",
@@ -116,7 +110,7 @@ std::string count_text(std::size_t n) {
 
 std::vector<TokenScore> score_tokens(const CausalLM& model, Ids ids, int first,
                                      const ScoreOptions& options) {
-  check_ids(model, ids, 0, options.context);
+  check_text(model, ids, 0, options.context);
   if (first < 1 || static_cast<std::size_t>(first) > ids.size()) {
     throw InvalidInput(
         "score", "the first token to score is " + std::to_string(first) +
@@ -168,7 +162,7 @@ Perplexity perplexity(const CausalLM& model, Ids ids,
   }
   const std::size_t stride =
       options.stride == 0 ? window : static_cast<std::size_t>(options.stride);
-  check_ids(model, ids, 0, 0);
+  check_text(model, ids, 0, 0);
   Perplexity result;
   double total = 0;
   std::size_t n_greedy = 0;
@@ -204,11 +198,11 @@ std::vector<ContinuationScore> score_continuations(
     const std::vector<std::vector<std::int32_t>>& continuations,
     const ScoreOptions& options) {
   if (context.empty()) throw InvalidInput("score", "the context has no tokens");
-  check_ids(model, context, 0, options.context);
+  check_text(model, context, 0, options.context);
   for (const auto& continuation : continuations) {
     if (continuation.empty())
       throw InvalidInput("score", "a continuation has no tokens");
-    check_ids(model, continuation, context.size(), options.context);
+    check_text(model, continuation, context.size(), options.context);
   }
   std::vector<ContinuationScore> scores(continuations.size());
   Reader reader(model, options);

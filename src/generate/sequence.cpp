@@ -20,18 +20,6 @@ std::uint64_t fresh_seed() {
   return std::uint64_t{device()} << 32 | device();
 }
 
-void check_prompt(const std::vector<std::int32_t>& prompt, int vocab_size) {
-  if (prompt.empty()) throw InvalidInput("prompt", "is empty");
-  for (std::size_t i = 0; i < prompt.size(); ++i) {
-    if (prompt[i] < 0 || prompt[i] >= vocab_size) {
-      throw InvalidInput("prompt", "token " + std::to_string(i) + " is " +
-                                       std::to_string(prompt[i]) +
-                                       ", expected 0 to " +
-                                       std::to_string(vocab_size - 1));
-    }
-  }
-}
-
 // The answer's most tokens beside a prompt of n.
 int fit_to_context(std::size_t n, const GenerationOptions& options,
                    int context) {
@@ -63,7 +51,8 @@ GenerationOptions checked(const LoadedModel& model, GenerationOptions options,
                        ", expected a draft model or prompt_lookup with it");
   }
   model.need_tokenizer();
-  check_prompt(prompt, model.model->vocab_size());
+  if (prompt.empty()) throw InvalidInput("prompt", "is empty");
+  check_ids(prompt, model.model->vocab_size(), "prompt");
   options.max_tokens = fit_to_context(prompt.size(), options, context);
   if (!options.seed) options.seed = fresh_seed();
   return options;

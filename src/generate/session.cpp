@@ -39,13 +39,7 @@ Session& Session::operator=(Session&& other) noexcept {
 void Session::check(std::span<const std::int32_t> ids,
                     std::size_t n_before) const {
   if (ids.empty()) throw InvalidInput("prompt", "there are no tokens to feed");
-  for (const std::int32_t id : ids) {
-    if (id < 0 || id >= model_->vocab_size()) {
-      throw InvalidInput(
-          "prompt", "token id is " + std::to_string(id) + ", expected 0 to " +
-                        std::to_string(model_->vocab_size() - 1));
-    }
-  }
+  check_ids(ids, model_->vocab_size(), "prompt");
   if (context_ != 0 &&
       ids.size() > static_cast<std::size_t>(context_) - n_before) {
     throw InvalidInput("prompt",

@@ -27,6 +27,18 @@ mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
   return out;
 }
 
+void check_ids(std::span<const std::int32_t> ids, int vocab_size,
+               const std::string& where) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || ids[i] >= vocab_size) {
+      throw InvalidInput(where, "token " + std::to_string(i) + " is " +
+                                    std::to_string(ids[i]) +
+                                    ", expected 0 to " +
+                                    std::to_string(vocab_size - 1));
+    }
+  }
+}
+
 mx::array output_rows(const mx::array& x, const Batch& batch) {
   const auto n = static_cast<int>(batch.output_rows.size());
   if (n == 1) {

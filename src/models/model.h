@@ -2,8 +2,10 @@
 
 #include <mlx/array.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "models/config.h"
@@ -43,6 +45,11 @@ class CausalLM {
   virtual mx::array logits(const mx::array& ids, const Batch& batch,
                            Cache& cache) const = 0;
 };
+
+/** Throws InvalidInput that names `where` and the place of the first id that
+ *  is not from 0 to vocab_size - 1. */
+void check_ids(std::span<const std::int32_t> ids, int vocab_size,
+               const std::string& where);
 
 /** The rows of x [T, D] whose logits the batch wants. */
 mx::array output_rows(const mx::array& x, const Batch& batch);

@@ -98,7 +98,7 @@ TEST_F(SessionTest, EmptyAndForeignIdsAreRefusedAndNothingIsFed) {
   SKUA_EXPECT_ERROR(session.prefill({}), InvalidInput, "no tokens");
   for (const std::int32_t bad : {-1, v, 1 << 30}) {
     SKUA_EXPECT_ERROR(session.prefill(Ids{1, 2, bad}), InvalidInput,
-                      "token id is " + std::to_string(bad));
+                      "[prompt] token 2 is " + std::to_string(bad));
     EXPECT_THROW(session.decode(bad), InvalidInput);
   }
   EXPECT_TRUE(session.tokens().empty());
