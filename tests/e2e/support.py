@@ -1,7 +1,9 @@
 """What the end-to-end tests share: paths, and models or a reason to skip."""
+import json
 import os
 import pathlib
 import subprocess
+import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -44,3 +46,37 @@ def skua(*arguments, stdin="", environment=None, **options):
         timeout=120,
         **options,
     )
+
+
+class ToolTest(unittest.TestCase):
+    """Runs commands that print, in a folder of its own."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory(prefix="skua-tools-")
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+
+    def out(self, *arguments, **options):
+        done = skua(*arguments, **options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr, "")
+        return done.stdout
+
+    def json(self, *arguments, **options):
+        return json.loads(self.out(*arguments, **options))
+
+    def refused(self, code, text, *arguments, **options):
+        done = skua(*arguments, **options)
+        with self.subTest(arguments):
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertRegex(done.stderr, r"\Askua: \[[^\n]+\n\Z")
+            self.assertIn(text, done.stderr)
+        return done
+
+    def write(self, name, value):
+        path = self.folder / name
+        path.write_text(
+            value if isinstance(value, str) else json.dumps(value),
+            encoding="utf-8",
+        )
+        return path
