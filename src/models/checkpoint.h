@@ -32,13 +32,16 @@ struct Checkpoint {
 };
 
 /** A Hugging Face or MLX folder: config.json and safetensors, used in place.
+ *  with_mtp  adds the tensors of heads (models/mtp.h), else they are hidden
  *  Throws NotFound, InvalidInput, Unsupported (quantisation method). */
 Checkpoint open_folder(const std::filesystem::path& folder,
                        const Numerics& numerics,
-                       const LoadProgress& progress = {});
+                       const LoadProgress& progress = {},
+                       bool with_mtp = false);
 
 /** A GGUF file. Blocks are repacked without loss into affine layouts; Q and K
- *  rows of llama files are put back into the half-split order.
+ *  rows of llama files are put back into the half-split order. Blocks of heads
+ *  (nextn_predict_layers) are hidden.
  *  Throws InvalidInput, Unsupported. */
 Checkpoint open_gguf(const GgufFile& file, const Numerics& numerics,
                      const LoadProgress& progress);

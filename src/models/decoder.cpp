@@ -61,16 +61,26 @@ bool is_leftover(const std::string& name) {
   return name.ends_with("rotary_emb.inv_freq");
 }
 
-Decoder::Block::Block(const Scope& w, const DecoderConfig& config, bool sliding)
-    : input_norm(w / "input_layernorm", config.dim, config.norm_eps),
-      attention(w / "self_attn",
-                [&] {
-                  AttentionConfig a = config.attention;
-                  if (!sliding) a.window = 0;
-                  return a;
-                }()),
-      mlp_norm(w / "post_attention_layernorm", config.dim, config.norm_eps),
-      mlp(w / "mlp", config.dim, config.hidden_dim, Gate::kSilu) {}
+DecoderBlock::DecoderBlock(const Scope& w, const DecoderConfig& config,
+                           bool sliding)
+    : input_norm_(w / "input_layernorm", config.dim, config.norm_eps),
+      attention_(w / "self_attn",
+                 [&] {
+                   AttentionConfig a = config.attention;
+                   if (!sliding) a.window = 0;
+                   return a;
+                 }()),
+      mlp_norm_(w / "post_attention_layernorm", config.dim, config.norm_eps),
+      mlp_(w / "mlp", config.dim, config.hidden_dim, Gate::kSilu) {}
+
+mx::array DecoderBlock::operator()(const mx::array& x,
+                                   const RotaryAngles& angles,
+                                   const Batch& batch,
+                                   LayerCache& cache) const {
+  const mx::array h =
+      attention_(x, input_norm_, angles, batch, cache, Residual::kInput);
+  return mlp_(h, mlp_norm_, Residual::kInput);
+}
 
 Decoder::Decoder(const DecoderConfig& config, Scope w)
     : vocab_size_(config.vocab_size),
@@ -86,24 +96,36 @@ Decoder::Decoder(const DecoderConfig& config, Scope w)
     lm_head_.emplace(w / "lm_head", config.dim, config.vocab_size);
 }
 
-mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
-                          Cache& cache) const {
+mx::array Decoder::run_blocks(const mx::array& ids, const Batch& batch,
+                              Cache& cache) const {
   const RotaryAngles angles = rope_.angles(batch);
   mx::array x = embed_tokens_(ids);
   Pace pace(batch);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    const Block& block = blocks_[i];
-    x = block.attention(x, block.input_norm, angles, batch,
-                        cache.layer(static_cast<int>(i)), Residual::kInput);
-    x = block.mlp(x, block.mlp_norm, Residual::kInput);
+    x = blocks_[i](x, angles, batch, cache.layer(static_cast<int>(i)));
     pace(x);
   }
-  x = norm_(output_rows(x, batch));
+  return x;
+}
+
+mx::array Decoder::head(const mx::array& x) const {
   return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);
 }
 
-std::unique_ptr<CausalLM> build_decoder(const DecoderConfig& config,
-                                        Weights& weights) {
+mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
+                          Cache& cache) const {
+  return head(norm_(output_rows(run_blocks(ids, batch, cache), batch)));
+}
+
+Decoder::Step Decoder::logits_and_hidden(const mx::array& ids,
+                                         const Batch& batch,
+                                         Cache& cache) const {
+  const mx::array x = norm_(run_blocks(ids, batch, cache));
+  return {head(output_rows(x, batch)), x};
+}
+
+std::unique_ptr<Decoder> build_decoder(const DecoderConfig& config,
+                                       Weights& weights) {
   weights.ignore([&](const std::string& name) {
     return is_leftover(name) || (config.tied && name.starts_with("lm_head."));
   });

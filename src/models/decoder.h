@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/model.h"
+#include "models/mtp.h"
 #include "nn/attention.h"
 #include "nn/layers.h"
 #include "nn/rope.h"
@@ -36,37 +37,57 @@ DecoderConfig decoder_config(const Config& config, double default_rope_base);
 /** True for tensors that no model needs: stored rotary frequencies. */
 bool is_leftover(const std::string& name);
 
-/** Llama's layout: embedding, blocks of pre-normed attention and gated MLP
- *  with residuals, final norm, head. */
+/** Pre-normed attention and gated MLP with residuals. */
+class DecoderBlock {
+ public:
+  /** sliding  whether the config's window counts */
+  DecoderBlock(const Scope& w, const DecoderConfig& config, bool sliding);
+  /** x [T, dim] -> [T, dim] */
+  mx::array operator()(const mx::array& x, const RotaryAngles& angles,
+                       const Batch& batch, LayerCache& cache) const;
+
+ private:
+  RmsNorm input_norm_;
+  Attention attention_;
+  RmsNorm mlp_norm_;
+  GatedMlp mlp_;
+};
+
+/** Llama's layout: embedding, blocks, final norm, head. */
 class Decoder final : public CausalLM {
  public:
   Decoder(const DecoderConfig& config, Scope w);
 
   int n_layers() const override { return static_cast<int>(blocks_.size()); }
   int vocab_size() const override { return vocab_size_; }
+  const MtpHead* mtp() const override { return mtp_.get(); }
+  void set_mtp(std::unique_ptr<const MtpHead> head) { mtp_ = std::move(head); }
+
+  /** ids [T] int32 -> [T, dim] */
+  mx::array embed(const mx::array& ids) const { return embed_tokens_(ids); }
+  /** x [T, dim], normed -> [T, vocab_size] */
+  mx::array head(const mx::array& x) const;
 
  private:
-  struct Block {
-    Block(const Scope& w, const DecoderConfig& config, bool sliding);
-    RmsNorm input_norm;
-    Attention attention;
-    RmsNorm mlp_norm;
-    GatedMlp mlp;
-  };
-
+  // [T, dim], before the final norm.
+  mx::array run_blocks(const mx::array& ids, const Batch& batch,
+                       Cache& cache) const;
   mx::array logits(const mx::array& ids, const Batch& batch,
                    Cache& cache) const override;
+  Step logits_and_hidden(const mx::array& ids, const Batch& batch,
+                         Cache& cache) const override;
 
   int vocab_size_;
   Embedding embed_tokens_;
-  std::vector<Block> blocks_;
+  std::vector<DecoderBlock> blocks_;
   RmsNorm norm_;
   std::optional<Linear> lm_head_;
   Rope rope_;
+  std::unique_ptr<const MtpHead> mtp_;
 };
 
 /** The model, with the leftovers dropped and, where it is tied, the head. */
-std::unique_ptr<CausalLM> build_decoder(const DecoderConfig& config,
-                                        Weights& weights);
+std::unique_ptr<Decoder> build_decoder(const DecoderConfig& config,
+                                       Weights& weights);
 
 }  // namespace skua

@@ -1,6 +1,7 @@
 #include <mlx/mlx.h>
 
 #include <array>
+#include <charconv>
 #include <optional>
 
 #include "base/aligned_buffer.h"
@@ -248,6 +249,29 @@ class TensorLoader {
   Weights& weights_;
 };
 
+// Blocks after the model's own that hold heads for multi-token prediction.
+std::int64_t n_head_blocks(const GgufFile& file, const std::string& arch) {
+  const auto n = file.integer_or(arch + ".nextn_predict_layers", 0);
+  const auto of = file.integer(arch + ".block_count");
+  if (n < 0 || (n > 0 && n >= of)) {
+    throw InvalidInput(file.path().string(),
+                       arch + ".nextn_predict_layers is " + std::to_string(n) +
+                           ", expected 0 to less than block_count " +
+                           std::to_string(of));
+  }
+  return n;
+}
+
+// Whether the tensor is of a block from the first_head-th on.
+bool is_of_heads(std::string_view name, std::int64_t first_head) {
+  constexpr std::string_view kBlock = "blk.";
+  if (!name.starts_with(kBlock)) return false;
+  std::int64_t block = -1;
+  std::from_chars(name.data() + kBlock.size(), name.data() + name.size(),
+                  block);
+  return block >= first_head;
+}
+
 Json rope_scaling(const GgufFile& file, const std::string& arch) {
   if (const GgufTensor* factors = find_tensor(file, kRopeFactors)) {
     // The factors are what the scaling of the metadata comes to.
@@ -301,7 +325,9 @@ Config gguf_config(const GgufFile& file) {
   Json config = {{"model_type", architecture.model_type}};
   config["vocab_size"] = embedding->shape[0];
   config["hidden_size"] = integer("embedding_length");
-  config["num_hidden_layers"] = integer("block_count");
+  const auto n_heads_after = n_head_blocks(file, arch);
+  config["num_hidden_layers"] = integer("block_count") - n_heads_after;
+  if (n_heads_after > 0) config["num_nextn_predict_layers"] = n_heads_after;
   config["intermediate_size"] = integer("feed_forward_length");
   const auto n_heads = integer("attention.head_count");
   config["num_attention_heads"] = n_heads;
@@ -339,12 +365,17 @@ Checkpoint open_gguf(const GgufFile& file, const Numerics& numerics,
 
   TensorLoader loader(file, head_dim(checkpoint.config), arch.interleaved_rows,
                       checkpoint.weights);
+  const int first_head = checkpoint.config.has("num_nextn_predict_layers")
+                             ? checkpoint.config.size("num_hidden_layers")
+                             : std::numeric_limits<int>::max();
   std::uint64_t done = 0;
   for (const GgufTensor& tensor : file.tensors()) {
     info.n_parameters += static_cast<std::uint64_t>(n_elements(tensor));
     info.n_bytes_by_type[std::string(ggml_type_info(tensor.type).name)] +=
         tensor.data.size();
-    if (tensor.name != kRopeFactors) {
+    if (is_of_heads(tensor.name, first_head)) {
+      checkpoint.weights.hide(tensor.name);
+    } else if (tensor.name != kRopeFactors) {
       const auto name = canonical_name(tensor.name, arch);
       if (!name) {
         throw Unsupported(file.path().string(), "tensor " + tensor.name +

@@ -50,11 +50,18 @@ std::shared_ptr<const Tokenizer> find_tokenizer(const fs::path& folder) {
   return load_tokenizer(folder);
 }
 
-void build(Checkpoint checkpoint, bool allow_unused, LoadedModel& loaded) {
+void build(Checkpoint checkpoint, const LoadOptions& options,
+           LoadedModel& loaded) {
   const Config& config = checkpoint.config;
   loaded.model = find_architecture(config.text("model_type"), config.where())
                      .build(config, checkpoint.weights);
-  if (!allow_unused) checkpoint.weights.check_all_taken();
+  if (options.mtp && loaded.model->mtp() == nullptr) {
+    throw InvalidInput(config.where(),
+                       "model_type " + config.text("model_type") +
+                           " has no heads for multi-token prediction here, "
+                           "expected some for mtp; leave mtp out");
+  }
+  if (!options.allow_unused) checkpoint.weights.check_all_taken();
   loaded.audit = checkpoint.weights.audit();
   const Config text =
       config.has("text_config") ? config.section("text_config") : config;
@@ -119,9 +126,10 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
       throw NotFound(path.string(),
                      "has no config.json, expected a model's folder");
     }
-    Checkpoint checkpoint = open_folder(path, numerics, options.progress);
+    Checkpoint checkpoint =
+        open_folder(path, numerics, options.progress, options.mtp);
     loaded->config = checkpoint.config;
-    build(std::move(checkpoint), options.allow_unused, *loaded);
+    build(std::move(checkpoint), options, *loaded);
     loaded->tokenizer = find_tokenizer(path);
     add_eos_ids(loaded->config, loaded->model->vocab_size(), loaded->eos_ids);
     read_generation_config(path, *loaded);
@@ -130,7 +138,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
     const GgufFile file(path);
     Checkpoint checkpoint = open_gguf(file, numerics, options.progress);
     loaded->config = checkpoint.config;
-    build(std::move(checkpoint), options.allow_unused, *loaded);
+    build(std::move(checkpoint), options, *loaded);
     loaded->tokenizer = load_tokenizer(file);
     read_text_side(file);
   }

@@ -22,6 +22,9 @@ struct LoadOptions {
   LoadProgress progress = {};
   /** Tensors that the model does not use are no error; see the audit. */
   bool allow_unused = false;
+  /** Loads the checkpoint's heads too, which draft (models/mtp.h). Throws
+   *  InvalidInput where it has none, or none that can be run. */
+  bool mtp = false;
 };
 
 /** A model with all that its files bring; const once loaded. */

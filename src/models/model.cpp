@@ -7,8 +7,7 @@
 
 namespace skua {
 
-mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
-                            Cache& cache) const {
+void check_step(const mx::array& ids, const Batch& batch, const Cache& cache) {
   if (ids.shape() != mx::Shape{batch.n_rows()} || ids.dtype() != mx::int32) {
     throw InvalidInput("forward",
                        "ids are " + shape_text(ids.shape()) + ", expected [" +
@@ -22,9 +21,31 @@ mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
     }
   }
   cache.check(batch);
+}
+
+mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
+                            Cache& cache) const {
+  check_step(ids, batch, cache);
   const mx::array out = mx::astype(logits(ids, batch, cache), mx::float32);
   cache.advance(batch);
   return out;
+}
+
+CausalLM::Step CausalLM::forward_with_hidden(const mx::array& ids,
+                                             const Batch& batch,
+                                             Cache& cache) const {
+  check_step(ids, batch, cache);
+  Step step = logits_and_hidden(ids, batch, cache);
+  step.logits = mx::astype(step.logits, mx::float32);
+  step.hidden = mx::astype(step.hidden, mx::float32);
+  cache.advance(batch);
+  return step;
+}
+
+CausalLM::Step CausalLM::logits_and_hidden(const mx::array& /*ids*/,
+                                           const Batch& /*batch*/,
+                                           Cache& /*cache*/) const {
+  throw Unsupported("forward", "the model gives no hidden states");
 }
 
 void check_ids(std::span<const std::int32_t> ids, int vocab_size,

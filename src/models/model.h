@@ -15,6 +15,8 @@
 
 namespace skua {
 
+class MtpHead;
+
 /** A model that predicts the next token; const once loaded. */
 class CausalLM {
  public:
@@ -31,6 +33,18 @@ class CausalLM {
   mx::array forward(const mx::array& ids, const Batch& batch,
                     Cache& cache) const;
 
+  struct Step {
+    mx::array logits;  // as forward returns them
+    mx::array hidden;  // [T, D] float32: what the output head reads of each row
+  };
+  /** The same for heads that go on from there. Throws Unsupported where the
+   *  model has none, whatever was loaded. */
+  Step forward_with_hidden(const mx::array& ids, const Batch& batch,
+                           Cache& cache) const;
+
+  /** Null unless the checkpoint has heads and they were asked for. */
+  virtual const MtpHead* mtp() const { return nullptr; }
+
   virtual int n_layers() const = 0;
   virtual int vocab_size() const = 0;
 
@@ -44,12 +58,18 @@ class CausalLM {
  private:
   virtual mx::array logits(const mx::array& ids, const Batch& batch,
                            Cache& cache) const = 0;
+  virtual Step logits_and_hidden(const mx::array& ids, const Batch& batch,
+                                 Cache& cache) const;
 };
 
 /** Throws InvalidInput that names `where` and the place of the first id that
  *  is not from 0 to vocab_size - 1. */
 void check_ids(std::span<const std::int32_t> ids, int vocab_size,
                const std::string& where);
+
+/** Throws InvalidInput unless ids [T] int32, the batch and its cache fit
+ *  together. */
+void check_step(const mx::array& ids, const Batch& batch, const Cache& cache);
 
 /** The rows of x [T, D] whose logits the batch wants. */
 mx::array output_rows(const mx::array& x, const Batch& batch);

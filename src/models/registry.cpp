@@ -13,6 +13,7 @@ const std::array kArchitectures = {
     Architecture{"gemma3", build_gemma3},
     Architecture{"gemma3_text", build_gemma3_text},
     Architecture{"llama", build_llama},
+    Architecture{"mimo", build_mimo},
     Architecture{"mistral", build_llama},
     Architecture{"qwen2", build_qwen2},
     Architecture{"qwen3", build_qwen3},

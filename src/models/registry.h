@@ -12,6 +12,7 @@ namespace skua {
 std::unique_ptr<CausalLM> build_gemma3(const Config&, Weights&);
 std::unique_ptr<CausalLM> build_gemma3_text(const Config&, Weights&);
 std::unique_ptr<CausalLM> build_llama(const Config&, Weights&);
+std::unique_ptr<CausalLM> build_mimo(const Config&, Weights&);
 std::unique_ptr<CausalLM> build_qwen2(const Config&, Weights&);
 std::unique_ptr<CausalLM> build_qwen3(const Config&, Weights&);
 

@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "models/checkpoint.h"
+#include "models/mtp.h"
 #include "nn/shared_array.h"
 #include "skua/error.h"
 
@@ -109,7 +110,8 @@ std::uint64_t count_parameters(const SafeTensor& tensor,
 }  // namespace
 
 Checkpoint open_folder(const std::filesystem::path& folder,
-                       const Numerics& numerics, const LoadProgress& progress) {
+                       const Numerics& numerics, const LoadProgress& progress,
+                       bool with_mtp) {
   const auto config_path = folder / "config.json";
   Checkpoint checkpoint{Config(read_json(config_path), config_path.string()),
                         Weights(folder.string(), numerics),
@@ -121,18 +123,23 @@ Checkpoint open_folder(const std::filesystem::path& folder,
   for (const SafetensorsFile& file : files)
     for (const SafeTensor& tensor : file.tensors())
       info.n_bytes += tensor.data.size();
+  const auto is_mtp = mtp_tensors(checkpoint.config);
   const bool fits_memory = info.n_bytes < physical_memory();
   std::uint64_t done = 0;
   for (const SafetensorsFile& file : files) {
     const std::string where = file.path().string();
     for (const SafeTensor& tensor : file.tensors()) {
-      if (fits_memory) read_ahead(tensor.data);
-      const bool copied = checkpoint.weights.add(
-          tensor.name,
-          share_array(tensor.data.data(),
-                      array_shape(tensor.shape, where + " " + tensor.name),
-                      array_dtype(tensor, where), file.file().owner()));
-      if (copied) drop_pages(tensor.data);
+      if (!with_mtp && is_mtp(tensor.name)) {
+        checkpoint.weights.hide(tensor.name);
+      } else {
+        if (fits_memory) read_ahead(tensor.data);
+        const bool copied = checkpoint.weights.add(
+            tensor.name,
+            share_array(tensor.data.data(),
+                        array_shape(tensor.shape, where + " " + tensor.name),
+                        array_dtype(tensor, where), file.file().owner()));
+        if (copied) drop_pages(tensor.data);
+      }
       info.n_parameters += count_parameters(tensor, checkpoint.weights);
       info.n_bytes_by_type[std::string(safe_dtype_name(tensor.dtype))] +=
           tensor.data.size();

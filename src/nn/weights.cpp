@@ -2,6 +2,7 @@
 
 #include <mlx/mlx.h>
 
+#include <algorithm>
 #include <sstream>
 #include <vector>
 
@@ -71,6 +72,12 @@ mx::array Weights::take(const std::string& name) {
   audit_.used.push_back(
       {name, tensor.shape(), type_name(tensor.dtype()), tensor.nbytes()});
   return tensor;
+}
+
+bool Weights::has(
+    const std::function<bool(const std::string&)>& matches) const {
+  return std::ranges::any_of(
+      tensors_, [&](const auto& entry) { return matches(entry.first); });
 }
 
 void Weights::ignore(const std::function<bool(const std::string&)>& matches) {

@@ -65,8 +65,12 @@ class Weights {
   /** Removes and returns a tensor. Throws InvalidInput where it is missing,
    *  naming it. */
   mx::array take(const std::string& name);
+  /** Whether there is one whose name `matches`. */
+  bool has(const std::function<bool(const std::string&)>& matches) const;
   /** Drops the tensors whose name `matches`. */
   void ignore(const std::function<bool(const std::string&)>& matches);
+  /** Counts a tensor that is not read at all among those dropped. */
+  void hide(const std::string& name) { audit_.hidden.push_back(name); }
   void note(const std::string& path, const WeightMatrix& matrix);
   TensorAudit audit() const;
   /** Throws InvalidInput that names the tensors nobody took. */

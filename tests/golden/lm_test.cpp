@@ -223,10 +223,10 @@ INSTANTIATE_TEST_SUITE_P(
         "llama_q4g64", "llama_q4g64_bf16", "llama_q8g64", "llama_qmixed",
         "llama_rope_dynamic", "llama_rope_linear", "llama_rope_llama3",
         "llama_rope_longrope", "llama_rope_traditional", "llama_rope_yarn",
-        "llama_sliding", "llama_tied", "mistral", "mistral_v01_window", "qwen2",
-        "qwen2_rope_yarn", "qwen3", "qwen3_bf16", "qwen3_mxfp4", "qwen3_mxfp8",
-        "qwen3_nvfp4", "qwen3_q4g32", "qwen3_q4g64", "qwen3_q4g64_bf16",
-        "qwen3_q8g64", "qwen3_qmixed", "qwen3_rope_yarn"),
+        "llama_sliding", "llama_tied", "mimo", "mistral", "mistral_v01_window",
+        "qwen2", "qwen2_rope_yarn", "qwen3", "qwen3_bf16", "qwen3_mxfp4",
+        "qwen3_mxfp8", "qwen3_nvfp4", "qwen3_q4g32", "qwen3_q4g64",
+        "qwen3_q4g64_bf16", "qwen3_q8g64", "qwen3_qmixed", "qwen3_rope_yarn"),
     [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
