@@ -122,8 +122,8 @@ struct GenerationOptions {
 
   /** Speculative decoding: most tokens to guess ahead in a step, 64 at most;
    *  0: off. What the model would not have said is dropped, so that the text
-   *  is the model's. The guesses come from the draft model that the Model was
-   *  loaded with, or from what the text repeats. */
+   *  is the model's. The guesses come from the draft model or the heads (mtp)
+   *  that the Model was loaded with, or from what the text repeats. */
   int draft_tokens = 0;
   /** Guess from what the text repeats, without a draft model. */
   bool prompt_lookup = false;

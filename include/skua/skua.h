@@ -61,9 +61,13 @@ struct ModelOptions {
   /** A smaller model with the same tokens, by its name, that guesses ahead
    *  where GenerationOptions::draft_tokens asks for it. */
   std::string draft = {};
+  /** Loads the model's heads for multi-token prediction, which guess ahead in
+   *  the place of a draft model. Only some models have them, and load() throws
+   *  InvalidInput for others; without mtp they are left out. */
+  bool mtp = false;
   /** Computes every token from the whole sequence anew, in float32, by plain
    *  operations and without a cache: very slow, to compare answers with. Takes
-   *  no draft and no precision but kExact. */
+   *  no draft, no mtp and no precision but kExact. */
   bool oracle = false;
 };
 
@@ -111,7 +115,7 @@ class SKUA_API Model {
 
   /** The defaults with what the model's generation_config.json says: how to
    *  sample where do_sample is true, penalties, and max_new_tokens; with the
-   *  prefill_chunk of its skua.toml; and with a draft model, drafts of 4
+   *  prefill_chunk of its skua.toml; and with a draft model or mtp, drafts of 4
    *  tokens. What the caller sets goes over them. */
   GenerationOptions default_options() const;
 

@@ -10,7 +10,8 @@
 namespace skua {
 namespace {
 
-// Of a draft model. More are seldom right, and each costs a step of it.
+// Of a draft model or heads. More are seldom right, and each costs a step of
+// it.
 constexpr int kDraftTokens = 4;
 
 void check_utf8(std::string_view text, const std::string& what) {
@@ -33,8 +34,10 @@ Profile profile_of(const ModelOptions& options) {
 // Returns the precision to load with.
 std::optional<Precision> check_oracle(const ModelOptions& options) {
   if (!options.oracle) return options.precision;
-  if (!options.draft.empty())
-    throw InvalidInput("options", "oracle is on, expected no draft with it");
+  if (!options.draft.empty() || options.mtp) {
+    throw InvalidInput("options",
+                       "oracle is on, expected no draft and no mtp with it");
+  }
   if (options.precision.value_or(Precision::kExact) != Precision::kExact) {
     throw InvalidInput("options",
                        "oracle is on, expected no precision but kExact");
@@ -74,9 +77,13 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
     };
   }
   load_options.precision = check_oracle(options);
+  if (options.mtp && !options.draft.empty())
+    throw InvalidInput("options", "mtp is on, expected no draft with it");
   auto state = std::make_shared<State>();
   state->oracle = options.oracle;
+  load_options.mtp = options.mtp;
   state->loaded = load_model(resolve_model(name, pull_options), load_options);
+  load_options.mtp = false;
   const Profile profile = profile_of(options)
                               .over(state->loaded->profile.profile)
                               .over(default_profile());
@@ -107,7 +114,8 @@ GenerationOptions Model::default_options() const {
   GenerationOptions options = model_options(*state_->loaded);
   const Profile& profile = state_->loaded->profile.profile;
   options.prefill_chunk = profile.prefill_chunk.value_or(options.prefill_chunk);
-  if (state_->draft) options.draft_tokens = kDraftTokens;
+  if (state_->draft || state_->loaded->model->mtp() != nullptr)
+    options.draft_tokens = kDraftTokens;
   return options;
 }
 

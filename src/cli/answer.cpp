@@ -71,12 +71,19 @@ void add_answer_options(Command& command, AnswerOptions& options) {
   add_profile_options(command, options.profile);
   command.text("--draft", options.draft,
                "A smaller model with the same tokens that guesses ahead");
+  Option mtp =
+      command
+          .flag("--mtp", options.mtp,
+                "Let the model's own heads for multi-token prediction guess "
+                "ahead, where it has some")
+          .excludes("--draft");
   command.flag("--warmup", options.warmup,
                "Take a step first, so that no time is spent on what the first "
                "one waits for");
   command.flag("-q,--quiet", options.quiet, "No progress and no statistics");
   add_generation_options(command, options.generation,
                          {.max_tokens = kMaxTokens});
+  mtp.excludes("--prompt-lookup");
 }
 
 GenerationOptions generation_options(const Json& given, const Model& model) {
@@ -112,6 +119,7 @@ Model load_with_progress(const AnswerOptions& options) {
   model_options.kv_quantize_from = given.kv_quantize_from;
   model_options.precision = given.precision;
   model_options.draft = options.draft;
+  model_options.mtp = options.mtp;
   model_options.oracle = options.oracle;
   model_options.cancelled = interrupted;
   model_options.progress = [bar, quiet = options.quiet](std::string_view what,

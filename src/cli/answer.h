@@ -19,6 +19,7 @@ struct AnswerOptions {
   std::string system;
   Profile profile;  // what of it is given
   std::string draft;
+  bool mtp = false;
   bool oracle = false;
   bool warmup = false;
   bool quiet = false;

@@ -92,6 +92,7 @@ void add_run(CLI::App& app) {
             "Compute each token from the whole text anew, in float32 and "
             "without kernels or a cache: very slow, to compare with")
       .excludes("--draft")
+      .excludes("--mtp")
       .excludes("--fast")
       .excludes("--precision")
       .excludes("--prompt-cache");

@@ -114,29 +114,20 @@ Draft PromptLookup::propose(const History& history, int n) {
   return draft;
 }
 
-ModelDrafter::ModelDrafter(const DraftModel& draft,
-                           const GenerationOptions& options, TokenRoles roles,
-                           std::uint64_t seed, bool with_distributions)
-    : model_(draft.model),
-      vocab_size_(static_cast<std::size_t>(
-          std::min(model_->model->vocab_size(), roles.vocab_size))),
-      session_(*model_->model, draft.cache, 0),
+DraftChooser::DraftChooser(const GenerationOptions& options, TokenRoles roles,
+                           int vocab_size, std::uint64_t seed,
+                           bool with_distributions)
+    : vocab_size_(
+          static_cast<std::size_t>(std::min(vocab_size, roles.vocab_size))),
       sampler_(draft_options(options, vocab_size_),
                with_vocab_size(std::move(roles), vocab_size_), seed),
       with_distributions_(with_distributions) {}
 
-Draft ModelDrafter::propose(const History& history, int n) {
+Draft DraftChooser::choose(const History& history, int n, mx::array logits,
+                           const std::function<mx::array(std::int32_t)>& next) {
   std::vector<std::int32_t> tokens(history.tokens.begin(),
                                    history.tokens.end());
-  const std::size_t n_known = session_.n_common(tokens);
-  const auto chunk = static_cast<std::size_t>(session_.chunk());
-  if (tokens.size() - n_known > chunk) {
-    const auto part = std::span(tokens).first(n_known + chunk);
-    session_.extend_to(part).eval();
-    return {};
-  }
   Draft draft;
-  mx::array logits = session_.extend_to(tokens);
   logits.eval();
   const auto begin = std::chrono::steady_clock::now();
   while (true) {
@@ -154,13 +145,36 @@ Draft ModelDrafter::propose(const History& history, int n) {
     draft.tokens.push_back(token);
     tokens.push_back(token);
     if (static_cast<int>(draft.tokens.size()) >= n) break;
-    logits = session_.decode(token);
+    logits = next(token);
     logits.eval();
   }
   const std::chrono::duration<double> time =
       std::chrono::steady_clock::now() - begin;
   if (n > 1) draft.seconds_per_token = time.count() / (n - 1);
   return draft;
+}
+
+ModelDrafter::ModelDrafter(const DraftModel& draft,
+                           const GenerationOptions& options, TokenRoles roles,
+                           std::uint64_t seed, bool with_distributions)
+    : model_(draft.model),
+      session_(*model_->model, draft.cache, 0),
+      chooser_(options, std::move(roles), model_->model->vocab_size(), seed,
+               with_distributions) {}
+
+Draft ModelDrafter::propose(const History& history, int n) {
+  std::vector<std::int32_t> tokens(history.tokens.begin(),
+                                   history.tokens.end());
+  const std::size_t n_known = session_.n_common(tokens);
+  const auto chunk = static_cast<std::size_t>(session_.chunk());
+  if (tokens.size() - n_known > chunk) {
+    const auto part = std::span(tokens).first(n_known + chunk);
+    session_.extend_to(part).eval();
+    return {};
+  }
+  return chooser_.choose(
+      history, n, session_.extend_to(tokens),
+      [this](std::int32_t token) { return session_.decode(token); });
 }
 
 void check_draft(const LoadedModel& target, const LoadedModel& draft) {

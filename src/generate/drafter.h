@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -44,6 +45,36 @@ class Drafter {
   /** At most n tokens that may follow `history`, which goes on from that of
    *  the last call: tokens that did not stand are not in it. */
   virtual Draft propose(const History& history, int n) = 0;
+
+  /** Whether it is to be told what the model makes of the tokens it reads. */
+  virtual bool reads_hidden() const { return false; }
+  /** Called after each step of the model, before tokens are chosen from it.
+   *  tokens    so far: what was drafted is not among them
+   *  position  of the first token that the step read
+   *  hidden    [n, D] of all that it read, drafted ones too */
+  virtual void read(std::span<const std::int32_t> /*tokens*/, int /*position*/,
+                    std::span<const float> /*hidden*/) {}
+};
+
+/** Chooses drafted tokens as the answer's are chosen, but for the caller's own
+ *  processors. */
+class DraftChooser {
+ public:
+  /** options, roles, seed  of the answer
+   *  vocab_size  of who drafts
+   *  with_distributions  whether the answer's rule needs them */
+  DraftChooser(const GenerationOptions& options, TokenRoles roles,
+               int vocab_size, std::uint64_t seed, bool with_distributions);
+
+  /** n tokens that follow `history`: the first from `logits`, each other from
+   *  what next(the one before) returns. Their sizes are vocab_size. */
+  Draft choose(const History& history, int n, mx::array logits,
+               const std::function<mx::array(std::int32_t)>& next);
+
+ private:
+  std::size_t vocab_size_;  // that both models have
+  Sampler sampler_;
+  bool with_distributions_;
 };
 
 /** Guesses that what followed the last tokens before follows them again, by
@@ -83,10 +114,8 @@ class ModelDrafter final : public Drafter {
 
  private:
   std::shared_ptr<const LoadedModel> model_;
-  std::size_t vocab_size_;  // that both models have
   Session session_;
-  Sampler sampler_;
-  bool with_distributions_;
+  DraftChooser chooser_;
 };
 
 /** Throws InvalidInput that names the first difference unless both models have

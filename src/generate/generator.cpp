@@ -114,7 +114,17 @@ Generator::Step Generator::plan(std::vector<std::int32_t>& ids) {
 
 void Generator::start(Step& step, const mx::array& ids, bool find_likeliest) {
   step.begin = Clock::now();
-  step.logits = model_.forward(ids, step.batch, *cache_);
+  const bool with_hidden = std::ranges::any_of(
+      step.parts,
+      [](const Part& part) { return part.sequence->reads_hidden(); });
+  if (with_hidden) {
+    CausalLM::Step made = model_.forward_with_hidden(ids, step.batch, *cache_);
+    step.logits = made.logits;
+    step.hidden = mx::contiguous(made.hidden);
+    mx::async_eval(*step.hidden);
+  } else {
+    step.logits = model_.forward(ids, step.batch, *cache_);
+  }
   if (step.batch.output_rows.empty()) return mx::eval(cache_->arrays());
   if (find_likeliest)
     step.likeliest = mx::astype(mx::argmax(*step.logits, -1), mx::int32);
@@ -179,16 +189,30 @@ void Generator::finish(Step& step) {
     step.logits->wait();
     rows = {step.logits->data<float>(), step.logits->size()};
   }
+  std::span<const float> hidden;
+  if (step.hidden) {
+    step.hidden->wait();
+    hidden = {step.hidden->data<float>(), step.hidden->size()};
+  }
   const auto now = Clock::now();
   const std::chrono::duration<double> time =
       now - std::max(step.begin, last_end_);
   last_end_ = now;
   if (!step.has_prompts) cost_.observe(step.batch.n_rows(), time.count());
-  for (const Part& part : step.parts) {
+  const std::size_t dim =
+      step.hidden ? static_cast<std::size_t>(step.hidden->shape(1)) : 0;
+  for (std::size_t i = 0; i < step.parts.size(); ++i) {
+    const Part& part = step.parts[i];
+    const auto first_row =
+        static_cast<std::size_t>(step.batch.segments[i].first_row);
+    const auto n_rows = static_cast<std::size_t>(part.n_rows);
     const auto n = static_cast<std::size_t>(part.n_logits) *
                    static_cast<std::size_t>(model_.vocab_size());
     try {
-      if (part.sequence) part.sequence->take(rows.first(n), part.n_rows);
+      if (part.sequence) {
+        part.sequence->take(rows.first(n), part.n_rows,
+                            hidden.subspan(first_row * dim, n_rows * dim));
+      }
     } catch (...) {
       part.sequence->fail(std::current_exception());
     }

@@ -65,6 +65,7 @@ class Generator {
     bool has_prompts = false;
     std::optional<mx::array> logits = {};     // [n_logits, V]
     std::optional<mx::array> likeliest = {};  // [n_logits] int32, if ahead
+    std::optional<mx::array> hidden = {};     // [T, D], where one reads it
     Clock::time_point begin = {};
   };
 

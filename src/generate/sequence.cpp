@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/memory.h"
+#include "generate/head_drafter.h"
 #include "generate/options.h"
 #include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
@@ -45,10 +46,11 @@ GenerationOptions checked(const LoadedModel& model, GenerationOptions options,
                           const DraftModel* draft_model) {
   check(options, model.model->vocab_size());
   if (options.draft_tokens > 0 && !options.prompt_lookup &&
-      draft_model == nullptr) {
+      draft_model == nullptr && model.model->mtp() == nullptr) {
     throw InvalidInput(
-        "options", "draft_tokens: got " + std::to_string(options.draft_tokens) +
-                       ", expected a draft model or prompt_lookup with it");
+        "options",
+        "draft_tokens: got " + std::to_string(options.draft_tokens) +
+            ", expected a draft model, mtp or prompt_lookup with it");
   }
   model.need_tokenizer();
   if (prompt.empty()) throw InvalidInput("prompt", "is empty");
@@ -76,13 +78,20 @@ bool by_equality(const GenerationOptions& options) {
          options.temperature == 0;
 }
 
-std::unique_ptr<Drafter> make_drafter(const LoadedModel& model,
-                                      const GenerationOptions& options,
-                                      const DraftModel* draft_model) {
+std::unique_ptr<Drafter> make_drafter(
+    const std::shared_ptr<const LoadedModel>& model,
+    const GenerationOptions& options, const DraftModel* draft_model,
+    const CacheOptions& cache) {
   if (options.draft_tokens == 0) return nullptr;
   if (options.prompt_lookup) return std::make_unique<PromptLookup>();
-  return std::make_unique<ModelDrafter>(*draft_model, options, roles_of(model),
-                                        *options.seed, !by_equality(options));
+  const bool with_distributions = !by_equality(options);
+  if (draft_model == nullptr) {
+    return std::make_unique<HeadDrafter>(model, cache, options,
+                                         roles_of(*model), *options.seed,
+                                         with_distributions);
+  }
+  return std::make_unique<ModelDrafter>(*draft_model, options, roles_of(*model),
+                                        *options.seed, with_distributions);
 }
 
 }  // namespace
@@ -99,7 +108,8 @@ Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
       sampler_(options_, roles_of(*model_), *options_.seed),
       detokenizer_(model_->tokenizer, true),
       stops_(options_.stop, options_.include_stop),
-      drafter_(make_drafter(*model_, options_, draft_model)),
+      drafter_(make_drafter(model_, options_, draft_model,
+                            session.cache().options())),
       draft_length_(options_.draft_tokens, options_.draft_fixed),
       session_(std::move(session)) {
   stats_.n_prompt_tokens = static_cast<int>(n_prompt_);
@@ -166,8 +176,16 @@ void Sequence::draft(const StepCost& cost, int n_other) {
   if (!drafter_ || !answers()) return;
   const int n = std::min(draft_length_.choose(cost, n_other), n_left);
   if (n <= 0) return;
+  use_drafter([&](Drafter& drafter) {
+    draft_ = drafter.propose({tokens_, n_prompt_}, n);
+  });
+  draft_length_.learn_cost(draft_.seconds_per_token);
+}
+
+// Goes on without drafts where it fails.
+void Sequence::use_drafter(const std::function<void(Drafter&)>& use) {
   try {
-    draft_ = drafter_->propose({tokens_, n_prompt_}, n);
+    use(*drafter_);
   } catch (const std::exception& error) {
     stats_.draft->warning = error.what();
     drafter_.reset();
@@ -175,7 +193,6 @@ void Sequence::draft(const StepCost& cost, int n_other) {
     stats_.draft->warning = "unknown failure";
     drafter_.reset();
   }
-  draft_length_.learn_cost(draft_.seconds_per_token);
 }
 
 int Sequence::n_ready() const {
@@ -238,11 +255,17 @@ bool Sequence::foreseeable(int n_rows) const {
          stats_.n_generated_tokens + 2 <= options_.max_tokens;
 }
 
-void Sequence::take(std::span<const float> logits, int n_rows) {
+void Sequence::take(std::span<const float> logits, int n_rows,
+                    std::span<const float> hidden) {
   const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
   const std::size_t n_drafted = draft_.tokens.size();
   const auto rows = std::span(tokens_).subspan(
       session_.tokens().size(), static_cast<std::size_t>(n_rows) - n_drafted);
+  if (reads_hidden() && !hidden.empty()) {
+    const auto position = static_cast<int>(session_.tokens().size());
+    use_drafter(
+        [&](Drafter& drafter) { drafter.read(tokens_, position, hidden); });
+  }
   session_.fed(rows);
   if (!answers()) take_prompt(logits, n_rows);
   if (session_.tokens().size() < tokens_.size() || cancelled_) {

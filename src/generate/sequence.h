@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -64,8 +65,12 @@ class Sequence {
   bool answers() const { return stats_.n_generated_tokens > 0; }
   /** Adds the first n of them to a step. */
   void add_to(Batch& batch, std::vector<std::int32_t>& ids, int n);
-  /** Takes the logits [n, V] that it asked for of its n_rows of that step. */
-  void take(std::span<const float> logits, int n_rows);
+  /** Takes the logits [n, V] that it asked for of its n_rows of that step, and
+   *  their hidden states [n_rows, D] where it reads them. */
+  void take(std::span<const float> logits, int n_rows,
+            std::span<const float> hidden = {});
+  /** Whether its drafts go on from the model's hidden states. */
+  bool reads_hidden() const { return drafter_ && drafter_->reads_hidden(); }
   /** Whether a step of n_rows gives a token that is most likely the likeliest,
    *  and the one after it is wanted too. */
   bool foreseeable(int n_rows) const;
@@ -81,6 +86,7 @@ class Sequence {
   double since_start() const;
   void take_prompt(std::span<const float> logits, int n_rows);
   void take_prompt_logprobs(std::span<const float> logits, int n_rows);
+  void use_drafter(const std::function<void(Drafter&)>& use);
   void append(Choice choice, bool from_draft = false);
   void end(FinishReason reason, Piece piece);
 

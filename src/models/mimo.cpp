@@ -25,9 +25,9 @@ class MimoHead final : public MtpHead {
         final_norm_(w / "final_layernorm", config.dim, config.norm_eps),
         rope_(config.rope) {}
 
- private:
   int dim() const override { return dim_; }
 
+ private:
   Step step(const mx::array& ids, const mx::array& hidden, const Batch& batch,
             LayerCache& cache) const override {
     mx::array x =

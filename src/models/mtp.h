@@ -41,8 +41,10 @@ class MtpHead {
     return Cache(1, options);
   }
 
- private:
+  /** D of the hidden states. */
   virtual int dim() const = 0;
+
+ private:
   virtual Step step(const mx::array& ids, const mx::array& hidden,
                     const Batch& batch, LayerCache& cache) const = 0;
 };

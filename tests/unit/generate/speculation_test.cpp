@@ -344,8 +344,8 @@ TEST_F(Speculation, DraftsThatCannotBeAreRefused) {
                       InvalidInput, "draft_tokens: got " + std::to_string(bad));
   }
   SKUA_EXPECT_ERROR(run({1}, {.draft_tokens = 4}), InvalidInput,
-                    "draft_tokens: got 4, expected a draft model or "
-                    "prompt_lookup with it");
+                    "draft_tokens: got 4, expected a draft model, mtp "
+                    "or prompt_lookup with it");
 }
 
 // SPEC-18
