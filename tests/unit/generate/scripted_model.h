@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "models/load.h"
+#include "models/mtp.h"
 #include "tests/unit/generate/stories.h"
 
 namespace skua::test {
 
 /** A model without weights: a function says the logits that follow the token
- *  at a position. Counts what it is asked for. */
+ *  at a position, whose hidden state is [position, token]. Counts what it is
+ *  asked for. */
 class ScriptedModel final : public CausalLM {
  public:
   using Script = std::function<std::vector<float>(int position)>;
@@ -22,7 +24,9 @@ class ScriptedModel final : public CausalLM {
 
   int n_layers() const override { return 0; }
   int vocab_size() const override { return vocab_size_; }
+  const MtpHead* mtp() const override { return head.get(); }
 
+  std::unique_ptr<const MtpHead> head;
   mutable int n_steps = 0;
   mutable int n_rows = 0;                          // fed
   mutable int n_output_rows = 0;                   // that went through the head
@@ -48,6 +52,22 @@ class ScriptedModel final : public CausalLM {
     return mx::array(all.begin(), {n_wanted, vocab_size_}, mx::float32);
   }
 
+  Step logits_and_hidden(const mx::array& ids, const Batch& batch,
+                         Cache& cache) const override {
+    mx::array tokens = ids;
+    tokens.eval();
+    std::vector<float> hidden;
+    for (const Segment& s : batch.segments) {
+      for (int i = 0; i < s.n_rows; ++i) {
+        hidden.push_back(static_cast<float>(s.position + i));
+        hidden.push_back(
+            static_cast<float>(tokens.data<std::int32_t>()[s.first_row + i]));
+      }
+    }
+    return {logits(ids, batch, cache),
+            mx::array(hidden.begin(), {batch.n_rows(), 2}, mx::float32)};
+  }
+
   int vocab_size_;
   Script script_;
 };
@@ -62,11 +82,13 @@ inline std::vector<float> sure_of(std::int32_t token, int vocab_size = 512) {
 /** The tokenizer and end token 2 of stories260K around a scripted model of
  *  512 tokens; null where the asset is absent. */
 struct Scripted {
-  explicit Scripted(ScriptedModel::Script script) {
+  explicit Scripted(ScriptedModel::Script script,
+                    std::unique_ptr<const MtpHead> head = nullptr) {
     const auto folder = stories_folder();
     if (!folder) return;
     static const auto tokenizer = load_tokenizer(folder->path());
     auto model = std::make_unique<ScriptedModel>(512, std::move(script));
+    model->head = std::move(head);
     this->model = model.get();
     loaded =
         std::make_shared<LoadedModel>(LoadedModel{{},
