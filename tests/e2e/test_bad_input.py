@@ -69,7 +69,7 @@ class ConfigTest(checkpoints.RefusalTest):
     def test_unknown_architecture_names_those_known(self):
         self.probe_refused(
             *(self.llama(model_type="mixtral"), UNSUPPORTED, "mixtral"),
-            *("gemma3", "llama", "mistral", "qwen2", "qwen3"),
+            *("gemma3", "llama", "mimo", "mistral", "qwen2", "qwen3"),
         )
 
     def test_missing_field(self):
