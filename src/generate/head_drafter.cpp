@@ -92,7 +92,6 @@ Draft HeadDrafter::propose(const History& history, int n) {
   if (first_ + n_read_ + n_waiting() < last) return {};
   std::optional<MtpHead::Step> step = read_waiting(history.tokens, true);
   if (!step) return {};
-  waiting_.clear();
   const auto next = [&](std::int32_t token) {
     step = run({&token, 1}, step->hidden, true);
     return step->logits;
