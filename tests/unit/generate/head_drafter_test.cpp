@@ -339,9 +339,10 @@ TEST_F(MimoHeads, DraftTheTokensOfTheFormulas) {
                                 batch, cache)
           .hidden);
   const auto states = [&](int begin, int end) {
+    constexpr std::size_t kDim = 48;
     return std::span(hidden).subspan(
-        static_cast<std::size_t>(48 * begin),
-        static_cast<std::size_t>(48 * (end - begin)));
+        kDim * static_cast<std::size_t>(begin),
+        kDim * static_cast<std::size_t>(end - begin));
   };
   TokenRoles roles;
   roles.vocab_size = 101;
