@@ -42,17 +42,42 @@ constexpr std::size_t kPanel = blocks_of(kRowsMost);
 
 constexpr std::size_t kPrefetchBytes = 2048;
 
-// The vector at element i.
-template <KvType kType>
-HWY_INLINE Vector load(const std::byte* numbers, std::size_t i) {
+// Vector `part` of 16 codes in 8 bytes.
+HWY_INLINE Vector load_codes(const std::byte* numbers, std::size_t part) {
   const Floats df;
+  const hn::Rebind<std::int32_t, Floats> d32;
+  const auto* at = reinterpret_cast<const std::uint8_t*>(numbers);
+#if HWY_MAX_BYTES >= 64
+  const hn::CappedTag<std::uint8_t, 8> half;
+  const hn::CappedTag<std::uint8_t, 16> d8;
+  const auto both = hn::LoadU(half, at);
+  const auto low = hn::And(both, hn::Set(half, 15));
+  const auto codes = hn::Combine(d8, hn::ShiftRight<4>(both), low);
+  return hn::ConvertTo(df, hn::PromoteTo(d32, codes));
+#else
+  const hn::Rebind<std::uint8_t, Floats> d8;
+  const std::size_t first = part * kLanes;
+  const auto both = hn::PromoteTo(d32, hn::LoadU(d8, at + first % 8));
+  return hn::ConvertTo(df, first < 8 ? hn::And(both, hn::Set(d32, 15))
+                                     : hn::ShiftRight<4>(both));
+#endif
+}
+
+// Vector `part` of the 16 numbers from element `at`.
+template <KvType kType>
+HWY_INLINE Vector load(const std::byte* numbers, std::size_t at,
+                       std::size_t part) {
+  const Floats df;
+  const std::size_t i = at + part * kLanes;
   if constexpr (kType == KvType::kF32) {
     return hn::LoadU(df, reinterpret_cast<const float*>(numbers) + i);
+  } else if constexpr (kType == KvType::kInt4) {
+    return load_codes(numbers + at / 2, part);
   } else if constexpr (kType == KvType::kInt8) {
     const hn::Rebind<std::int8_t, Floats> d8;
     const hn::Rebind<std::int32_t, Floats> d32;
-    const auto* at = reinterpret_cast<const std::int8_t*>(numbers) + i;
-    return hn::ConvertTo(df, hn::PromoteTo(d32, hn::LoadU(d8, at)));
+    const auto* bytes = reinterpret_cast<const std::int8_t*>(numbers) + i;
+    return hn::ConvertTo(df, hn::PromoteTo(d32, hn::LoadU(d8, bytes)));
   } else {
     const hn::Rebind<std::uint16_t, Floats> d16;
     const auto raw =
@@ -71,17 +96,23 @@ HWY_INLINE Vector load(const std::byte* numbers, std::size_t i) {
 template <KvType kType>
 void widen_numbers(const std::byte* numbers, std::size_t at, std::size_t n,
                    float* out) {
-  for (std::size_t i = 0; i < n; i += kLanes)
-    hn::StoreU(load<kType>(numbers, at + i), Floats(), out + i);
+  for (std::size_t i = 0; i < n; i += kLane) {
+    for (std::size_t part = 0; part < kVectors; ++part) {
+      hn::StoreU(load<kType>(numbers, at + i, part), Floats(),
+                 out + i + part * kLanes);
+    }
+  }
 }
 
 // Asks for the memory that is read a little later. Float32 is for the most
 // part what was widened just before.
 template <KvType kType>
 HWY_INLINE void prefetch(const std::byte* numbers, std::size_t i) {
-  constexpr std::size_t kBytes = kType == KvType::kInt8 ? 1 : 2;
+  constexpr std::size_t kBits = kType == KvType::kInt4   ? 4
+                                : kType == KvType::kInt8 ? 8
+                                                         : 16;
   if constexpr (kType != KvType::kF32)
-    hwy::Prefetch(numbers + i * kBytes + kPrefetchBytes);
+    hwy::Prefetch(numbers + i * kBits / 8 + kPrefetchBytes);
 }
 
 // scores[r, 16 * kBlocks] = q[:, r] . keys, of kRows rows.
@@ -100,7 +131,7 @@ HWY_NOINLINE void score(const float* HWY_RESTRICT q,
     Vector key[kN];
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t block = n / kVectors, part = n % kVectors;
-      key[n] = load<kType>(keys, at + (block * d + i) * kLane + part * kLanes);
+      key[n] = load<kType>(keys, at + (block * d + i) * kLane, part);
     }
     for (std::size_t r = 0; r < kRows; ++r) {
       const Vector query = hn::Set(df, q[i * kRows + r]);
@@ -131,8 +162,7 @@ HWY_NOINLINE void mix(const float* HWY_RESTRICT weights,
     Vector value[kN];
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t strip = n / kVectors, part = n % kVectors;
-      value[n] =
-          load<kType>(values, at + (strip * kPage + j) * kLane + part * kLanes);
+      value[n] = load<kType>(values, at + (strip * kPage + j) * kLane, part);
     }
     for (std::size_t r = 0; r < kRows; ++r) {
       const Vector weight = hn::Set(df, weights[r * kPage + j]);
@@ -209,13 +239,46 @@ void mix_group(std::size_t n_rows, const float* weights,
   });
 }
 
-// x *= factors, n numbers; n is a multiple of 16 here and below.
-inline void multiply(const float* factors, std::size_t n, float* x) {
+// out = x * factors, n numbers; n is a multiple of 16 here and below.
+inline void multiply(const float* x, const float* factors, std::size_t n,
+                     float* out) {
   const Floats df;
   for (std::size_t i = 0; i < n; i += kLanes) {
     hn::StoreU(hn::Mul(hn::LoadU(df, x + i), hn::LoadU(df, factors + i)), df,
-               x + i);
+               out + i);
   }
+}
+
+// out += x * factors + y * more
+inline void multiply_add(const float* x, const float* factors, float y,
+                         const float* more, std::size_t n, float* out) {
+  const Floats df;
+  const Vector ys = hn::Set(df, y);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    const Vector sum =
+        hn::MulAdd(ys, hn::LoadU(df, more + i), hn::LoadU(df, out + i));
+    hn::StoreU(
+        hn::MulAdd(hn::LoadU(df, x + i), hn::LoadU(df, factors + i), sum), df,
+        out + i);
+  }
+}
+
+// weights . x; what has no weight takes no part, be it no number.
+inline float weighted_sum(const float* weights, const float* x, std::size_t n) {
+  const Floats df;
+  Vector sums[kVectors];
+  for (Vector& sum : sums) sum = hn::Zero(df);
+  for (std::size_t i = 0; i < n; i += kLane) {
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const Vector weight = hn::LoadU(df, weights + i + v * kLanes);
+      const Vector number = hn::LoadU(df, x + i + v * kLanes);
+      const auto seen = hn::Ne(weight, hn::Zero(df));
+      sums[v] = hn::MulAdd(weight, hn::IfThenElseZero(seen, number), sums[v]);
+    }
+  }
+  for (std::size_t v = 1; v < kVectors; ++v)
+    sums[0] = hn::Add(sums[0], sums[v]);
+  return hn::GetLane(hn::SumOfLanes(df, sums[0]));
 }
 
 // x = most * tanh(x / most)

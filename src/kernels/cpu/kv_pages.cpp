@@ -59,11 +59,47 @@ struct Int8 {
   using Stored = std::int8_t;
 };
 
+struct Int4 {
+  using Stored = std::uint8_t;
+  // Byte and shift of number i.
+  static std::size_t byte(std::size_t i) { return i / kLane * 8 + i % 8; }
+  static int shift(std::size_t i) { return i % kLane < 8 ? 0 : 4; }
+
+  static void set(std::uint8_t* stored, std::size_t i, int code) {
+    std::uint8_t& both = stored[byte(i)];
+    both =
+        static_cast<std::uint8_t>((both & 0xf0 >> shift(i)) | code << shift(i));
+  }
+  static int get(const std::uint8_t* stored, std::size_t i) {
+    return stored[byte(i)] >> shift(i) & 15;
+  }
+};
+
 // scale of n numbers, such that the largest becomes 127.
 float scale_of(const float* x, std::size_t n) {
   float most = 0;
   for (std::size_t i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
   return most / 127;
+}
+
+// Codes 0 to 15, from the least of n numbers to the largest.
+template <class Place>
+void write_int4(const float* x, std::size_t n, std::uint8_t* stored,
+                float* scale, const Place& place) {
+  float least = x[0], most = x[0];
+  for (std::size_t i = 1; i < n; ++i) {
+    least = std::min(least, x[i]);
+    most = std::max(most, x[i]);
+  }
+  scale[0] = (most - least) / 15;
+  scale[kPage] = least;
+  const float inverse = scale[0] > 0 ? 1 / scale[0] : 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const float code = std::nearbyint((x[i] - least) * inverse);
+    // A number that is none must not reach the conversion.
+    Int4::set(stored, place(i),
+              code >= 0 && code <= 15 ? static_cast<int>(code) : 0);
+  }
 }
 
 // One position: n numbers to out[place(i)], zeros up to n_padded.
@@ -80,6 +116,10 @@ void write_row(const float* x, std::size_t n, std::size_t n_padded,
       stored[place(i)] =
           static_cast<std::int8_t>(code >= -127 && code <= 127 ? code : 0);
     }
+  } else if constexpr (std::is_same_v<Type, Int4>) {
+    write_int4(x, n, stored, scale, place);
+    for (std::size_t i = n; i < n_padded; ++i) Type::set(stored, place(i), 0);
+    return;
   } else {
     for (std::size_t i = 0; i < n; ++i) stored[place(i)] = Type::store(x[i]);
   }
@@ -93,13 +133,16 @@ void read_row(const std::byte* in, const float* scale, std::size_t n, float* x,
   for (std::size_t i = 0; i < n; ++i) {
     if constexpr (std::is_same_v<Type, Int8>)
       x[i] = *scale * static_cast<float>(stored[place(i)]);
+    else if constexpr (std::is_same_v<Type, Int4>)
+      x[i] = scale[0] * static_cast<float>(Type::get(stored, place(i))) +
+             scale[kPage];
     else
       x[i] = Type::load(stored[place(i)]);
   }
 }
 
-auto key_place(const KvShape& shape, std::size_t slot) {
-  const std::size_t start = slot / kLane * shape.key_dim * kLane + slot % kLane;
+auto key_place(std::size_t dim, std::size_t slot) {
+  const std::size_t start = slot / kLane * dim * kLane + slot % kLane;
   return [start](std::size_t i) { return start + i * kLane; };
 }
 
@@ -120,6 +163,8 @@ void with_type(KvType type, const Body& body) {
       return body(F16());
     case KvType::kInt8:
       return body(Int8());
+    case KvType::kInt4:
+      return body(Int4());
   }
 }
 
@@ -131,12 +176,18 @@ void write_rows(const KvShape& shape, const KvHead& head, std::size_t at,
   with_type(shape.type, [&]<class Type>(Type) {
     for (std::size_t r = 0; r < n; ++r) {
       const std::size_t slot = at + r;
-      write_row<Type>(keys + r * key_stride, shape.key_dim, shape.key_dim,
-                      head.keys, head.key_scales + slot,
-                      key_place(shape, slot));
-      write_row<Type>(values + r * value_stride, shape.value_dim,
-                      shape.n_strips() * kLane, head.values,
-                      head.value_scales + slot, value_place(slot));
+      for (std::size_t s = 0; s < shape.n_sections(shape.key_dim); ++s) {
+        const KvSection part = key_section(shape, head, s);
+        write_row<Type>(keys + r * key_stride + part.first, part.n, part.n,
+                        part.numbers, part.scales + slot,
+                        key_place(part.n, slot));
+      }
+      for (std::size_t s = 0; s < shape.n_sections(shape.value_dim); ++s) {
+        const KvSection part = value_section(shape, head, s);
+        write_row<Type>(values + r * value_stride + part.first, part.n,
+                        part.n_strips() * kLane, part.numbers,
+                        part.scales + slot, value_place(slot));
+      }
     }
   });
 }
@@ -146,10 +197,18 @@ void read_rows(const KvShape& shape, const KvHead& head, std::size_t at,
   with_type(shape.type, [&]<class Type>(Type) {
     for (std::size_t r = 0; r < n; ++r) {
       const std::size_t slot = at + r;
-      read_row<Type>(head.keys, head.key_scales + slot, shape.key_dim,
-                     keys + r * shape.key_dim, key_place(shape, slot));
-      read_row<Type>(head.values, head.value_scales + slot, shape.value_dim,
-                     values + r * shape.value_dim, value_place(slot));
+      for (std::size_t s = 0; s < shape.n_sections(shape.key_dim); ++s) {
+        const KvSection part = key_section(shape, head, s);
+        read_row<Type>(part.numbers, part.scales + slot, part.n,
+                       keys + r * shape.key_dim + part.first,
+                       key_place(part.n, slot));
+      }
+      for (std::size_t s = 0; s < shape.n_sections(shape.value_dim); ++s) {
+        const KvSection part = value_section(shape, head, s);
+        read_row<Type>(part.numbers, part.scales + slot, part.n,
+                       values + r * shape.value_dim + part.first,
+                       value_place(slot));
+      }
     }
   });
 }
