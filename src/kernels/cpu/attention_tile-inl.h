@@ -232,10 +232,15 @@ void mix_group(std::size_t n_rows, const float* weights,
       mix<kType, rows, kStrips>(weights, values, s * kPage * kLane, begin, end,
                                 out + s * kLane, stride);
     }
-    for (; s < n_strips; ++s) {
-      mix<kType, rows, 1>(weights, values, s * kPage * kLane, begin, end,
-                          out + s * kLane, stride);
-    }
+    const auto rest = [&](auto strips) {
+      for (; s + strips <= n_strips; s += strips) {
+        mix<kType, rows, strips>(weights, values, s * kPage * kLane, begin, end,
+                                 out + s * kLane, stride);
+      }
+    };
+    // The strips of a section of int4.
+    if constexpr (kStrips > 2) rest(std::integral_constant<std::size_t, 2>());
+    rest(std::integral_constant<std::size_t, 1>());
   });
 }
 

@@ -15,7 +15,7 @@ inline constexpr std::size_t kPage = 256;
 /** Keys, and columns of values, that lie side by side. */
 inline constexpr std::size_t kLane = 16;
 /** Numbers of a head that share a scale and a bias in int4. */
-inline constexpr std::size_t kSection = 64;
+inline constexpr std::size_t kSection = 32;
 
 inline bool is_quantized(KvType type) {
   return type == KvType::kInt8 || type == KvType::kInt4;
@@ -84,7 +84,7 @@ inline KvHead head_of(const KvShape& shape, std::byte* page, std::size_t head) {
 }
 
 /** Numbers [first, first + n) of a head, which lie and are scaled together:
- *  in int4 64 of them, else all. */
+ *  in int4 32 of them, else all. */
 struct KvSection {
   std::size_t first, n;
   std::byte* numbers;

@@ -220,7 +220,7 @@ TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
 
 // GEN-73
 TEST(KvCacheMemory, AStepOverInt4DoesNotExpandTheCache) {
-  expect_never_expanded(KvType::kInt4, 6);
+  expect_never_expanded(KvType::kInt4, 5);
 }
 
 // COMP-24: eight query heads read one key head where it lies.

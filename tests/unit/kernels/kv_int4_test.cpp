@@ -19,14 +19,14 @@ using test::worst;
 using Layout = KvCache::Layout;
 using Floats = std::vector<float>;
 
-// By definition `held` has, for each 64 numbers of a row of x, the nearest of
+// By definition `held` has, for each 32 numbers of a row of x, the nearest of
 // 16 levels from the least to the largest. How far it is from that; of two
 // levels that are as near, either will do.
 double worst_level(const Floats& x, const Floats& held, std::size_t dim) {
   double most = x.size() == held.size() ? 0 : INFINITY;
   for (std::size_t row = 0; row < x.size(); row += dim) {
-    for (std::size_t at = row; at < row + dim; at += 64) {
-      const std::size_t end = std::min(at + 64, row + dim);
+    for (std::size_t at = row; at < row + dim; at += 32) {
+      const std::size_t end = std::min(at + 32, row + dim);
       const auto [low, high] = std::minmax_element(&x[at], &x[0] + end);
       const double least = *low, step = (double{*high} - least) / 15;
       for (std::size_t i = at; i < end; ++i) {
@@ -69,7 +69,7 @@ struct Rows {
 class Int4Pages : public testing::TestWithParam<int> {};
 
 // GEN-73
-TEST_P(Int4Pages, HoldTheNearestOf16LevelsOfEach64Numbers) {
+TEST_P(Int4Pages, HoldTheNearestOf16LevelsOfEach32Numbers) {
   const int d = GetParam(), value_dim = d + 5;
   for (const float shift : {0.0f, -30.0f, 500.0f}) {
     for (const int n : {1, 15, 255, 256, 257, 300}) {
@@ -134,7 +134,7 @@ TEST_P(Int4Pages, AreCopiedAndRestored) {
 }
 
 INSTANTIATE_TEST_SUITE_P(HeadSizes, Int4Pages,
-                         testing::Values(1, 8, 13, 64, 72, 128, 200),
+                         testing::Values(1, 8, 13, 32, 40, 64, 72, 128, 200),
                          testing::PrintToStringParamName());
 
 TEST(Int4Cache, RowsWithoutASpreadAreExactAndThoseThatAreNoNumbersStayApart) {
