@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 // clang-format off: foreach_target comes before all that it repeats.
@@ -35,11 +34,6 @@ struct Chunk {
   KvHead head;
   std::size_t first;
 
-  // Sums of the packed query of row r over each section of its numbers.
-  const float* query_sums(std::size_t r) const {
-    const std::size_t d = shape.kv.key_dim;
-    return packed + rows.size() * d + r * n_query_sums(d);
-  }
   // The slots that row r sees.
   std::pair<std::size_t, std::size_t> slots(std::size_t r) const {
     const std::size_t begin = std::max(rows[r].begin, first);
@@ -51,9 +45,8 @@ struct Chunk {
 
 // Buffers of a thread.
 struct Space {
-  std::vector<float> scores;   // [rows, kPage]
-  std::vector<float> section;  // the same of a section: scores or weights
-  std::vector<float> panel;    // keys or values as float32
+  std::vector<float> scores;  // [rows, kPage]
+  std::vector<float> panel;   // keys or values as float32
   std::vector<Group> groups;
 };
 
@@ -74,11 +67,14 @@ void find_groups(const Chunk& chunk, std::vector<Group>& groups) {
   }
 }
 
-// Products of queries and keys as they are stored, of a section's numbers.
+Numbers panel_of(const Space& space) {
+  return {reinterpret_cast<const std::byte*>(space.panel.data())};
+}
+
 template <KvType kType>
-void score_section(const Chunk& chunk, const KvSection& keys, Space& space,
-                   float* all_scores) {
-  const std::size_t d = keys.n;
+void score_tile(const Chunk& chunk, Space& space) {
+  const std::size_t d = chunk.shape.kv.key_dim;
+  const Numbers keys{chunk.head.keys, chunk.head.key_scales};
   // Where several groups read the same keys, they are widened once.
   const bool widen = space.groups.size() > 1 && kType != KvType::kF32;
   const std::size_t step = space.groups.size() > 1 ? kPanel : kPage / kLane;
@@ -90,48 +86,17 @@ void score_section(const Chunk& chunk, const KvSection& keys, Space& space,
       const std::size_t to =
           std::min(block + step, (g.end + kLane - 1) / kLane);
       if (from >= to) continue;
-      const float* q = chunk.packed + g.first * chunk.shape.kv.key_dim +
-                       keys.first * g.n_rows;
-      float* scores = all_scores + g.first * kPage + from * kLane;
+      const float* q = chunk.packed + g.first * d;
+      float* scores = &space.scores[g.first * kPage + from * kLane];
       if (!widen) {
-        score_group<kType>(g.n_rows, q, keys.numbers, from * d * kLane,
-                           to - from, d, scores);
+        score_group<kType>(g.n_rows, q, keys, from, to - from, d, scores);
         continue;
       }
       if (!std::exchange(widened, true)) {
-        widen_numbers<kType>(keys.numbers, block * d * kLane, step * d * kLane,
-                             space.panel.data());
+        widen_keys<kType>(keys, block, step, d, space.panel.data());
       }
-      score_group<KvType::kF32>(
-          g.n_rows, q, reinterpret_cast<const std::byte*>(space.panel.data()),
-          (from - block) * d * kLane, to - from, d, scores);
-    }
-  }
-}
-
-// Whole vectors: what lies beside a row's slots is overwritten later.
-std::pair<std::size_t, std::size_t> whole_vectors(std::size_t begin,
-                                                  std::size_t end) {
-  return {begin / kLane * kLane, (end + kLane - 1) / kLane * kLane};
-}
-
-template <KvType kType>
-void score_tile(const Chunk& chunk, Space& space) {
-  const KvShape& kv = chunk.shape.kv;
-  if constexpr (kType != KvType::kInt4) {
-    return score_section<kType>(chunk, key_section(kv, chunk.head, 0), space,
-                                space.scores.data());
-  }
-  std::fill_n(space.scores.begin(), chunk.rows.size() * kPage, 0.0f);
-  for (std::size_t s = 0; s < kv.n_sections(kv.key_dim); ++s) {
-    const KvSection keys = key_section(kv, chunk.head, s);
-    score_section<kType>(chunk, keys, space, space.section.data());
-    for (std::size_t r = 0; r < chunk.rows.size(); ++r) {
-      const auto [begin, end] = chunk.slots(r);
-      const auto [from, to] = whole_vectors(begin, end);
-      multiply_add(&space.section[r * kPage + from], keys.scales + from,
-                   chunk.query_sums(r)[s], keys.scales + kPage + from,
-                   to - from, &space.scores[r * kPage + from]);
+      score_group<KvType::kF32>(g.n_rows, q, panel_of(space), from - block,
+                                to - from, d, scores);
     }
   }
 }
@@ -139,7 +104,7 @@ void score_tile(const Chunk& chunk, Space& space) {
 // Adds weights * values of slots [begin, end) to the sums of n rows.
 template <KvType kType>
 void mix_rows(const Group& g, const Chunk& chunk, const float* scores,
-              const std::byte* values, std::size_t n_strips, float* sums) {
+              const Numbers& values, std::size_t n_strips, float* sums) {
   const std::size_t stride = sums_stride(chunk.shape.kv);
   // A row takes no part in what it does not see, be it infinite.
   const auto alone = [&](std::size_t r, std::size_t begin, std::size_t end) {
@@ -161,10 +126,10 @@ void mix_rows(const Group& g, const Chunk& chunk, const float* scores,
 }
 
 template <KvType kType>
-void mix_section(const Chunk& chunk, const KvSection& values, Space& space,
-                 const float* weights, float* sums) {
+void mix_tile(const Chunk& chunk, Space& space, float* sums) {
   const bool widen = space.groups.size() > 1 && kType != KvType::kF32;
-  const std::size_t n_strips = values.n_strips();
+  const std::size_t n_strips = chunk.shape.kv.n_strips();
+  const Numbers values{chunk.head.values, chunk.head.value_scales};
   const std::size_t step = space.groups.size() > 1 ? kPanel : n_strips;
   space.panel.resize(std::max(space.panel.size(), kPanel * kPage * kLane));
   std::size_t begin = kPage, end = 0;
@@ -174,48 +139,22 @@ void mix_section(const Chunk& chunk, const KvSection& values, Space& space,
   }
   for (std::size_t strip = 0; strip < n_strips; strip += step) {
     const std::size_t n = std::min(step, n_strips - strip);
-    const std::size_t at = strip * kPage * kLane;
     for (std::size_t s = 0; widen && s < n; ++s) {
-      const std::size_t from = (s * kPage + begin) * kLane;
-      widen_numbers<kType>(values.numbers, at + from, (end - begin) * kLane,
-                           &space.panel[from]);
+      widen_values<kType>(values, strip + s, begin, end,
+                          &space.panel[s * kPage * kLane]);
     }
     for (const Group& g : space.groups) {
       if (widen) {
-        mix_rows<KvType::kF32>(
-            g, chunk, weights,
-            reinterpret_cast<const std::byte*>(space.panel.data()), n,
-            sums + strip * kLane);
+        mix_rows<KvType::kF32>(g, chunk, space.scores.data(), panel_of(space),
+                               n, sums + strip * kLane);
       } else {
-        mix_rows<kType>(g, chunk, weights,
-                        values.numbers + chunk.shape.kv.number_bytes(at), n,
+        // F32 may be in several steps, other types are in one.
+        const std::size_t at = strip * kPage * kLane * sizeof(float);
+        mix_rows<kType>(g, chunk, space.scores.data(),
+                        {values.at + at, values.scales}, n,
                         sums + strip * kLane);
       }
     }
-  }
-}
-
-template <KvType kType>
-void mix_tile(const Chunk& chunk, Space& space, float* sums) {
-  const KvShape& kv = chunk.shape.kv;
-  if constexpr (kType != KvType::kInt4) {
-    return mix_section<kType>(chunk, value_section(kv, chunk.head, 0), space,
-                              space.scores.data(), sums);
-  }
-  for (std::size_t s = 0; s < kv.n_sections(kv.value_dim); ++s) {
-    const KvSection values = value_section(kv, chunk.head, s);
-    float* out = sums + values.first;
-    for (std::size_t r = 0; r < chunk.rows.size(); ++r) {
-      const auto [begin, end] = chunk.slots(r);
-      const auto [from, to] = whole_vectors(begin, end);
-      const float* weights = &space.scores[r * kPage + from];
-      multiply(weights, values.scales + from, to - from,
-               &space.section[r * kPage + from]);
-      std::fill_n(
-          out + r * sums_stride(kv), values.n_strips() * kLane,
-          weighted_sum(weights, values.scales + kPage + from, to - from));
-    }
-    mix_section<kType>(chunk, values, space, space.section.data(), out);
   }
 }
 
@@ -224,10 +163,11 @@ void change_scores(const Chunk& chunk, std::size_t r, std::size_t begin,
                    std::size_t end, float* scores) {
   const AttentionShape& shape = chunk.shape;
   const TileRow& row = chunk.rows[r];
-  const auto [from, to] = whole_vectors(begin, end);
-  const std::size_t n = to - from;
-  if (shape.kv.type == KvType::kInt8)
-    multiply(scores + from, chunk.head.key_scales + from, n, scores + from);
+  const bool scaled = shape.kv.type == KvType::kInt8;
+  // Whole vectors: what lies beside the range is overwritten later.
+  const std::size_t from = begin / kLane * kLane;
+  const std::size_t n = (end + kLane - 1) / kLane * kLane - from;
+  if (scaled) multiply(chunk.head.key_scales + from, n, scores + from);
   if (shape.soft_cap != 0) cap(shape.soft_cap, n, scores + from);
   if (shape.slopes != nullptr) {
     const auto distance = static_cast<float>(chunk.first + from) -
@@ -246,10 +186,7 @@ void attend_typed(const Chunk& chunk, float* sums) {
   const KvShape& kv = chunk.shape.kv;
   const std::size_t stride = sums_stride(kv);
   const std::size_t n_columns = kv.n_strips() * kLane;
-  const std::size_t n_scores = chunk.rows.size() * kPage;
-  space.scores.resize(std::max(space.scores.size(), n_scores));
-  if (kType == KvType::kInt4)
-    space.section.resize(std::max(space.section.size(), n_scores));
+  space.scores.resize(std::max(space.scores.size(), chunk.rows.size() * kPage));
   find_groups(chunk, space.groups);
   score_tile<kType>(chunk, space);
   for (std::size_t r = 0; r < chunk.rows.size(); ++r) {
@@ -260,7 +197,8 @@ void attend_typed(const Chunk& chunk, float* sums) {
     if (begin == end) continue;
     float* scores = &space.scores[r * kPage];
     change_scores(chunk, r, begin, end, scores);
-    const auto [from, to] = whole_vectors(begin, end);
+    const std::size_t from = begin / kLane * kLane;
+    const std::size_t to = (end + kLane - 1) / kLane * kLane;
     std::fill(scores + from, scores + begin, kNothing);
     std::fill(scores + end, scores + to, kNothing);
     const float max = largest(scores + from, to - from);
@@ -271,33 +209,20 @@ void attend_typed(const Chunk& chunk, float* sums) {
     row[n_columns] = max;
     row[n_columns + 1] = exponentials(max, to - from, scores + from);
     if (kType == KvType::kInt8)
-      multiply(scores + from, chunk.head.value_scales + from, to - from,
-               scores + from);
+      multiply(chunk.head.value_scales + from, to - from, scores + from);
   }
   mix_tile<kType>(chunk, space, sums);
 }
 
 void pack_queries(std::span<const float* const> queries, std::size_t key_dim,
                   float scale, std::vector<float>& packed) {
-  const std::size_t n_sums = n_query_sums(key_dim);
-  packed.resize(queries.size() * (key_dim + n_sums));
+  packed.resize(queries.size() * key_dim);
   for (std::size_t at = 0; at < queries.size(); at += kRowsMost) {
     const std::size_t n = std::min(kRowsMost, queries.size() - at);
     float* group = &packed[at * key_dim];
     for (std::size_t i = 0; i < key_dim; ++i) {
       for (std::size_t r = 0; r < n; ++r)
         group[i * n + r] = scale * queries[at + r][i];
-    }
-  }
-  float* sums = &packed[queries.size() * key_dim];
-  for (const float* query : queries) {
-    for (std::size_t s = 0; s < n_sums; ++s) {
-      const std::size_t end = std::min((s + 1) * kSection, key_dim);
-      // Sums of their own in flight.
-      float parts[8] = {};
-      for (std::size_t i = s * kSection; i < end; ++i)
-        parts[i % 8] += scale * query[i];
-      *sums++ = std::accumulate(parts, parts + 8, 0.0f);
     }
   }
 }

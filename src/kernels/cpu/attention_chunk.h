@@ -22,13 +22,7 @@ inline std::size_t sums_stride(const KvShape& kv) {
   return (kv.n_strips() + 1) * kLane;
 }
 
-/** Sections of int4 keys; each takes a sum of the query's numbers. */
-inline std::size_t n_query_sums(std::size_t key_dim) {
-  return (key_dim + kSection - 1) / kSection;
-}
-
-/** Queries of a tile in the order in which attend_chunk reads them, scaled,
- *  and behind them the sums [rows, n_query_sums].
+/** Queries of a tile in the order in which attend_chunk reads them, scaled.
  *  queries  one pointer to key_dim numbers for each row */
 void pack_queries(std::span<const float* const> queries, std::size_t key_dim,
                   float scale, std::vector<float>& packed);

@@ -92,14 +92,55 @@ HWY_INLINE Vector load(const std::byte* numbers, std::size_t at,
   }
 }
 
-// out[0, n) = n numbers from element `at`; n is a multiple of 16.
+// Numbers as they lie in a page, and for int4 scales and biases of sections.
+struct Numbers {
+  const std::byte* at;
+  const float* scales = nullptr;
+
+  const float* section(std::size_t i) const { return scales + i * 2 * kPage; }
+};
+
+// The sections of d numbers that are scaled alike.
 template <KvType kType>
-void widen_numbers(const std::byte* numbers, std::size_t at, std::size_t n,
-                   float* out) {
-  for (std::size_t i = 0; i < n; i += kLane) {
+constexpr std::size_t section_of(std::size_t d) {
+  return kType == KvType::kInt4 ? kSection : d;
+}
+
+// out[n, d, 16] = n blocks of keys from `block` on, in float32 but for the
+// scales of int8.
+template <KvType kType>
+void widen_keys(const Numbers& keys, std::size_t block, std::size_t n,
+                std::size_t d, float* out) {
+  const Floats df;
+  for (std::size_t b = block; b < block + n; ++b) {
+    for (std::size_t i = 0; i < d; ++i) {
+      for (std::size_t part = 0; part < kVectors; ++part, out += kLanes) {
+        Vector key = load<kType>(keys.at, (b * d + i) * kLane, part);
+        if constexpr (kType == KvType::kInt4) {
+          const float* scales = keys.section(i / kSection) + b * kLane;
+          key = hn::MulAdd(key, hn::LoadU(df, scales + part * kLanes),
+                           hn::LoadU(df, scales + kPage + part * kLanes));
+        }
+        hn::StoreU(key, df, out);
+      }
+    }
+  }
+}
+
+// The same of slots [begin, end) of a strip of values; out[kPage, 16].
+template <KvType kType>
+void widen_values(const Numbers& values, std::size_t strip, std::size_t begin,
+                  std::size_t end, float* out) {
+  const Floats df;
+  for (std::size_t j = begin; j < end; ++j) {
     for (std::size_t part = 0; part < kVectors; ++part) {
-      hn::StoreU(load<kType>(numbers, at + i, part), Floats(),
-                 out + i + part * kLanes);
+      Vector value = load<kType>(values.at, (strip * kPage + j) * kLane, part);
+      if constexpr (kType == KvType::kInt4) {
+        const float* scales = values.section(strip * kLane / kSection) + j;
+        value = hn::MulAdd(value, hn::Set(df, scales[0]),
+                           hn::Set(df, scales[kPage]));
+      }
+      hn::StoreU(value, df, out + j * kLane + part * kLanes);
     }
   }
 }
@@ -117,26 +158,38 @@ HWY_INLINE void prefetch(const std::byte* numbers, std::size_t i) {
 
 // scores[r, 16 * kBlocks] = q[:, r] . keys, of kRows rows.
 template <KvType kType, std::size_t kRows, std::size_t kBlocks>
-HWY_NOINLINE void score(const float* HWY_RESTRICT q,
-                        const std::byte* HWY_RESTRICT keys, std::size_t at,
-                        std::size_t d, float* HWY_RESTRICT scores) {
+HWY_NOINLINE void score(const float* HWY_RESTRICT q, const Numbers& keys,
+                        std::size_t first, std::size_t d,
+                        float* HWY_RESTRICT scores) {
   const Floats df;
   constexpr std::size_t kN = kBlocks * kVectors;
-  Vector sums[kRows][kN];
+  const std::size_t at = first * d * kLane, section = section_of<kType>(d);
+  Vector sums[kRows][kN], scales[kN], biases[kN];
   for (auto& row : sums)
     for (Vector& sum : row) sum = hn::Zero(df);
-  for (std::size_t i = 0; i < d; ++i) {
-    for (std::size_t b = 0; b < kBlocks; ++b)
-      prefetch<kType>(keys, at + (b * d + i) * kLane);
-    Vector key[kN];
-    for (std::size_t n = 0; n < kN; ++n) {
-      const std::size_t block = n / kVectors, part = n % kVectors;
-      key[n] = load<kType>(keys, at + (block * d + i) * kLane, part);
+  for (std::size_t begin = 0; begin < d; begin += section) {
+    if constexpr (kType == KvType::kInt4) {
+      const float* from = keys.section(begin / kSection) + first * kLane;
+      for (std::size_t n = 0; n < kN; ++n) {
+        scales[n] = hn::LoadU(df, from + n * kLanes);
+        biases[n] = hn::LoadU(df, from + kPage + n * kLanes);
+      }
     }
-    for (std::size_t r = 0; r < kRows; ++r) {
-      const Vector query = hn::Set(df, q[i * kRows + r]);
-      for (std::size_t n = 0; n < kN; ++n)
-        sums[r][n] = hn::MulAdd(query, key[n], sums[r][n]);
+    for (std::size_t i = begin; i < std::min(begin + section, d); ++i) {
+      for (std::size_t b = 0; b < kBlocks; ++b)
+        prefetch<kType>(keys.at, at + (b * d + i) * kLane);
+      Vector key[kN];
+      for (std::size_t n = 0; n < kN; ++n) {
+        const std::size_t block = n / kVectors, part = n % kVectors;
+        key[n] = load<kType>(keys.at, at + (block * d + i) * kLane, part);
+        if constexpr (kType == KvType::kInt4)
+          key[n] = hn::MulAdd(key[n], scales[n], biases[n]);
+      }
+      for (std::size_t r = 0; r < kRows; ++r) {
+        const Vector query = hn::Set(df, q[i * kRows + r]);
+        for (std::size_t n = 0; n < kN; ++n)
+          sums[r][n] = hn::MulAdd(query, key[n], sums[r][n]);
+      }
     }
   }
   for (std::size_t r = 0; r < kRows; ++r)
@@ -144,25 +197,39 @@ HWY_NOINLINE void score(const float* HWY_RESTRICT q,
       hn::StoreU(sums[r][n], df, scores + r * kPage + n * kLanes);
 }
 
-// out[r, 16 * kStrips] += weights[r, begin..end) * values.
+// The section of strip first + i; `first` is a multiple of kStrips, so that an
+// even number of strips reads each section's scales once.
+template <std::size_t kStrips>
+constexpr std::size_t section_at(std::size_t first, std::size_t i) {
+  constexpr std::size_t kEach = kSection / kLane;
+  return kStrips % kEach == 0 ? first / kEach + i / kEach : (first + i) / kEach;
+}
+
+// out[r, 16 * kStrips] += weights[r, begin..end) * values from strip `first`,
+// which is a multiple of kStrips.
 template <KvType kType, std::size_t kRows, std::size_t kStrips>
-HWY_NOINLINE void mix(const float* HWY_RESTRICT weights,
-                      const std::byte* HWY_RESTRICT values, std::size_t at,
-                      std::size_t begin, std::size_t end,
+HWY_NOINLINE void mix(const float* HWY_RESTRICT weights, const Numbers& values,
+                      std::size_t first, std::size_t begin, std::size_t end,
                       float* HWY_RESTRICT out, std::size_t stride) {
   const Floats df;
   constexpr std::size_t kN = kStrips * kVectors;
+  const std::size_t at = first * kPage * kLane;
   Vector sums[kRows][kN];
   for (std::size_t r = 0; r < kRows; ++r)
     for (std::size_t n = 0; n < kN; ++n)
       sums[r][n] = hn::LoadU(df, out + r * stride + n * kLanes);
   for (std::size_t j = begin; j < end; ++j) {
     for (std::size_t s = 0; s < kStrips; ++s)
-      prefetch<kType>(values, at + (s * kPage + j) * kLane);
+      prefetch<kType>(values.at, at + (s * kPage + j) * kLane);
     Vector value[kN];
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t strip = n / kVectors, part = n % kVectors;
-      value[n] = load<kType>(values, at + (strip * kPage + j) * kLane, part);
+      value[n] = load<kType>(values.at, at + (strip * kPage + j) * kLane, part);
+      if constexpr (kType == KvType::kInt4) {
+        const float* scales = values.section(section_at<kStrips>(first, strip));
+        value[n] = hn::MulAdd(value[n], hn::Set(df, scales[j]),
+                              hn::Set(df, scales[kPage + j]));
+      }
     }
     for (std::size_t r = 0; r < kRows; ++r) {
       const Vector weight = hn::Set(df, weights[r * kPage + j]);
@@ -202,88 +269,47 @@ HWY_INLINE void with_rows(std::size_t n, const Body& body) {
   }
 }
 
-// score() over n_blocks blocks of keys from element `at`.
+// score() over n_blocks blocks of keys from `first` on.
 template <KvType kType>
-void score_group(std::size_t n_rows, const float* q, const std::byte* keys,
-                 std::size_t at, std::size_t n_blocks, std::size_t d,
+void score_group(std::size_t n_rows, const float* q, const Numbers& keys,
+                 std::size_t first, std::size_t n_blocks, std::size_t d,
                  float* scores) {
   with_rows(n_rows, [&](auto rows) {
     constexpr std::size_t kBlocks = blocks_of(rows);
     std::size_t b = 0;
-    for (; b + kBlocks <= n_blocks; b += kBlocks) {
-      score<kType, rows, kBlocks>(q, keys, at + b * d * kLane, d,
-                                  scores + b * kLane);
-    }
-    for (; b < n_blocks; ++b) {
-      score<kType, rows, 1>(q, keys, at + b * d * kLane, d, scores + b * kLane);
-    }
+    for (; b + kBlocks <= n_blocks; b += kBlocks)
+      score<kType, rows, kBlocks>(q, keys, first + b, d, scores + b * kLane);
+    for (; b < n_blocks; ++b)
+      score<kType, rows, 1>(q, keys, first + b, d, scores + b * kLane);
   });
 }
 
 // mix() over n_strips strips of values.
 template <KvType kType>
-void mix_group(std::size_t n_rows, const float* weights,
-               const std::byte* values, std::size_t n_strips, std::size_t begin,
-               std::size_t end, float* out, std::size_t stride) {
+void mix_group(std::size_t n_rows, const float* weights, const Numbers& values,
+               std::size_t n_strips, std::size_t begin, std::size_t end,
+               float* out, std::size_t stride) {
   with_rows(n_rows, [&](auto rows) {
     constexpr std::size_t kStrips = blocks_of(rows);
     std::size_t s = 0;
     for (; s + kStrips <= n_strips; s += kStrips) {
-      mix<kType, rows, kStrips>(weights, values, s * kPage * kLane, begin, end,
-                                out + s * kLane, stride);
+      mix<kType, rows, kStrips>(weights, values, s, begin, end, out + s * kLane,
+                                stride);
     }
-    const auto rest = [&](auto strips) {
-      for (; s + strips <= n_strips; s += strips) {
-        mix<kType, rows, strips>(weights, values, s * kPage * kLane, begin, end,
-                                 out + s * kLane, stride);
-      }
-    };
-    // The strips of a section of int4.
-    if constexpr (kStrips > 2) rest(std::integral_constant<std::size_t, 2>());
-    rest(std::integral_constant<std::size_t, 1>());
+    for (; s < n_strips; ++s) {
+      mix<kType, rows, 1>(weights, values, s, begin, end, out + s * kLane,
+                          stride);
+    }
   });
 }
 
-// out = x * factors, n numbers; n is a multiple of 16 here and below.
-inline void multiply(const float* x, const float* factors, std::size_t n,
-                     float* out) {
+// x *= factors, n numbers; n is a multiple of 16 here and below.
+inline void multiply(const float* factors, std::size_t n, float* x) {
   const Floats df;
   for (std::size_t i = 0; i < n; i += kLanes) {
     hn::StoreU(hn::Mul(hn::LoadU(df, x + i), hn::LoadU(df, factors + i)), df,
-               out + i);
+               x + i);
   }
-}
-
-// out += x * factors + y * more
-inline void multiply_add(const float* x, const float* factors, float y,
-                         const float* more, std::size_t n, float* out) {
-  const Floats df;
-  const Vector ys = hn::Set(df, y);
-  for (std::size_t i = 0; i < n; i += kLanes) {
-    const Vector sum =
-        hn::MulAdd(ys, hn::LoadU(df, more + i), hn::LoadU(df, out + i));
-    hn::StoreU(
-        hn::MulAdd(hn::LoadU(df, x + i), hn::LoadU(df, factors + i), sum), df,
-        out + i);
-  }
-}
-
-// weights . x; what has no weight takes no part, be it no number.
-inline float weighted_sum(const float* weights, const float* x, std::size_t n) {
-  const Floats df;
-  Vector sums[kVectors];
-  for (Vector& sum : sums) sum = hn::Zero(df);
-  for (std::size_t i = 0; i < n; i += kLane) {
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      const Vector weight = hn::LoadU(df, weights + i + v * kLanes);
-      const Vector number = hn::LoadU(df, x + i + v * kLanes);
-      const auto seen = hn::Ne(weight, hn::Zero(df));
-      sums[v] = hn::MulAdd(weight, hn::IfThenElseZero(seen, number), sums[v]);
-    }
-  }
-  for (std::size_t v = 1; v < kVectors; ++v)
-    sums[0] = hn::Add(sums[0], sums[v]);
-  return hn::GetLane(hn::SumOfLanes(df, sums[0]));
 }
 
 // x = most * tanh(x / most)

@@ -117,13 +117,21 @@ void write_row(const float* x, std::size_t n, std::size_t n_padded,
           static_cast<std::int8_t>(code >= -127 && code <= 127 ? code : 0);
     }
   } else if constexpr (std::is_same_v<Type, Int4>) {
-    write_int4(x, n, stored, scale, place);
+    for (std::size_t at = 0; at < n; at += kSection) {
+      write_int4(x + at, std::min(kSection, n - at), stored,
+                 scale + at / kSection * 2 * kPage,
+                 [&](std::size_t i) { return place(at + i); });
+    }
     for (std::size_t i = n; i < n_padded; ++i) Type::set(stored, place(i), 0);
     return;
   } else {
     for (std::size_t i = 0; i < n; ++i) stored[place(i)] = Type::store(x[i]);
   }
   for (std::size_t i = n; i < n_padded; ++i) stored[place(i)] = {};
+}
+
+float read_int4(const std::uint8_t* stored, std::size_t i, const float* scale) {
+  return scale[0] * static_cast<float>(Int4::get(stored, i)) + scale[kPage];
 }
 
 template <class Type, class Place>
@@ -134,15 +142,14 @@ void read_row(const std::byte* in, const float* scale, std::size_t n, float* x,
     if constexpr (std::is_same_v<Type, Int8>)
       x[i] = *scale * static_cast<float>(stored[place(i)]);
     else if constexpr (std::is_same_v<Type, Int4>)
-      x[i] = scale[0] * static_cast<float>(Type::get(stored, place(i))) +
-             scale[kPage];
+      x[i] = read_int4(stored, place(i), scale + i / kSection * 2 * kPage);
     else
       x[i] = Type::load(stored[place(i)]);
   }
 }
 
-auto key_place(std::size_t dim, std::size_t slot) {
-  const std::size_t start = slot / kLane * dim * kLane + slot % kLane;
+auto key_place(const KvShape& shape, std::size_t slot) {
+  const std::size_t start = slot / kLane * shape.key_dim * kLane + slot % kLane;
   return [start](std::size_t i) { return start + i * kLane; };
 }
 
@@ -176,18 +183,12 @@ void write_rows(const KvShape& shape, const KvHead& head, std::size_t at,
   with_type(shape.type, [&]<class Type>(Type) {
     for (std::size_t r = 0; r < n; ++r) {
       const std::size_t slot = at + r;
-      for (std::size_t s = 0; s < shape.n_sections(shape.key_dim); ++s) {
-        const KvSection part = key_section(shape, head, s);
-        write_row<Type>(keys + r * key_stride + part.first, part.n, part.n,
-                        part.numbers, part.scales + slot,
-                        key_place(part.n, slot));
-      }
-      for (std::size_t s = 0; s < shape.n_sections(shape.value_dim); ++s) {
-        const KvSection part = value_section(shape, head, s);
-        write_row<Type>(values + r * value_stride + part.first, part.n,
-                        part.n_strips() * kLane, part.numbers,
-                        part.scales + slot, value_place(slot));
-      }
+      write_row<Type>(keys + r * key_stride, shape.key_dim, shape.key_dim,
+                      head.keys, head.key_scales + slot,
+                      key_place(shape, slot));
+      write_row<Type>(values + r * value_stride, shape.value_dim,
+                      shape.n_strips() * kLane, head.values,
+                      head.value_scales + slot, value_place(slot));
     }
   });
 }
@@ -197,18 +198,10 @@ void read_rows(const KvShape& shape, const KvHead& head, std::size_t at,
   with_type(shape.type, [&]<class Type>(Type) {
     for (std::size_t r = 0; r < n; ++r) {
       const std::size_t slot = at + r;
-      for (std::size_t s = 0; s < shape.n_sections(shape.key_dim); ++s) {
-        const KvSection part = key_section(shape, head, s);
-        read_row<Type>(part.numbers, part.scales + slot, part.n,
-                       keys + r * shape.key_dim + part.first,
-                       key_place(part.n, slot));
-      }
-      for (std::size_t s = 0; s < shape.n_sections(shape.value_dim); ++s) {
-        const KvSection part = value_section(shape, head, s);
-        read_row<Type>(part.numbers, part.scales + slot, part.n,
-                       values + r * shape.value_dim + part.first,
-                       value_place(slot));
-      }
+      read_row<Type>(head.keys, head.key_scales + slot, shape.key_dim,
+                     keys + r * shape.key_dim, key_place(shape, slot));
+      read_row<Type>(head.values, head.value_scales + slot, shape.value_dim,
+                     values + r * shape.value_dim, value_place(slot));
     }
   });
 }

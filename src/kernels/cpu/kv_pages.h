@@ -14,7 +14,7 @@ namespace skua::cpu {
 inline constexpr std::size_t kPage = 256;
 /** Keys, and columns of values, that lie side by side. */
 inline constexpr std::size_t kLane = 16;
-/** Numbers of a head that share a scale and a bias in int4. */
+/** Numbers of a head's row that share a scale and a bias in int4. */
 inline constexpr std::size_t kSection = 32;
 
 inline bool is_quantized(KvType type) {
@@ -25,9 +25,9 @@ inline bool is_quantized(KvType type) {
  *  has keys  [kPage / 16, key_dim, 16]  16 keys side by side
  *      values  [n_strips, kPage, 16]  strips of 16 columns, the last padded
  *  and for int8 [kPage] float32 scales behind its keys and behind its values.
- *  For int4 keys lie section after section, each as above, and scales are
- *  [n_sections, 2, kPage]: scale and bias, which is the least number. Of 16
- *  numbers that lie side by side, the first 8 are the low halves of 8 bytes.
+ *  Those of int4 are [n_sections, 2, kPage]: a scale and a bias, the least
+ *  number, for each 32 numbers of a row. Of 16 numbers that lie side by side,
+ *  the first 8 are the low halves of 8 bytes, the others the high ones.
  *  So no sum over a dot product's vector is needed, any head size will do,
  *  and a page of one head is read from front to back. */
 struct KvShape {
@@ -42,17 +42,11 @@ struct KvShape {
     if (type == KvType::kInt8) return n;
     return n * (type == KvType::kF32 ? 4 : 2);
   }
-  /** Numbers of a head that lie and are scaled together. */
-  std::size_t section(std::size_t dim) const {
-    return type == KvType::kInt4 ? std::min(kSection, dim) : dim;
-  }
-  std::size_t n_sections(std::size_t dim) const {
-    return (dim + section(dim) - 1) / section(dim);
-  }
+  /** Of int8 and int4, behind the numbers of a head of `dim`. */
   std::size_t scale_bytes(std::size_t dim) const {
-    if (!is_quantized(type)) return 0;
-    const std::size_t each = type == KvType::kInt4 ? 2 : 1;
-    return each * n_sections(dim) * kPage * sizeof(float);
+    if (type == KvType::kInt8) return kPage * sizeof(float);
+    if (type != KvType::kInt4) return 0;
+    return (dim + kSection - 1) / kSection * 2 * kPage * sizeof(float);
   }
   std::size_t n_strips() const { return (value_dim + kLane - 1) / kLane; }
   std::size_t key_bytes() const {
@@ -81,31 +75,6 @@ inline KvHead head_of(const KvShape& shape, std::byte* page, std::size_t head) {
           reinterpret_cast<float*>(values - shape.scale_bytes(shape.key_dim)),
           values,
           reinterpret_cast<float*>(end - shape.scale_bytes(shape.value_dim))};
-}
-
-/** Numbers [first, first + n) of a head, which lie and are scaled together:
- *  in int4 32 of them, else all. */
-struct KvSection {
-  std::size_t first, n;
-  std::byte* numbers;
-  float* scales;  // [kPage], and for int4 biases [kPage] behind them
-
-  std::size_t n_strips() const { return (n + kLane - 1) / kLane; }
-};
-
-inline KvSection section_of(const KvShape& shape, std::size_t dim,
-                            std::size_t i, std::byte* numbers, float* scales) {
-  const std::size_t first = i * shape.section(dim);
-  return {first, std::min(shape.section(dim), dim - first),
-          numbers + shape.number_bytes(first * kPage), scales + i * 2 * kPage};
-}
-inline KvSection key_section(const KvShape& shape, const KvHead& head,
-                             std::size_t i) {
-  return section_of(shape, shape.key_dim, i, head.keys, head.key_scales);
-}
-inline KvSection value_section(const KvShape& shape, const KvHead& head,
-                               std::size_t i) {
-  return section_of(shape, shape.value_dim, i, head.values, head.value_scales);
 }
 
 /** Writes positions [at, at + n) of a head's page, rounded to nearest even.
