@@ -15,8 +15,7 @@ namespace {
 constexpr int kPage = static_cast<int>(cpu::kPage);
 constexpr int kMostPositions = 1 << 30;
 
-// How arrays store numbers; those of int8 and int4 hold rounded
-// ones.
+// How arrays store numbers: those of int8 and int4 rounded, as float32.
 mx::Dtype array_type(KvType type) {
   if (type == KvType::kBf16) return mx::bfloat16;
   return type == KvType::kF16 ? mx::float16 : mx::float32;

@@ -77,10 +77,11 @@ struct ProfileFile {
 /** Reads the skua.toml in a model's folder or beside its .gguf file; nothing
  *  where there is none. Sections are [prefill] with dtype ("default", "exact",
  *  "fast") and chunk, and [decode] with kv_type, max_kv_size, kv_keep,
- *  kv_quantize_from, kv_quantized_type and context; each is as in ModelOptions
- * or GenerationOptions. Throws InvalidInput with file and line for bad syntax,
- * an unknown section or key, and a value of another kind or out of range; for a
- * file of more than 1 MiB; Error. */
+ *  kv_quantize_from, kv_quantized_type and context; each is as in
+ *  ModelOptions or GenerationOptions.
+ *  Throws InvalidInput with file and line for bad syntax, an unknown section
+ *  or key, and a value of another kind or out of range; for a file of more
+ *  than 1 MiB; Error. */
 ProfileFile read_profile(const std::filesystem::path& model);
 
 }  // namespace skua

@@ -43,7 +43,8 @@ constexpr std::size_t kPanel = blocks_of(kRowsMost);
 constexpr std::size_t kPrefetchBytes = 2048;
 
 // Vector `part` of 16 codes in 8 bytes.
-HWY_INLINE Vector load_codes(const std::byte* numbers, std::size_t part) {
+HWY_INLINE Vector load_codes(const std::byte* numbers,
+                             [[maybe_unused]] std::size_t part) {
   const Floats df;
   const hn::Rebind<std::int32_t, Floats> d32;
   const auto* at = reinterpret_cast<const std::uint8_t*>(numbers);

@@ -156,14 +156,11 @@ TEST_P(HeldPart, RoundsFromWhereItIsToldTo) {
   };
   for (const auto [type, from, then] : {Case{KvType::kF32, 0, KvType::kInt8},
                                         {KvType::kF32, 1, KvType::kInt8},
-                                        {KvType::kF32, 256, KvType::kInt8},
                                         {KvType::kF32, 300, KvType::kInt8},
                                         {KvType::kF32, 0, KvType::kInt4},
-                                        {KvType::kF32, 255, KvType::kInt4},
                                         {KvType::kF32, 256, KvType::kInt4},
                                         {KvType::kF32, 257, KvType::kInt4},
-                                        {KvType::kInt8, 256, KvType::kInt4},
-                                        {KvType::kInt4, 256, KvType::kInt8}}) {
+                                        {KvType::kInt8, 256, KvType::kInt4}}) {
     SCOPED_TRACE(std::to_string(from) + " " +
                  std::to_string(static_cast<int>(then)));
     const KvCache mixed = make(type, from, then), exact = make(type);
