@@ -8,6 +8,7 @@ enum class KvType {
   kBf16,
   kF16,
   kInt8,  // one scale for each head and token
+  kInt4,  // a scale and a bias for each 32 numbers of a head and token
 };
 
 }  // namespace skua

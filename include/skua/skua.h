@@ -38,7 +38,7 @@ struct ModelOptions {
       progress = {};
   /** Polled during a download; true gives it up with an Error. */
   std::function<bool()> cancelled = {};
-  // What is absent in the next six is as the model's skua.toml says, or else
+  // What is absent in the next seven is as the model's skua.toml says, or else
   // as their comments do.
 
   /** Most tokens of prompt and answer together; 0, the default: what the model
@@ -52,9 +52,11 @@ struct ModelOptions {
    *  all. */
   std::optional<int> max_kv_size = {};
   std::optional<int> kv_keep = {};
-  /** Keys and values of tokens from this one on are stored as int8, on the
-   *  CPU. -1, the default: as kv_type says. */
+  /** Keys and values of tokens from this one on are stored as
+   *  kv_quantized_type (kInt8, the default, or kInt4), on the CPU. -1, the
+   *  default: as kv_type says. */
   std::optional<int> kv_quantize_from = {};
+  std::optional<KvType> kv_quantized_type = {};
   /** How exactly weights are multiplied. Default: kDefault. */
   std::optional<Precision> precision = {};
 

@@ -28,6 +28,7 @@ Profile profile_of(const ModelOptions& options) {
           .max_kv_size = options.max_kv_size,
           .kv_keep = options.kv_keep,
           .kv_quantize_from = options.kv_quantize_from,
+          .kv_quantized_type = options.kv_quantized_type,
           .context = options.context};
 }
 

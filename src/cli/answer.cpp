@@ -40,7 +40,7 @@ void add_profile_options(Command& command, Profile& profile) {
   command
       .choice("--kv-type", profile.kv_type, kv_type_words(),
               "How the cache stores keys and values: bf16 (default), f16, "
-              "f32, int8")
+              "f32, int8, int4")
       .shown_as("TYPE");
   command.number("--max-kv-size", profile.max_kv_size, *otherwise.max_kv_size,
                  "Most past tokens to see; 0: all");
@@ -48,7 +48,12 @@ void add_profile_options(Command& command, Profile& profile) {
                  "Of these, how many from the start");
   command.number("--kv-quantize-from", profile.kv_quantize_from,
                  *otherwise.kv_quantize_from,
-                 "Token from which keys and values are int8; -1: none");
+                 "Token from which keys and values are of fewer bits; -1: "
+                 "none");
+  command
+      .choice("--kv-quantized-type", profile.kv_quantized_type,
+              quantized_type_words(), "How these are: int8 (default), int4")
+      .shown_as("TYPE");
   command
       .choice("--precision", profile.precision, precision_words(),
               "How exactly weights are multiplied: default, exact, fast")
@@ -117,6 +122,7 @@ Model load_with_progress(const AnswerOptions& options) {
   model_options.max_kv_size = given.max_kv_size;
   model_options.kv_keep = given.kv_keep;
   model_options.kv_quantize_from = given.kv_quantize_from;
+  model_options.kv_quantized_type = given.kv_quantized_type;
   model_options.precision = given.precision;
   model_options.draft = options.draft;
   model_options.mtp = options.mtp;

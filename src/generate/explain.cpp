@@ -146,15 +146,15 @@ std::size_t read_bytes(const KvCache& held, const Kind& kind, int context,
   };
   const int first = kind.window == 0 ? 0 : std::max(0, context - kind.window);
   const int head = std::min(kind.keep, first);
-  const int as_int8 = held.quantize_from();
+  const int border = held.quantize_from();
   const int n_seen = head + context - first;
   const int n_plain =
-      std::min(head, as_int8) + std::max(0, std::min(context, as_int8) - first);
+      std::min(head, border) + std::max(0, std::min(context, border) - first);
   std::size_t total =
       static_cast<std::size_t>(n_plain) * per_position(options.kv_type);
   if (n_seen > n_plain) {
     total += static_cast<std::size_t>(n_seen - n_plain) *
-             per_position(KvType::kInt8);
+             per_position(options.quantized_type);
   }
   return total;
 }

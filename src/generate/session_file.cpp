@@ -22,25 +22,25 @@ std::string name_of(KvType type) {
       return "f16";
     case KvType::kInt8:
       return "int8";
+    case KvType::kInt4:
+      return "int4";
   }
   return "";
 }
 
-bool has_int8(const CacheOptions& options) {
-  return options.kv_type == KvType::kInt8 ||
-         options.quantize_from < KvCache::kNever;
-}
-
 std::string kv_type_of(const CacheOptions& options) {
   std::string text = name_of(options.kv_type);
-  if (options.quantize_from < KvCache::kNever)
-    text += ", int8 from " + std::to_string(options.quantize_from);
+  if (options.quantize_from < KvCache::kNever) {
+    text += ", " + name_of(options.quantized_type) + " from " +
+            std::to_string(options.quantize_from);
+  }
   return text;
 }
 
 // The type of the numbers in a file.
 mx::Dtype dtype_of(const CacheOptions& options) {
-  if (has_int8(options) || options.kv_type == KvType::kF32) return mx::float32;
+  if (options.quantizes() || options.kv_type == KvType::kF32)
+    return mx::float32;
   return options.kv_type == KvType::kBf16 ? mx::bfloat16 : mx::float16;
 }
 

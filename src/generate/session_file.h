@@ -12,7 +12,7 @@ namespace skua {
 /** Writes a session as an mlx-lm prompt cache; readers see the old file or
  *  the whole new one. Layers that see all are KVCache, others RotatingKVCache
  *  with what the next row sees. Numbers keep their type, but those of int8
- *  are written as the float32 numbers that attention sees. The user's
+ *  and int4 are written as the float32 numbers that attention sees. The user's
  *  metadata holds `model` (its path), `tokenizer_config` ("{}"), and
  *  `skua_model`, `skua_tokenizer`, `skua_kv_type` and `skua_tokens`.
  *  Throws InvalidInput if the session is empty, Unsupported where layers share
@@ -23,7 +23,7 @@ void save_session(const Session& session, const std::filesystem::path& path,
 
 /** The session that a file holds, as a new sequence of `cache`, which is one
  *  of `model`. It continues as the one that was saved, bit for bit but for
- *  int8, whose scales may differ in their last bit.
+ *  int8 and int4, whose scales may differ in their last bits.
  *  Throws NotFound, Error, or InvalidInput that names the difference where
  *  the file is damaged, not of this model and tokenizer, or of other cache
  *  options, or has more tokens than the context; the cache is then as it

@@ -51,7 +51,8 @@ void check_caches(const mx::array& q, const mx::array& k, const mx::array& v,
                is(shape.value_dim, v.shape(2)) &&
                caches[i].layout() == caches[0].layout() &&
                caches[i].type() == caches[0].type() &&
-               caches[i].quantize_from() == caches[0].quantize_from(),
+               caches[i].quantize_from() == caches[0].quantize_from() &&
+               caches[i].quantized_type() == caches[0].quantized_type(),
            "the caches are expected to be of one kind and for k", k);
     if (s.first_row != next_row || s.n_rows < 1 || s.position < 0 ||
         s.n_rows > q.shape(0) - next_row || s.position > kMostPositions) {
@@ -125,7 +126,8 @@ std::shared_ptr<Plan> make_plan(const mx::array& q,
   shape.scale = options.scale;
   const int from = caches[0].quantize_from();
   if (from != KvCache::kNever)
-    shape.int8_page = static_cast<std::size_t>(from) / cpu::kPage;
+    shape.quantized_page = static_cast<std::size_t>(from) / cpu::kPage;
+  shape.quantized_type = caches[0].quantized_type();
   shape.window = static_cast<std::size_t>(options.window);
   shape.keep = static_cast<std::size_t>(options.keep);
   shape.causal = options.causal;

@@ -3,6 +3,7 @@
 #include <mlx/fast.h>
 #include <mlx/mlx.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace skua {
@@ -18,23 +19,50 @@ mx::array heads_first(const mx::array& rows) {
   return mx::expand_dims(mx::transpose(rows, {1, 0, 2}), 0);
 }
 
+mx::array inverse_of(const mx::array& scale) {
+  return mx::where(mx::greater(scale, mx::array(0.0f)),
+                   mx::divide(mx::array(1.0f), scale), mx::array(0.0f));
+}
+
 // Each row as int8 with a scale would give it back.
 mx::array round_to_int8(const mx::array& x) {
   const auto scale =
       mx::divide(mx::max(mx::abs(x), -1, true), mx::array(127.0f));
-  const auto inverse =
-      mx::where(mx::greater(scale, mx::array(0.0f)),
-                mx::divide(mx::array(1.0f), scale), mx::array(0.0f));
-  return mx::multiply(mx::round(mx::multiply(x, inverse)), scale);
+  return mx::multiply(mx::round(mx::multiply(x, inverse_of(scale))), scale);
+}
+
+// The same for int4, section by section.
+mx::array round_to_int4(const mx::array& x) {
+  constexpr int kSection = static_cast<int>(cpu::kSection);
+  const int n = x.shape(-1);
+  std::vector<mx::array> sections;
+  for (int at = 0; at < n; at += kSection) {
+    const auto some = mx::slice(
+        x, {0, 0, at}, {x.shape(0), x.shape(1), std::min(at + kSection, n)});
+    const auto least = mx::min(some, -1, true);
+    const auto scale = mx::divide(mx::subtract(mx::max(some, -1, true), least),
+                                  mx::array(15.0f));
+    const auto codes =
+        mx::round(mx::multiply(mx::subtract(some, least), inverse_of(scale)));
+    sections.push_back(mx::add(mx::multiply(codes, scale), least));
+  }
+  return mx::concatenate(sections, -1);
+}
+
+mx::array round_to(KvType type, const mx::array& x) {
+  if (!cpu::is_quantized(type)) return x;
+  const auto numbers = mx::astype(x, mx::float32);
+  return type == KvType::kInt8 ? round_to_int8(numbers)
+                               : round_to_int4(numbers);
 }
 
 mx::array append(const mx::array& held, const mx::array& rows,
                  const KvCache& cache, int position) {
-  mx::array stored = mx::transpose(rows, {1, 0, 2});
-  const int n = rows.shape(0);
-  const int from = cache.type() == KvType::kInt8 ? 0 : cache.quantize_from();
+  const mx::array given = mx::transpose(rows, {1, 0, 2});
+  const int n = rows.shape(0), from = cache.quantize_from();
+  mx::array stored = round_to(cache.type(), given);
   if (from < position + n) {
-    const auto rounded = round_to_int8(mx::astype(stored, mx::float32));
+    const auto rounded = round_to(cache.quantized_type(), given);
     const auto at = mx::reshape(mx::arange(position, position + n), {1, n, 1});
     stored = mx::where(mx::less(at, mx::array(from)), stored, rounded);
   }

@@ -15,7 +15,7 @@ namespace {
 constexpr int kPage = static_cast<int>(cpu::kPage);
 constexpr int kMostPositions = 1 << 30;
 
-// How arrays store numbers; those of int8 hold the rounded ones.
+// How arrays store numbers: those of int8 and int4 rounded, as float32.
 mx::Dtype array_type(KvType type) {
   if (type == KvType::kBf16) return mx::bfloat16;
   return type == KvType::kF16 ? mx::float16 : mx::float32;
@@ -40,7 +40,7 @@ int pages_for(int n) {
 cpu::KvShape KvCache::State::shape_of(std::size_t page) const {
   cpu::KvShape result = shape;
   if (static_cast<int>(page) * kPage >= quantize_from)
-    result.type = KvType::kInt8;
+    result.type = quantized_type;
   return result;
 }
 
@@ -49,7 +49,7 @@ KvCache::Layout KvCache::default_layout() {
 }
 
 KvCache::KvCache(KvType type, int n_kv_heads, int key_dim, int value_dim,
-                 Layout layout, int quantize_from)
+                 Layout layout, int quantize_from, KvType quantized_type)
     : state_(std::make_shared<State>()) {
   if (n_kv_heads < 1 || key_dim < 1 || value_dim < 1) {
     throw InvalidInput(
@@ -57,10 +57,13 @@ KvCache::KvCache(KvType type, int n_kv_heads, int key_dim, int value_dim,
                      ", " + std::to_string(key_dim) + " and " +
                      std::to_string(value_dim) + ", expected positive");
   }
+  if (!cpu::is_quantized(quantized_type))
+    throw InvalidInput("cache", "type to quantize to is neither int8 nor int4");
   state_->shape = {type, static_cast<std::size_t>(n_kv_heads),
                    static_cast<std::size_t>(key_dim),
                    static_cast<std::size_t>(value_dim)};
   state_->layout = layout;
+  state_->quantized_type = quantized_type;
   if (quantize_from < kNever)
     state_->quantize_from = pages_for(std::max(quantize_from, 0)) * kPage;
 }
@@ -165,6 +168,7 @@ KvCache KvCache::copy(int n) const {
   result.state_->shape = shape;
   result.state_->layout = layout();
   result.state_->quantize_from = state_->quantize_from;
+  result.state_->quantized_type = state_->quantized_type;
   result.state_->keep = state_->keep;
   result.state_->start = state_->start;
   std::vector<mx::array> pending;

@@ -32,15 +32,18 @@ class KvCache {
   static Layout default_layout();
   static constexpr int kNever = 1 << 30;
 
-  /** quantize_from  positions from it on are held as int8; rounded up to a
-   *                 multiple of 256 */
+  /** quantize_from   positions from it on are held as `quantized_type`;
+   *                  rounded up to a multiple of 256
+   *  quantized_type  kInt8 or kInt4 */
   KvCache(KvType type, int n_kv_heads, int key_dim, int value_dim,
-          Layout layout = default_layout(), int quantize_from = kNever);
+          Layout layout = default_layout(), int quantize_from = kNever,
+          KvType quantized_type = KvType::kInt8);
 
   /** Of the positions before quantize_from. */
   KvType type() const { return state_->shape.type; }
   /** A multiple of 256, or kNever. */
   int quantize_from() const { return state_->quantize_from; }
+  KvType quantized_type() const { return state_->quantized_type; }
   Layout layout() const { return state_->layout; }
   /** One more than the last position that there is room for. */
   int capacity() const;
@@ -78,6 +81,7 @@ class KvCache {
     cpu::KvShape shape;
     Layout layout = Layout::kPages;
     int quantize_from = kNever;
+    KvType quantized_type = KvType::kInt8;
     // Positions [keep, start) were given up; none where start <= keep.
     int keep = 0, start = 0;
     // Of kPage positions each, null where they were given up. Steps that have

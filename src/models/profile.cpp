@@ -132,7 +132,9 @@ class Reader {
   }
   void set(const ProfileField& field, std::optional<KvType> Profile::* member,
            const toml::node& node) {
-    file_.profile.*member = word(field, kv_type_words(), node);
+    const auto& words =
+        field.is_quantized ? quantized_type_words() : kv_type_words();
+    file_.profile.*member = word(field, words, node);
   }
   void set(const ProfileField& field,
            std::optional<Precision> Profile::* member, const toml::node& node) {
@@ -174,6 +176,7 @@ Profile default_profile() {
           .max_kv_size = 0,
           .kv_keep = 4,
           .kv_quantize_from = -1,
+          .kv_quantized_type = KvType::kInt8,
           .context = 0};
 }
 
@@ -185,6 +188,7 @@ const std::vector<ProfileField>& profile_fields() {
       {"decode", "max_kv_size", &Profile::max_kv_size},
       {"decode", "kv_keep", &Profile::kv_keep},
       {"decode", "kv_quantize_from", &Profile::kv_quantize_from, -1},
+      {"decode", "kv_quantized_type", &Profile::kv_quantized_type, 0, true},
       {"decode", "context", &Profile::context},
   };
   return fields;
@@ -194,6 +198,13 @@ const std::map<std::string, KvType>& kv_type_words() {
   static const std::map<std::string, KvType> words = {{"bf16", KvType::kBf16},
                                                       {"f16", KvType::kF16},
                                                       {"f32", KvType::kF32},
+                                                      {"int4", KvType::kInt4},
+                                                      {"int8", KvType::kInt8}};
+  return words;
+}
+
+const std::map<std::string, KvType>& quantized_type_words() {
+  static const std::map<std::string, KvType> words = {{"int4", KvType::kInt4},
                                                       {"int8", KvType::kInt8}};
   return words;
 }
@@ -241,7 +252,8 @@ CacheOptions Profile::cache_options() const {
   const Profile all = over(default_profile());
   CacheOptions options{.kv_type = *all.kv_type,
                        .max_size = *all.max_kv_size,
-                       .keep = *all.kv_keep};
+                       .keep = *all.kv_keep,
+                       .quantized_type = *all.kv_quantized_type};
   if (*all.kv_quantize_from != -1)
     options.quantize_from = *all.kv_quantize_from;
   return options;

@@ -22,7 +22,8 @@ struct Profile {
   std::optional<int> max_kv_size = {};
   std::optional<int> kv_keep = {};
   std::optional<int> kv_quantize_from = {};  // -1: never
-  std::optional<int> context = {};           // 0: the model's own
+  std::optional<KvType> kv_quantized_type = {};
+  std::optional<int> context = {};  // 0: the model's own
 
   /** This, and from `other` what is not said here. */
   Profile over(const Profile& other) const;
@@ -43,6 +44,8 @@ struct ProfileField {
   const char* key;
   Member member;
   int least = 0;  // of a number
+  /** Of a type: whether it is one of quantized_type_words(). */
+  bool is_quantized = false;
 
   /** "decode.kv_type" */
   std::string name() const { return std::string(section) + "." + key; }
@@ -54,6 +57,8 @@ const std::vector<ProfileField>& profile_fields();
 
 /** Values by the words that stand for them in files and on the command line. */
 const std::map<std::string, KvType>& kv_type_words();
+/** Of these, the ones that kv_quantized_type takes. */
+const std::map<std::string, KvType>& quantized_type_words();
 const std::map<std::string, Precision>& precision_words();
 
 /** What a file says, and in which line of it. */
@@ -72,8 +77,8 @@ struct ProfileFile {
 /** Reads the skua.toml in a model's folder or beside its .gguf file; nothing
  *  where there is none. Sections are [prefill] with dtype ("default", "exact",
  *  "fast") and chunk, and [decode] with kv_type, max_kv_size, kv_keep,
- *  kv_quantize_from and context; each is as in ModelOptions or
- *  GenerationOptions.
+ *  kv_quantize_from, kv_quantized_type and context; each is as in
+ *  ModelOptions or GenerationOptions.
  *  Throws InvalidInput with file and line for bad syntax, an unknown section
  *  or key, and a value of another kind or out of range; for a file of more
  *  than 1 MiB; Error. */

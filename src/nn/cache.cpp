@@ -32,7 +32,8 @@ mx::array LayerCache::attend(const mx::array& q, const mx::array& k,
     auto found = sequences_.find(s.sequence);
     if (found == sequences_.end()) {
       const KvCache empty(options_.kv_type, k.shape(1), k.shape(2), v.shape(2),
-                          KvCache::default_layout(), options_.quantize_from);
+                          KvCache::default_layout(), options_.quantize_from,
+                          options_.quantized_type);
       found = sequences_.emplace(s.sequence, empty).first;
     }
     const KvCache& cache = found->second;
@@ -85,14 +86,16 @@ Cache::Cache(int n_layers, const CacheOptions& options)
                                     ", expected at least 0 and fewer than all");
   }
   if (options.quantize_from < 0) {
-    throw InvalidInput("cache", "first token of int8 is " +
+    throw InvalidInput("cache", "first token to quantize is " +
                                     std::to_string(options.quantize_from) +
                                     ", expected at least 0");
   }
-  const bool int8 = options.kv_type == KvType::kInt8 ||
-                    options.quantize_from < KvCache::kNever;
-  if (int8 && !runs_on_cpu())
-    throw Unsupported("cache", "keys and values of int8 are for the CPU");
+  if (!cpu::is_quantized(options.quantized_type))
+    throw InvalidInput("cache", "type to quantize to is neither int8 nor int4");
+  if (options.quantizes() && !runs_on_cpu()) {
+    throw Unsupported("cache",
+                      "keys and values of int8 and int4 are for the CPU");
+  }
 }
 
 int Cache::add_sequence() {

@@ -19,8 +19,13 @@ struct CacheOptions {
   int max_size = 0;
   int keep = 4;
   /** Tokens from this one on, rounded up to a multiple of 256, are held as
-   *  int8. */
+   *  `quantized_type`: kInt8 or kInt4. */
   int quantize_from = KvCache::kNever;
+  KvType quantized_type = KvType::kInt8;
+
+  bool quantizes() const {
+    return cpu::is_quantized(kv_type) || quantize_from < KvCache::kNever;
+  }
 };
 
 /** Keys and values of one layer for every sequence of a Cache. A layer with a
@@ -68,7 +73,8 @@ class LayerCache {
 class Cache {
  public:
   /** Throws InvalidInput unless 0 <= keep < max_size (or max_size is 0) and
-   *  quantize_from >= 0, Unsupported for int8 where a GPU computes. */
+   *  quantize_from >= 0 and quantized_type is one; Unsupported for int8 and
+   *  int4 where a GPU computes. */
   explicit Cache(int n_layers, const CacheOptions& options = {});
   Cache(int n_layers, KvType kv_type)
       : Cache(n_layers, CacheOptions{.kv_type = kv_type}) {}

@@ -105,7 +105,9 @@ class ProfileTest(unittest.TestCase):
             ("--max-kv-size", "decode", "max_kv_size", "0"),
             ("--kv-keep", "decode", "kv_keep", "7"),
             ("--kv-type", "decode", "kv_type", "int8"),
+            ("--kv-type", "decode", "kv_type", "int4"),
             ("--kv-quantize-from", "decode", "kv_quantize_from", "0"),
+            ("--kv-quantized-type", "decode", "kv_quantized_type", "int4"),
             ("--precision", "prefill", "dtype", "default"),
         ):
             e = self.explained(option, value)

@@ -127,10 +127,14 @@ class OptionsTest(unittest.TestCase):
 
     def test_every_type_of_cache_answers_alike(self):
         answers = {kind: self.text("Once", "-n", 12, "--kv-type", kind)
-                   for kind in ("f32", "bf16", "f16", "int8")}
+                   for kind in ("f32", "bf16", "f16", "int8", "int4")}
         self.assertEqual(answers["f16"], answers["f32"])
         self.assertEqual(answers["bf16"], self.text("Once", "-n", 12))
         self.assertTrue(all(answers.values()))
+        for kind in ("int8", "int4"):
+            options = ("--kv-quantize-from", 0, "--kv-quantized-type", kind)
+            self.assertEqual(
+                self.text("Once", "-n", 12, *options), answers[kind])
 
     def test_every_precision_answers(self):
         exact = self.text("Once", "-n", 12, "--exact")
@@ -171,7 +175,8 @@ class RefusalTest(unittest.TestCase):
             ("--top-k", ("-1", "x", "99999999999")),
             ("--max-tokens", ("-1", "1e99", "")),
             ("--seed", ("-1", "x", "99999999999999999999999")),
-            ("--kv-type", ("", "bf17", "0")),
+            ("--kv-type", ("", "bf17", "0", "int5")),
+            ("--kv-quantized-type", ("", "bf16", "4")),
             ("--ctx", ("-1", "513", "2000000000", "99999999999999")),
         ):
             for value in values:

@@ -19,7 +19,7 @@ constexpr std::size_t kItemsPerThread = 8;
 
 struct Inputs {
   const AttentionShape& shape;
-  const AttentionShape& int8;  // of the pages from shape.int8_page on
+  const AttentionShape& quantized;  // of pages from quantized_page on
   const float* q;
   const float* k;
   const float* v;
@@ -27,7 +27,7 @@ struct Inputs {
 
   std::size_t group() const { return shape.n_heads / shape.kv.n_kv_heads; }
   const AttentionShape& shape_of(std::size_t page) const {
-    return page < shape.int8_page ? shape : int8;
+    return page < shape.quantized_page ? shape : quantized;
   }
 };
 
@@ -234,9 +234,9 @@ void append_shared(const Inputs& in, const std::vector<Tile>& tiles) {
 void append_and_attend(const AttentionShape& shape,
                        const std::vector<AttentionTask>& tasks, const float* q,
                        const float* k, const float* v, float* out) {
-  AttentionShape int8 = shape;
-  int8.kv.type = KvType::kInt8;
-  const Inputs in{shape, int8, q, k, v, out};
+  AttentionShape quantized = shape;
+  quantized.kv.type = shape.quantized_type;
+  const Inputs in{shape, quantized, q, k, v, out};
   const std::vector<Tile> tiles = make_tiles(in, tasks);
   append_shared(in, tiles);
   const std::size_t enough =

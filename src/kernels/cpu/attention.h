@@ -22,7 +22,8 @@ struct AttentionShape {
   KvShape kv;
   std::size_t n_heads = 0;
   float scale = 1;
-  std::size_t int8_page = kNoPage;  // from it on, pages are of int8
+  std::size_t quantized_page = kNoPage;  // from it on they are of this type:
+  KvType quantized_type = KvType::kInt8;
   std::size_t window = 0;  // positions a query sees; 0 is all before it
   std::size_t keep = 0;    // first positions seen beside the window
   bool causal = true;

@@ -67,9 +67,14 @@ void find_groups(const Chunk& chunk, std::vector<Group>& groups) {
   }
 }
 
+Numbers panel_of(const Space& space) {
+  return {reinterpret_cast<const std::byte*>(space.panel.data())};
+}
+
 template <KvType kType>
 void score_tile(const Chunk& chunk, Space& space) {
   const std::size_t d = chunk.shape.kv.key_dim;
+  const Numbers keys{chunk.head.keys, chunk.head.key_scales};
   // Where several groups read the same keys, they are widened once.
   const bool widen = space.groups.size() > 1 && kType != KvType::kF32;
   const std::size_t step = space.groups.size() > 1 ? kPanel : kPage / kLane;
@@ -84,17 +89,14 @@ void score_tile(const Chunk& chunk, Space& space) {
       const float* q = chunk.packed + g.first * d;
       float* scores = &space.scores[g.first * kPage + from * kLane];
       if (!widen) {
-        score_group<kType>(g.n_rows, q, chunk.head.keys, from * d * kLane,
-                           to - from, d, scores);
+        score_group<kType>(g.n_rows, q, keys, from, to - from, d, scores);
         continue;
       }
       if (!std::exchange(widened, true)) {
-        widen_numbers<kType>(chunk.head.keys, block * d * kLane,
-                             step * d * kLane, space.panel.data());
+        widen_keys<kType>(keys, block, step, d, space.panel.data());
       }
-      score_group<KvType::kF32>(
-          g.n_rows, q, reinterpret_cast<const std::byte*>(space.panel.data()),
-          (from - block) * d * kLane, to - from, d, scores);
+      score_group<KvType::kF32>(g.n_rows, q, panel_of(space), from - block,
+                                to - from, d, scores);
     }
   }
 }
@@ -102,7 +104,7 @@ void score_tile(const Chunk& chunk, Space& space) {
 // Adds weights * values of slots [begin, end) to the sums of n rows.
 template <KvType kType>
 void mix_rows(const Group& g, const Chunk& chunk, const float* scores,
-              const std::byte* values, std::size_t n_strips, float* sums) {
+              const Numbers& values, std::size_t n_strips, float* sums) {
   const std::size_t stride = sums_stride(chunk.shape.kv);
   // A row takes no part in what it does not see, be it infinite.
   const auto alone = [&](std::size_t r, std::size_t begin, std::size_t end) {
@@ -127,6 +129,7 @@ template <KvType kType>
 void mix_tile(const Chunk& chunk, Space& space, float* sums) {
   const bool widen = space.groups.size() > 1 && kType != KvType::kF32;
   const std::size_t n_strips = chunk.shape.kv.n_strips();
+  const Numbers values{chunk.head.values, chunk.head.value_scales};
   const std::size_t step = space.groups.size() > 1 ? kPanel : n_strips;
   space.panel.resize(std::max(space.panel.size(), kPanel * kPage * kLane));
   std::size_t begin = kPage, end = 0;
@@ -136,22 +139,20 @@ void mix_tile(const Chunk& chunk, Space& space, float* sums) {
   }
   for (std::size_t strip = 0; strip < n_strips; strip += step) {
     const std::size_t n = std::min(step, n_strips - strip);
-    const std::size_t at = strip * kPage * kLane;
     for (std::size_t s = 0; widen && s < n; ++s) {
-      const std::size_t from = (s * kPage + begin) * kLane;
-      widen_numbers<kType>(chunk.head.values, at + from, (end - begin) * kLane,
-                           &space.panel[from]);
+      widen_values<kType>(values, strip + s, begin, end,
+                          &space.panel[s * kPage * kLane]);
     }
     for (const Group& g : space.groups) {
       if (widen) {
-        mix_rows<KvType::kF32>(
-            g, chunk, space.scores.data(),
-            reinterpret_cast<const std::byte*>(space.panel.data()), n,
-            sums + strip * kLane);
+        mix_rows<KvType::kF32>(g, chunk, space.scores.data(), panel_of(space),
+                               n, sums + strip * kLane);
       } else {
+        // F32 may be in several steps, other types are in one.
+        const std::size_t at = strip * kPage * kLane * sizeof(float);
         mix_rows<kType>(g, chunk, space.scores.data(),
-                        chunk.head.values + at * chunk.shape.kv.element_bytes(),
-                        n, sums + strip * kLane);
+                        {values.at + at, values.scales}, n,
+                        sums + strip * kLane);
       }
     }
   }
@@ -239,6 +240,8 @@ void attend_chunk(const AttentionShape& shape, std::span<const TileRow> rows,
       return attend_typed<KvType::kF16>(chunk, sums);
     case KvType::kInt8:
       return attend_typed<KvType::kInt8>(chunk, sums);
+    case KvType::kInt4:
+      return attend_typed<KvType::kInt4>(chunk, sums);
   }
 }
 

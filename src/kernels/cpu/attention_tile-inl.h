@@ -42,17 +42,43 @@ constexpr std::size_t kPanel = blocks_of(kRowsMost);
 
 constexpr std::size_t kPrefetchBytes = 2048;
 
-// The vector at element i.
-template <KvType kType>
-HWY_INLINE Vector load(const std::byte* numbers, std::size_t i) {
+// Vector `part` of 16 codes in 8 bytes.
+HWY_INLINE Vector load_codes(const std::byte* numbers,
+                             [[maybe_unused]] std::size_t part) {
   const Floats df;
+  const hn::Rebind<std::int32_t, Floats> d32;
+  const auto* at = reinterpret_cast<const std::uint8_t*>(numbers);
+#if HWY_MAX_BYTES >= 64
+  const hn::CappedTag<std::uint8_t, 8> half;
+  const hn::CappedTag<std::uint8_t, 16> d8;
+  const auto both = hn::LoadU(half, at);
+  const auto low = hn::And(both, hn::Set(half, 15));
+  const auto codes = hn::Combine(d8, hn::ShiftRight<4>(both), low);
+  return hn::ConvertTo(df, hn::PromoteTo(d32, codes));
+#else
+  const hn::Rebind<std::uint8_t, Floats> d8;
+  const std::size_t first = part * kLanes;
+  const auto both = hn::PromoteTo(d32, hn::LoadU(d8, at + first % 8));
+  return hn::ConvertTo(df, first < 8 ? hn::And(both, hn::Set(d32, 15))
+                                     : hn::ShiftRight<4>(both));
+#endif
+}
+
+// Vector `part` of the 16 numbers from element `at`.
+template <KvType kType>
+HWY_INLINE Vector load(const std::byte* numbers, std::size_t at,
+                       std::size_t part) {
+  const Floats df;
+  const std::size_t i = at + part * kLanes;
   if constexpr (kType == KvType::kF32) {
     return hn::LoadU(df, reinterpret_cast<const float*>(numbers) + i);
+  } else if constexpr (kType == KvType::kInt4) {
+    return load_codes(numbers + at / 2, part);
   } else if constexpr (kType == KvType::kInt8) {
     const hn::Rebind<std::int8_t, Floats> d8;
     const hn::Rebind<std::int32_t, Floats> d32;
-    const auto* at = reinterpret_cast<const std::int8_t*>(numbers) + i;
-    return hn::ConvertTo(df, hn::PromoteTo(d32, hn::LoadU(d8, at)));
+    const auto* bytes = reinterpret_cast<const std::int8_t*>(numbers) + i;
+    return hn::ConvertTo(df, hn::PromoteTo(d32, hn::LoadU(d8, bytes)));
   } else {
     const hn::Rebind<std::uint16_t, Floats> d16;
     const auto raw =
@@ -67,45 +93,104 @@ HWY_INLINE Vector load(const std::byte* numbers, std::size_t i) {
   }
 }
 
-// out[0, n) = n numbers from element `at`; n is a multiple of 16.
+// Numbers as they lie in a page, and for int4 scales and biases of sections.
+struct Numbers {
+  const std::byte* at;
+  const float* scales = nullptr;
+
+  const float* section(std::size_t i) const { return scales + i * 2 * kPage; }
+};
+
+// The sections of d numbers that are scaled alike.
 template <KvType kType>
-void widen_numbers(const std::byte* numbers, std::size_t at, std::size_t n,
-                   float* out) {
-  for (std::size_t i = 0; i < n; i += kLanes)
-    hn::StoreU(load<kType>(numbers, at + i), Floats(), out + i);
+constexpr std::size_t section_of(std::size_t d) {
+  return kType == KvType::kInt4 ? kSection : d;
+}
+
+// out[n, d, 16] = n blocks of keys from `block` on, in float32 but for the
+// scales of int8.
+template <KvType kType>
+void widen_keys(const Numbers& keys, std::size_t block, std::size_t n,
+                std::size_t d, float* out) {
+  const Floats df;
+  for (std::size_t b = block; b < block + n; ++b) {
+    for (std::size_t i = 0; i < d; ++i) {
+      for (std::size_t part = 0; part < kVectors; ++part, out += kLanes) {
+        Vector key = load<kType>(keys.at, (b * d + i) * kLane, part);
+        if constexpr (kType == KvType::kInt4) {
+          const float* scales = keys.section(i / kSection) + b * kLane;
+          key = hn::MulAdd(key, hn::LoadU(df, scales + part * kLanes),
+                           hn::LoadU(df, scales + kPage + part * kLanes));
+        }
+        hn::StoreU(key, df, out);
+      }
+    }
+  }
+}
+
+// The same of slots [begin, end) of a strip of values; out[kPage, 16].
+template <KvType kType>
+void widen_values(const Numbers& values, std::size_t strip, std::size_t begin,
+                  std::size_t end, float* out) {
+  const Floats df;
+  for (std::size_t j = begin; j < end; ++j) {
+    for (std::size_t part = 0; part < kVectors; ++part) {
+      Vector value = load<kType>(values.at, (strip * kPage + j) * kLane, part);
+      if constexpr (kType == KvType::kInt4) {
+        const float* scales = values.section(strip * kLane / kSection) + j;
+        value = hn::MulAdd(value, hn::Set(df, scales[0]),
+                           hn::Set(df, scales[kPage]));
+      }
+      hn::StoreU(value, df, out + j * kLane + part * kLanes);
+    }
+  }
 }
 
 // Asks for the memory that is read a little later. Float32 is for the most
 // part what was widened just before.
 template <KvType kType>
 HWY_INLINE void prefetch(const std::byte* numbers, std::size_t i) {
-  constexpr std::size_t kBytes = kType == KvType::kInt8 ? 1 : 2;
+  constexpr std::size_t kBits = kType == KvType::kInt4   ? 4
+                                : kType == KvType::kInt8 ? 8
+                                                         : 16;
   if constexpr (kType != KvType::kF32)
-    hwy::Prefetch(numbers + i * kBytes + kPrefetchBytes);
+    hwy::Prefetch(numbers + i * kBits / 8 + kPrefetchBytes);
 }
 
 // scores[r, 16 * kBlocks] = q[:, r] . keys, of kRows rows.
 template <KvType kType, std::size_t kRows, std::size_t kBlocks>
-HWY_NOINLINE void score(const float* HWY_RESTRICT q,
-                        const std::byte* HWY_RESTRICT keys, std::size_t at,
-                        std::size_t d, float* HWY_RESTRICT scores) {
+HWY_NOINLINE void score(const float* HWY_RESTRICT q, const Numbers& keys,
+                        std::size_t first, std::size_t d,
+                        float* HWY_RESTRICT scores) {
   const Floats df;
   constexpr std::size_t kN = kBlocks * kVectors;
-  Vector sums[kRows][kN];
+  const std::size_t at = first * d * kLane, section = section_of<kType>(d);
+  Vector sums[kRows][kN], scales[kN], biases[kN];
   for (auto& row : sums)
     for (Vector& sum : row) sum = hn::Zero(df);
-  for (std::size_t i = 0; i < d; ++i) {
-    for (std::size_t b = 0; b < kBlocks; ++b)
-      prefetch<kType>(keys, at + (b * d + i) * kLane);
-    Vector key[kN];
-    for (std::size_t n = 0; n < kN; ++n) {
-      const std::size_t block = n / kVectors, part = n % kVectors;
-      key[n] = load<kType>(keys, at + (block * d + i) * kLane + part * kLanes);
+  for (std::size_t begin = 0; begin < d; begin += section) {
+    if constexpr (kType == KvType::kInt4) {
+      const float* from = keys.section(begin / kSection) + first * kLane;
+      for (std::size_t n = 0; n < kN; ++n) {
+        scales[n] = hn::LoadU(df, from + n * kLanes);
+        biases[n] = hn::LoadU(df, from + kPage + n * kLanes);
+      }
     }
-    for (std::size_t r = 0; r < kRows; ++r) {
-      const Vector query = hn::Set(df, q[i * kRows + r]);
-      for (std::size_t n = 0; n < kN; ++n)
-        sums[r][n] = hn::MulAdd(query, key[n], sums[r][n]);
+    for (std::size_t i = begin; i < std::min(begin + section, d); ++i) {
+      for (std::size_t b = 0; b < kBlocks; ++b)
+        prefetch<kType>(keys.at, at + (b * d + i) * kLane);
+      Vector key[kN];
+      for (std::size_t n = 0; n < kN; ++n) {
+        const std::size_t block = n / kVectors, part = n % kVectors;
+        key[n] = load<kType>(keys.at, at + (block * d + i) * kLane, part);
+        if constexpr (kType == KvType::kInt4)
+          key[n] = hn::MulAdd(key[n], scales[n], biases[n]);
+      }
+      for (std::size_t r = 0; r < kRows; ++r) {
+        const Vector query = hn::Set(df, q[i * kRows + r]);
+        for (std::size_t n = 0; n < kN; ++n)
+          sums[r][n] = hn::MulAdd(query, key[n], sums[r][n]);
+      }
     }
   }
   for (std::size_t r = 0; r < kRows; ++r)
@@ -113,26 +198,39 @@ HWY_NOINLINE void score(const float* HWY_RESTRICT q,
       hn::StoreU(sums[r][n], df, scores + r * kPage + n * kLanes);
 }
 
-// out[r, 16 * kStrips] += weights[r, begin..end) * values.
+// The section of strip first + i; `first` is a multiple of kStrips, so that an
+// even number of strips reads each section's scales once.
+template <std::size_t kStrips>
+constexpr std::size_t section_at(std::size_t first, std::size_t i) {
+  constexpr std::size_t kEach = kSection / kLane;
+  return kStrips % kEach == 0 ? first / kEach + i / kEach : (first + i) / kEach;
+}
+
+// out[r, 16 * kStrips] += weights[r, begin..end) * values from strip `first`,
+// which is a multiple of kStrips.
 template <KvType kType, std::size_t kRows, std::size_t kStrips>
-HWY_NOINLINE void mix(const float* HWY_RESTRICT weights,
-                      const std::byte* HWY_RESTRICT values, std::size_t at,
-                      std::size_t begin, std::size_t end,
+HWY_NOINLINE void mix(const float* HWY_RESTRICT weights, const Numbers& values,
+                      std::size_t first, std::size_t begin, std::size_t end,
                       float* HWY_RESTRICT out, std::size_t stride) {
   const Floats df;
   constexpr std::size_t kN = kStrips * kVectors;
+  const std::size_t at = first * kPage * kLane;
   Vector sums[kRows][kN];
   for (std::size_t r = 0; r < kRows; ++r)
     for (std::size_t n = 0; n < kN; ++n)
       sums[r][n] = hn::LoadU(df, out + r * stride + n * kLanes);
   for (std::size_t j = begin; j < end; ++j) {
     for (std::size_t s = 0; s < kStrips; ++s)
-      prefetch<kType>(values, at + (s * kPage + j) * kLane);
+      prefetch<kType>(values.at, at + (s * kPage + j) * kLane);
     Vector value[kN];
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t strip = n / kVectors, part = n % kVectors;
-      value[n] =
-          load<kType>(values, at + (strip * kPage + j) * kLane + part * kLanes);
+      value[n] = load<kType>(values.at, at + (strip * kPage + j) * kLane, part);
+      if constexpr (kType == KvType::kInt4) {
+        const float* scales = values.section(section_at<kStrips>(first, strip));
+        value[n] = hn::MulAdd(value[n], hn::Set(df, scales[j]),
+                              hn::Set(df, scales[kPage + j]));
+      }
     }
     for (std::size_t r = 0; r < kRows; ++r) {
       const Vector weight = hn::Set(df, weights[r * kPage + j]);
@@ -172,39 +270,36 @@ HWY_INLINE void with_rows(std::size_t n, const Body& body) {
   }
 }
 
-// score() over n_blocks blocks of keys from element `at`.
+// score() over n_blocks blocks of keys from `first` on.
 template <KvType kType>
-void score_group(std::size_t n_rows, const float* q, const std::byte* keys,
-                 std::size_t at, std::size_t n_blocks, std::size_t d,
+void score_group(std::size_t n_rows, const float* q, const Numbers& keys,
+                 std::size_t first, std::size_t n_blocks, std::size_t d,
                  float* scores) {
   with_rows(n_rows, [&](auto rows) {
     constexpr std::size_t kBlocks = blocks_of(rows);
     std::size_t b = 0;
-    for (; b + kBlocks <= n_blocks; b += kBlocks) {
-      score<kType, rows, kBlocks>(q, keys, at + b * d * kLane, d,
-                                  scores + b * kLane);
-    }
-    for (; b < n_blocks; ++b) {
-      score<kType, rows, 1>(q, keys, at + b * d * kLane, d, scores + b * kLane);
-    }
+    for (; b + kBlocks <= n_blocks; b += kBlocks)
+      score<kType, rows, kBlocks>(q, keys, first + b, d, scores + b * kLane);
+    for (; b < n_blocks; ++b)
+      score<kType, rows, 1>(q, keys, first + b, d, scores + b * kLane);
   });
 }
 
 // mix() over n_strips strips of values.
 template <KvType kType>
-void mix_group(std::size_t n_rows, const float* weights,
-               const std::byte* values, std::size_t n_strips, std::size_t begin,
-               std::size_t end, float* out, std::size_t stride) {
+void mix_group(std::size_t n_rows, const float* weights, const Numbers& values,
+               std::size_t n_strips, std::size_t begin, std::size_t end,
+               float* out, std::size_t stride) {
   with_rows(n_rows, [&](auto rows) {
     constexpr std::size_t kStrips = blocks_of(rows);
     std::size_t s = 0;
     for (; s + kStrips <= n_strips; s += kStrips) {
-      mix<kType, rows, kStrips>(weights, values, s * kPage * kLane, begin, end,
-                                out + s * kLane, stride);
+      mix<kType, rows, kStrips>(weights, values, s, begin, end, out + s * kLane,
+                                stride);
     }
     for (; s < n_strips; ++s) {
-      mix<kType, rows, 1>(weights, values, s * kPage * kLane, begin, end,
-                          out + s * kLane, stride);
+      mix<kType, rows, 1>(weights, values, s, begin, end, out + s * kLane,
+                          stride);
     }
   });
 }

@@ -59,11 +59,47 @@ struct Int8 {
   using Stored = std::int8_t;
 };
 
+struct Int4 {
+  using Stored = std::uint8_t;
+  // Byte and shift of number i.
+  static std::size_t byte(std::size_t i) { return i / kLane * 8 + i % 8; }
+  static int shift(std::size_t i) { return i % kLane < 8 ? 0 : 4; }
+
+  static void set(std::uint8_t* stored, std::size_t i, int code) {
+    std::uint8_t& both = stored[byte(i)];
+    both =
+        static_cast<std::uint8_t>((both & 0xf0 >> shift(i)) | code << shift(i));
+  }
+  static int get(const std::uint8_t* stored, std::size_t i) {
+    return stored[byte(i)] >> shift(i) & 15;
+  }
+};
+
 // scale of n numbers, such that the largest becomes 127.
 float scale_of(const float* x, std::size_t n) {
   float most = 0;
   for (std::size_t i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
   return most / 127;
+}
+
+// Codes 0 to 15, from the least of n numbers to the largest.
+template <class Place>
+void write_int4(const float* x, std::size_t n, std::uint8_t* stored,
+                float* scale, const Place& place) {
+  float least = x[0], most = x[0];
+  for (std::size_t i = 1; i < n; ++i) {
+    least = std::min(least, x[i]);
+    most = std::max(most, x[i]);
+  }
+  scale[0] = (most - least) / 15;
+  scale[kPage] = least;
+  const float inverse = scale[0] > 0 ? 1 / scale[0] : 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const float code = std::nearbyint((x[i] - least) * inverse);
+    // A number that is none must not reach the conversion.
+    Int4::set(stored, place(i),
+              code >= 0 && code <= 15 ? static_cast<int>(code) : 0);
+  }
 }
 
 // One position: n numbers to out[place(i)], zeros up to n_padded.
@@ -80,10 +116,22 @@ void write_row(const float* x, std::size_t n, std::size_t n_padded,
       stored[place(i)] =
           static_cast<std::int8_t>(code >= -127 && code <= 127 ? code : 0);
     }
+  } else if constexpr (std::is_same_v<Type, Int4>) {
+    for (std::size_t at = 0; at < n; at += kSection) {
+      write_int4(x + at, std::min(kSection, n - at), stored,
+                 scale + at / kSection * 2 * kPage,
+                 [&](std::size_t i) { return place(at + i); });
+    }
+    for (std::size_t i = n; i < n_padded; ++i) Type::set(stored, place(i), 0);
+    return;
   } else {
     for (std::size_t i = 0; i < n; ++i) stored[place(i)] = Type::store(x[i]);
   }
   for (std::size_t i = n; i < n_padded; ++i) stored[place(i)] = {};
+}
+
+float read_int4(const std::uint8_t* stored, std::size_t i, const float* scale) {
+  return scale[0] * static_cast<float>(Int4::get(stored, i)) + scale[kPage];
 }
 
 template <class Type, class Place>
@@ -93,6 +141,8 @@ void read_row(const std::byte* in, const float* scale, std::size_t n, float* x,
   for (std::size_t i = 0; i < n; ++i) {
     if constexpr (std::is_same_v<Type, Int8>)
       x[i] = *scale * static_cast<float>(stored[place(i)]);
+    else if constexpr (std::is_same_v<Type, Int4>)
+      x[i] = read_int4(stored, place(i), scale + i / kSection * 2 * kPage);
     else
       x[i] = Type::load(stored[place(i)]);
   }
@@ -120,6 +170,8 @@ void with_type(KvType type, const Body& body) {
       return body(F16());
     case KvType::kInt8:
       return body(Int8());
+    case KvType::kInt4:
+      return body(Int4());
   }
 }
 

@@ -57,6 +57,13 @@ TEST_F(ModelProfile, TheCacheIsThatOfTheFile) {
   write("[decode]\nkv_type = \"int8\"\n");
   EXPECT_EQ(first(load()), int8);
   EXPECT_EQ(first(load({.kv_type = KvType::kBf16})), plain);
+  const double int4 = first(load({.kv_type = KvType::kInt4}));
+  ASSERT_NE(int4, int8);
+  write("[decode]\nkv_quantize_from = 0\nkv_quantized_type = \"int4\"\n");
+  EXPECT_EQ(first(load()), int4);
+  EXPECT_EQ(first(load({.kv_quantized_type = KvType::kInt8})), int8);
+  EXPECT_EQ(first(load({.kv_quantize_from = -1})), plain);
+  EXPECT_THROW(load({.kv_quantized_type = KvType::kF16}), InvalidInput);
 }
 
 // COMP-05: what a cache of int8 would round shows that there is none.

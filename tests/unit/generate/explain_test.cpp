@@ -50,6 +50,10 @@ TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
       {.kv_type = KvType::kF32},
       {.kv_type = KvType::kBf16},
       {.kv_type = KvType::kInt8},
+      {.kv_type = KvType::kInt4},
+      {.kv_type = KvType::kF32,
+       .quantize_from = 200,
+       .quantized_type = KvType::kInt4},
       {.kv_type = KvType::kF32, .max_size = 100},
       {.kv_type = KvType::kF16, .max_size = 300, .keep = 260},
       {.kv_type = KvType::kF32, .quantize_from = 200},
@@ -90,6 +94,14 @@ TEST(Explain, TheCacheIsWhatAPromptOfThatLengthTakes) {
   const auto later =
       last({.kv_type = KvType::kBf16, .quantize_from = 200}).read_bytes;
   EXPECT_EQ(later, 256 * plain + 344 * (int8.read_bytes / 600));
+  // Half a byte, and a scale and a bias for keys and for values of a head.
+  const std::size_t int4 = 2 * ((8 + 16) / 2 + 2 * 2 * 4);
+  EXPECT_EQ(last({.kv_type = KvType::kInt4}).read_bytes, 600 * int4);
+  EXPECT_EQ(last({.kv_type = KvType::kBf16,
+                  .quantize_from = 200,
+                  .quantized_type = KvType::kInt4})
+                .read_bytes,
+            256 * plain + 344 * int4);
   const auto bounded =
       last({.kv_type = KvType::kBf16, .max_size = 50, .keep = 6});
   EXPECT_EQ(bounded.window, 44);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <string>
+#include <tuple>
 
 #include "models/load.h"
 #include "tests/unit/generate/stories.h"
@@ -53,33 +54,64 @@ std::vector<std::vector<double>> log_probabilities(
   return rows;
 }
 
-// GEN-73
+/** Mean Kullback-Leibler divergence from a cache of float32. */
+class Drift {
+ public:
+  Drift(const LoadedModel& loaded, const std::string& text)
+      : loaded_(&loaded),
+        ids_(loaded.need_tokenizer().encode(text)),
+        want_(log_probabilities(loaded, ids_, {})) {}
+
+  std::size_t n_tokens() const { return ids_.size(); }
+  /** Over the rows from `from` on; those before must be the same. */
+  double operator()(const CacheOptions& options, std::size_t from = 0) const {
+    const auto got = log_probabilities(*loaded_, ids_, options);
+    double total = 0;
+    for (std::size_t t = 0; t < want_.size(); ++t) {
+      for (std::size_t i = 0; i < want_[t].size(); ++i)
+        total += std::exp(want_[t][i]) * (want_[t][i] - got[t][i]);
+      if (t < from) {
+        EXPECT_EQ(got[t], want_[t]) << t;
+      }
+    }
+    return total / static_cast<double>(want_.size() - from);
+  }
+
+ private:
+  const LoadedModel* loaded_;
+  std::vector<std::int32_t> ids_;
+  std::vector<std::vector<double>> want_;
+};
+
+// GEN-73: 260 thousand weights in heads of 8 numbers forgive little.
 TEST(QuantizedCache, DriftsLittleFromFloat32) {
   const auto folder = test::stories_folder();
   if (!folder) GTEST_SKIP() << "no test asset lm/stories260K/hf";
   const auto loaded = load_model(folder->path());
-  auto ids = loaded->need_tokenizer().encode(std::string(kStory) + kStory);
-  ASSERT_GT(ids.size(), 400u);
-  const auto want = log_probabilities(*loaded, ids, {});
-  const auto drift = [&](const CacheOptions& options, std::size_t from) {
-    const auto got = log_probabilities(*loaded, ids, options);
-    double total = 0;
-    for (std::size_t t = 0; t < want.size(); ++t) {
-      for (std::size_t i = 0; i < want[t].size(); ++i)
-        total += std::exp(want[t][i]) * (want[t][i] - got[t][i]);
-      if (t < from) {
-        EXPECT_EQ(got[t], want[t]) << t;
-      }
-    }
-    return total / static_cast<double>(want.size() - from);
-  };
-  const double all = drift({.quantize_from = 0}, 0);
-  EXPECT_LT(all, 0.01);
-  EXPECT_GT(all, 0) << "int8 rounds";
-  EXPECT_EQ(drift({.kv_type = KvType::kInt8}, 0), all);
-  const double late = drift({.quantize_from = 256}, 256);
-  EXPECT_LT(late, 0.01);
-  EXPECT_GT(late, 0);
+  const Drift drift(*loaded, std::string(kStory) + kStory);
+  ASSERT_GT(drift.n_tokens(), 400u);
+  for (const auto& [type, least, most] :
+       {std::tuple(KvType::kInt8, 0.0, 0.01), {KvType::kInt4, 0.02, 0.3}}) {
+    SCOPED_TRACE(type == KvType::kInt8 ? "int8" : "int4");
+    const double all = drift({.quantize_from = 0, .quantized_type = type});
+    EXPECT_LT(all, most);
+    EXPECT_GT(all, least) << "it rounds";
+    EXPECT_EQ(drift({.kv_type = type}), all);
+    const double late =
+        drift({.quantize_from = 256, .quantized_type = type}, 256);
+    EXPECT_LT(late, most);
+    EXPECT_GT(late, least);
+  }
+}
+
+// GEN-73: 0.0007 and 0.05 were measured.
+TEST(QuantizedCache, OfARealModelDriftsLittle) {
+  const auto file = test::cached_model("SmolLM2-135M-Instruct.Q4_1.gguf");
+  if (file.empty()) GTEST_SKIP() << "no model; tools/get_model.py gets it";
+  const auto loaded = load_model(file);
+  const Drift drift(*loaded, kStory);
+  EXPECT_LT(drift({.kv_type = KvType::kInt8}), 0.002);
+  EXPECT_LT(drift({.kv_type = KvType::kInt4}), 0.1);
 }
 
 }  // namespace

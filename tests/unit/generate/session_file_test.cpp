@@ -91,14 +91,14 @@ TEST(SessionFile, ContinuesAsTheSessionThatWasSaved) {
       {.kv_type = KvType::kF16},
       {.kv_type = KvType::kInt8},
       {.quantize_from = 256},
+      {.kv_type = KvType::kInt4},
+      {.quantize_from = 256, .quantized_type = KvType::kInt4},
       {.max_size = 20},
       {.kv_type = KvType::kInt8, .max_size = 20, .keep = 0},
       {.max_size = 1000}};
   for (const char* name : {"llama", "gemma3_text"}) {
     for (const CacheOptions& options : kOptions) {
       for (const int n : {3, 40, 300}) {
-        const bool int8 = options.kv_type == KvType::kInt8 ||
-                          options.quantize_from < KvCache::kNever;
         Case c(name, options, n);
         c.save(kLayouts[n % 2]);
         Session loaded = c.load();
@@ -107,7 +107,7 @@ TEST(SessionFile, ContinuesAsTheSessionThatWasSaved) {
           const Ids next = some(more, c.model.vocab_size(), 7);
           const auto got = numbers(loaded.prefill(next));
           const auto want = numbers(c.session.prefill(next));
-          if (int8) {
+          if (options.quantizes()) {
             EXPECT_LE(worst(got, want), 1e-4) << name << " " << n;
           } else {
             EXPECT_EQ(got, want) << name << " " << n;
@@ -250,6 +250,7 @@ TEST(SessionFile, OfAnotherKindIsRefusedWithTheDifference) {
   SKUA_EXPECT_ERROR(load_as({.kv_type = KvType::kBf16}), InvalidInput,
                     "is of another type of cache, got 'f32', expected 'bf16'");
   EXPECT_THROW(load_as({.quantize_from = 0}), InvalidInput);
+  EXPECT_THROW(load_as({.kv_type = KvType::kInt4}), InvalidInput);
   SKUA_EXPECT_ERROR(load_session(c.path, c.model, c.cache(), c.identity, 39),
                     InvalidInput,
                     "has 40 tokens, expected at most the context");

@@ -21,7 +21,7 @@ using test::worst;
 using Layout = KvCache::Layout;
 
 constexpr KvType kTypes[] = {KvType::kF32, KvType::kBf16, KvType::kF16,
-                             KvType::kInt8};
+                             KvType::kInt8, KvType::kInt4};
 
 struct Variant {
   const char* name;

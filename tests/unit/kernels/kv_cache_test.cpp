@@ -25,8 +25,10 @@ constexpr int kMost = 3000;
 class HeldPart : public testing::TestWithParam<Layout> {
  protected:
   KvCache make(KvType type = KvType::kF32, int quantize_from = KvCache::kNever,
+               KvType quantized_type = KvType::kInt8,
                Layout layout = GetParam()) const {
-    return {type, kKvHeads, kKeyDim, kValueDim, layout, quantize_from};
+    return {type,   kKvHeads,      kKeyDim,       kValueDim,
+            layout, quantize_from, quantized_type};
   }
   std::vector<float> step(const KvCache& cache, int at, int n,
                           const AttentionOptions& o) const {
@@ -48,8 +50,8 @@ TEST_P(HeldPart, GivesWhatTheWholeCacheGives) {
   for (const auto [window, keep] :
        {Case{1, 0}, Case{100, 0}, Case{256, 0}, Case{257, 4}, Case{40, 4},
         Case{300, 270}}) {
-    for (const KvType type : {KvType::kF32, KvType::kInt8}) {
-      if (type == KvType::kInt8 && GetParam() == Layout::kArrays) continue;
+    for (const KvType type : {KvType::kF32, KvType::kInt8, KvType::kInt4}) {
+      if (type != KvType::kF32 && GetParam() == Layout::kArrays) continue;
       SCOPED_TRACE(std::to_string(window) + ", " + std::to_string(keep));
       const AttentionOptions o{.window = window, .keep = keep};
       const KvCache part = make(type), whole = make(type);
@@ -127,7 +129,8 @@ TEST_P(HeldPart, ACopyIsItsOwn) {
 // GEN-77
 TEST_P(HeldPart, IsRestoredFromItsRows) {
   const AttentionOptions o{.window = 20, .keep = 4};
-  for (const KvType type : {KvType::kF32, KvType::kBf16, KvType::kInt8}) {
+  for (const KvType type :
+       {KvType::kF32, KvType::kBf16, KvType::kInt8, KvType::kInt4}) {
     const KvCache cache = make(type);
     step(cache, 0, 600, o);
     const KeyValue head = cache.rows(0, 4), tail = cache.rows(570, 600);
@@ -146,9 +149,22 @@ TEST_P(HeldPart, IsRestoredFromItsRows) {
 
 // GEN-73
 TEST_P(HeldPart, RoundsFromWhereItIsToldTo) {
-  for (const int from : {0, 1, 256, 300}) {
-    const KvCache mixed = make(KvType::kF32, from), exact = make();
-    const KvCache rounded = make(KvType::kInt8);
+  struct Case {
+    KvType type;
+    int from;
+    KvType then;
+  };
+  for (const auto [type, from, then] : {Case{KvType::kF32, 0, KvType::kInt8},
+                                        {KvType::kF32, 1, KvType::kInt8},
+                                        {KvType::kF32, 300, KvType::kInt8},
+                                        {KvType::kF32, 0, KvType::kInt4},
+                                        {KvType::kF32, 256, KvType::kInt4},
+                                        {KvType::kF32, 257, KvType::kInt4},
+                                        {KvType::kInt8, 256, KvType::kInt4}}) {
+    SCOPED_TRACE(std::to_string(from) + " " +
+                 std::to_string(static_cast<int>(then)));
+    const KvCache mixed = make(type, from, then), exact = make(type);
+    const KvCache rounded = make(then);
     EXPECT_EQ(mixed.quantize_from(), (from + 255) / 256 * 256);
     for (const KvCache& c : {mixed, exact, rounded}) {
       step(c, 0, 200, {});
@@ -162,18 +178,17 @@ TEST_P(HeldPart, RoundsFromWhereItIsToldTo) {
     EXPECT_EQ(numbers(mixed.rows(edge, 800).values),
               numbers(rounded.rows(edge, 800).values));
     const KvCache other =
-        make(KvType::kF32, from,
+        make(type, from, then,
              GetParam() == Layout::kPages ? Layout::kArrays : Layout::kPages);
     step(other, 0, 800, {});
     EXPECT_LE(worst(step(mixed, 800, 50, {}), step(other, 800, 50, {})), 1e-5);
   }
 }
 
-// GEN-73
-TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
+void expect_never_expanded(KvType type, std::size_t times_smaller) {
   constexpr int kLength = 1 << 16;
   constexpr std::size_t kExpanded = std::size_t{kLength} * 2 * 128 * 4;
-  const KvCache cache(KvType::kF32, 2, 64, 64, Layout::kPages, 0);
+  const KvCache cache(KvType::kF32, 2, 64, 64, Layout::kPages, 0, type);
   const auto x = [](int n, int heads) {
     return mx::full({n, heads, 64}, 0.5f);
   };
@@ -183,7 +198,7 @@ TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
                       {cache}, {.window = 1})
         .eval();
   }
-  EXPECT_LT(cache.n_bytes(), kExpanded / 3);
+  EXPECT_LT(cache.n_bytes(), kExpanded / times_smaller);
   mx::clear_cache();
   const test::PeakMemory peak;
   for (int i = 0; i < 3; ++i) {
@@ -193,6 +208,16 @@ TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
   }
   if (!peak.more()) GTEST_SKIP() << "memory is not counted anew";
   EXPECT_LT(*peak.more(), kExpanded / 8);
+}
+
+// GEN-73
+TEST(KvCacheMemory, AStepOverInt8DoesNotExpandTheCache) {
+  expect_never_expanded(KvType::kInt8, 3);
+}
+
+// GEN-73
+TEST(KvCacheMemory, AStepOverInt4DoesNotExpandTheCache) {
+  expect_never_expanded(KvType::kInt4, 5);
 }
 
 // COMP-24: eight query heads read one key head where it lies.

@@ -42,7 +42,7 @@ std::string bits_of_results() {
   add(rms_norm(wide, test::normal({3000}, 4), 1e-5f));
   add(gated(Gate::kSilu, wide, wide));
   const mx::array q = test::normal({600, 6, 32}, 5);
-  for (const KvType type : {KvType::kF32, KvType::kInt8}) {
+  for (const KvType type : {KvType::kF32, KvType::kInt8, KvType::kInt4}) {
     const KvCache cache(type, 6, 32, 32);
     const auto first = mx::slice(q, {0, 0, 0}, {599, 6, 32});
     const auto last = mx::slice(q, {599, 0, 0}, {600, 6, 32});

@@ -35,7 +35,8 @@ TEST_F(ProfileTest, EveryKeyIsReadWithItsLine) {
       "................................................................\n"
       "[prefill]\ndtype = \"fast\"\nchunk = 64\n"
       "[decode]\nkv_type = \"int8\"\nmax_kv_size = 500\nkv_keep = 8\n"
-      "kv_quantize_from = -1\ncontext = 1_000\n");
+      "kv_quantize_from = -1\ncontext = 1_000\n"
+      "kv_quantized_type = \"int4\"\n");
   const Profile& p = file.profile;
   EXPECT_EQ(p.precision, Precision::kFast);
   EXPECT_EQ(p.prefill_chunk, 64);
@@ -43,6 +44,7 @@ TEST_F(ProfileTest, EveryKeyIsReadWithItsLine) {
   EXPECT_EQ(p.max_kv_size, 500);
   EXPECT_EQ(p.kv_keep, 8);
   EXPECT_EQ(p.kv_quantize_from, -1);
+  EXPECT_EQ(p.kv_quantized_type, KvType::kInt4);
   EXPECT_EQ(p.context, 1000);
   EXPECT_EQ(file.lines.at("prefill.dtype"), 3);
   EXPECT_EQ(file.lines.at("decode.context"), 10);
@@ -79,6 +81,10 @@ TEST_F(ProfileTest, WhatIsWrongIsRefusedWithItsLine) {
       {"[decode]\ncontext = 1.0\n", ":2]", "a whole number from 0"},
       {"[decode]\ncontext = true\n", ":2]", "a whole number from 0"},
       {"[decode]\nkv_quantize_from = -2\n", ":2]", "kv_quantize_from is -2"},
+      {"[decode]\nkv_quantized_type = \"int5\"\n", ":2]", "is 'int5'"},
+      {"[decode]\nkv_quantized_type = \"bf16\"\n", ":2]",
+       "is 'bf16', expected \"int4\" or \"int8\""},
+      {"[decode]\nkv_quantized_type = 4\n", ":2]", "kv_quantized_type is 4"},
       {"[decode]\nmax_kv_size = 4\n", ":2]", "kv_keep is 4"},
       {"[decode]\nmax_kv_size = 4\nkv_keep = 5\n", ":3]", "kv_keep is 5"},
       {"[decode]\ncontext = \n", ":2]", "is no TOML"},
@@ -130,6 +136,11 @@ TEST_F(ProfileTest, WhatIsGivenGoesOverTheFileAndThatOverTheDefaults) {
   EXPECT_EQ(plain.kv_type, KvType::kBf16);
   EXPECT_EQ(plain.quantize_from, CacheOptions{}.quantize_from);
   EXPECT_EQ(Profile{.kv_quantize_from = 0}.cache_options().quantize_from, 0);
+  EXPECT_EQ(plain.quantized_type, KvType::kInt8);
+  EXPECT_EQ(Profile{.kv_quantized_type = KvType::kInt4}
+                .cache_options()
+                .quantized_type,
+            KvType::kInt4);
 }
 
 }  // namespace

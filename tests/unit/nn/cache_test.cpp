@@ -81,6 +81,7 @@ TEST(Cache, ItsBytesAreThoseOfItsType) {
   EXPECT_EQ(bytes(KvType::kBf16), 2 * numbers);
   EXPECT_EQ(bytes(KvType::kF16), 2 * numbers);
   EXPECT_EQ(bytes(KvType::kInt8), numbers + 2 * 256 * kHeads * 2 * 4);
+  EXPECT_EQ(bytes(KvType::kInt4), numbers / 2 + 2 * 256 * kHeads * 4 * 4);
 }
 
 // COMP-08

@@ -187,7 +187,7 @@ TEST(RotatingCache, EqualsMaskedAttentionPastTwoWraps) {
   };
   for (const auto [max_size, keep] :
        {Case{8, 4}, Case{64, 0}, Case{300, 4}, Case{320, 270}}) {
-    for (const KvType type : {KvType::kF32, KvType::kInt8}) {
+    for (const KvType type : {KvType::kF32, KvType::kInt8, KvType::kInt4}) {
       Cache cache(1, {.kv_type = type, .max_size = max_size, .keep = keep});
       Cache all(1, type);
       const int s = cache.add_sequence(), t = all.add_sequence();
@@ -204,7 +204,7 @@ TEST(RotatingCache, EqualsMaskedAttentionPastTwoWraps) {
 
 // GEN-71
 TEST(RotatingCache, ItsMemoryIsBounded) {
-  for (const KvType type : {KvType::kBf16, KvType::kInt8}) {
+  for (const KvType type : {KvType::kBf16, KvType::kInt8, KvType::kInt4}) {
     Cache cache(1, {.kv_type = type, .max_size = 512});
     const int s = cache.add_sequence();
     for (int i = 0; i < 25; ++i) {
@@ -266,21 +266,25 @@ TEST(CacheOptions, AreChecked) {
   EXPECT_THROW(Cache(1, {.max_size = 4, .keep = -1}), InvalidInput);
   EXPECT_THROW(Cache(1, {.max_size = -1}), InvalidInput);
   EXPECT_THROW(Cache(1, {.quantize_from = -1}), InvalidInput);
+  SKUA_EXPECT_ERROR(Cache(1, {.quantized_type = KvType::kBf16}), InvalidInput,
+                    "neither int8 nor int4");
   EXPECT_NO_THROW(Cache(1, {.max_size = 5}));
   EXPECT_NO_THROW(Cache(1, {.keep = -3}));
 }
 
 // GEN-73
-TEST(QuantizedCache, HoldsInt8FromItsStartOn) {
-  Cache cache(1, {.quantize_from = 300});
-  const int s = cache.add_sequence();
-  const std::size_t exact = page_bytes(), rounded = page_bytes(KvType::kInt8);
-  for (int n = 1; n <= 8; ++n) {
-    feed(cache, s, 256, {0});
-    const auto pages = static_cast<std::size_t>(n);
-    EXPECT_EQ(cache.n_bytes(),
-              std::min<std::size_t>(pages, 2) * exact +
-                  (pages - std::min<std::size_t>(pages, 2)) * rounded);
+TEST(QuantizedCache, HoldsInt8OrInt4FromItsStartOn) {
+  for (const KvType type : {KvType::kInt8, KvType::kInt4}) {
+    Cache cache(1, {.quantize_from = 300, .quantized_type = type});
+    const int s = cache.add_sequence();
+    const std::size_t exact = page_bytes(), rounded = page_bytes(type);
+    for (int n = 1; n <= 8; ++n) {
+      feed(cache, s, 256, {0});
+      const auto pages = static_cast<std::size_t>(n);
+      EXPECT_EQ(cache.n_bytes(),
+                std::min<std::size_t>(pages, 2) * exact +
+                    (pages - std::min<std::size_t>(pages, 2)) * rounded);
+    }
   }
 }
 
