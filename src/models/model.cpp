@@ -22,6 +22,7 @@ mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
     }
   }
   cache.check(batch);
+  cache.begin(batch);
   const mx::array out = mx::astype(logits(ids, batch, cache), mx::float32);
   cache.advance(batch);
   return out;

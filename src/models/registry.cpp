@@ -12,6 +12,7 @@ namespace {
 const std::array kArchitectures = {
     Architecture{"gemma3", build_gemma3},
     Architecture{"gemma3_text", build_gemma3_text},
+    Architecture{"lfm2", build_lfm2},
     Architecture{"llama", build_llama},
     Architecture{"mistral", build_llama},
     Architecture{"qwen2", build_qwen2},
