@@ -14,9 +14,11 @@ const std::array kArchitectures = {
     Architecture{"gemma3_text", build_gemma3_text},
     Architecture{"lfm2", build_lfm2},
     Architecture{"llama", build_llama},
+    Architecture{"mamba2", build_mamba2},
     Architecture{"mistral", build_llama},
     Architecture{"qwen2", build_qwen2},
     Architecture{"qwen3", build_qwen3},
+    Architecture{"qwen3_next", build_qwen3_next},
 };
 
 }  // namespace
