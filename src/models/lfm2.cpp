@@ -29,6 +29,11 @@ std::vector<bool> attention_layers(const Config& config) {
   const auto n = static_cast<std::size_t>(config.size("num_hidden_layers"));
   std::vector<bool> attends(n);
   if (const Json* list = config.find("full_attn_idxs")) {
+    if (!list->is_array()) {
+      throw InvalidInput(config.where(), "full_attn_idxs is " +
+                                             dump_json(*list) +
+                                             ", expected a list of layers");
+    }
     for (const Json& i : *list) {
       if (!i.is_number_unsigned() || i.get<std::uint64_t>() >= n) {
         throw InvalidInput(config.where(),
@@ -83,7 +88,11 @@ Lfm2Config lfm2_config(const Config& config) {
   c.norm_eps = static_cast<float>(config.number_or("norm_eps", 1e-5));
   c.tied = config.flag_or("tie_word_embeddings",
                           config.flag_or("tie_embedding", true));
-  c.attends = attention_layers(config);
+  if (c.dim > 1 << 28) {
+    throw InvalidInput(
+        config.where(),
+        "hidden_size is " + std::to_string(c.dim) + ", expected at most 2^28");
+  }
   AttentionConfig& a = c.attention;
   a.dim = c.dim;
   a.n_heads = config.size("num_attention_heads");
@@ -91,7 +100,8 @@ Lfm2Config lfm2_config(const Config& config) {
   a.head_dim = head_dim(config);
   a.norm_eps = c.norm_eps;
   a.names = {"q_layernorm", "k_layernorm", "out_proj"};
-  check_sizes(config.where(), static_cast<int>(c.attends.size()), a);
+  check_sizes(config.where(), config.size("num_hidden_layers"), a);
+  c.attends = attention_layers(config);
   a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
   c.rope = rope_config(config, a.head_dim, 1000000);
   return c;

@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
-#include "models/decoder.h"
 #include "models/registry.h"
 #include "nn/causal_conv.h"
+#include "nn/layers.h"
 #include "nn/pace.h"
 #include "nn/ssd.h"
 #include "skua/error.h"
@@ -34,8 +34,7 @@ float time_limit(const Config& config, std::size_t i, float fallback) {
         "time_step_limit is " + dump_json(*limits) + ", expected two numbers");
   }
   const Json& limit = (*limits)[i];
-  // Infinity is no number of JSON; some writers quote it.
-  if (i == 1 && (limit.is_null() || limit.is_string())) return fallback;
+  if (i == 1 && limit.is_null()) return fallback;  // Infinity
   if (!limit.is_number() || !(limit.get<double>() >= 0)) {
     throw InvalidInput(config.where(), "time_step_limit holds " +
                                            dump_json(limit) +
@@ -58,18 +57,20 @@ MambaConfig mamba_config(const Config& config) {
   c.least_step = time_limit(config, 0, 0);
   c.most_step = time_limit(config, 1, INFINITY);
   c.tied = config.flag_or("tie_word_embeddings", false);
-  AttentionConfig sizes;
-  sizes.n_heads = c.n_heads;
-  sizes.n_kv_heads = c.n_groups;
-  sizes.head_dim = c.head_dim;
-  check_sizes(config.where(), c.n_layers, sizes);
-  constexpr std::int64_t kMost = 1 << 30;
-  if (std::int64_t{c.n_groups} * c.state_size > kMost / 4 ||
-      std::int64_t{c.n_heads} * c.head_dim > kMost / 4) {
-    throw InvalidInput(config.where(),
-                       "the state is too wide, expected at most 2^28 numbers "
-                       "for each token");
-  }
+  constexpr std::int64_t kMostLayers = 10000, kMost = 1 << 28;
+  const auto expect = [&](bool holds, const std::string& what) {
+    if (!holds) throw InvalidInput(config.where(), what);
+  };
+  expect(c.n_layers <= kMostLayers,
+         "num_hidden_layers is expected to be at "
+         "most 10000");
+  expect(std::int64_t{c.n_groups} * c.state_size <= kMost &&
+             std::int64_t{c.n_heads} * c.head_dim <= kMost,
+         "heads and groups are too wide, expected at most 2^28 numbers "
+         "together");
+  expect(c.n_heads % c.n_groups == 0,
+         "num_heads is " + std::to_string(c.n_heads) +
+             ", expected a multiple of n_groups " + std::to_string(c.n_groups));
   return c;
 }
 

@@ -40,12 +40,13 @@ struct NextConfig {
   }
 };
 
-void check_delta_sizes(const Config& config, const NextConfig& c) {
+void check_widths(const Config& config, const NextConfig& c) {
   constexpr std::int64_t kMost = 1 << 28;
-  if (std::int64_t{c.n_key_heads} * c.key_dim > kMost ||
+  if (std::int64_t{c.attention.n_heads} * c.attention.head_dim > kMost ||
+      std::int64_t{c.n_key_heads} * c.key_dim > kMost ||
       std::int64_t{c.n_value_heads} * c.value_dim > kMost) {
     throw InvalidInput(config.where(),
-                       "linear heads are expected to have at most 2^28 values "
+                       "heads are expected to have at most 2^28 values "
                        "together");
   }
   if (c.n_value_heads % c.n_key_heads != 0) {
@@ -60,6 +61,11 @@ void check_delta_sizes(const Config& config, const NextConfig& c) {
 void read_experts(const Config& config, NextConfig& c) {
   c.sparse_every = config.size_or("decoder_sparse_step", 1);
   if (const Json* layers = config.find("mlp_only_layers")) {
+    if (!layers->is_array()) {
+      throw InvalidInput(config.where(), "mlp_only_layers is " +
+                                             dump_json(*layers) +
+                                             ", expected a list of layers");
+    }
     for (const Json& layer : *layers) {
       if (!layer.is_number_unsigned() ||
           layer.get<std::uint64_t>() >= static_cast<std::uint64_t>(c.n_layers))
@@ -100,7 +106,6 @@ NextConfig next_config(const Config& config) {
   c.n_taps = config.size_or("linear_conv_kernel_dim", 4);
   c.norm_eps = static_cast<float>(config.number("rms_norm_eps"));
   c.tied = config.flag_or("tie_word_embeddings", false);
-  check_delta_sizes(config, c);
   AttentionConfig& a = c.attention;
   a.dim = c.dim;
   a.n_heads = config.size("num_attention_heads");
@@ -108,6 +113,7 @@ NextConfig next_config(const Config& config) {
   a.head_dim = config.size_or("head_dim", 256);
   a.norm_eps = c.norm_eps;
   check_sizes(config.where(), c.n_layers, a);
+  check_widths(config, c);
   a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
   c.rope = rope_config(config, a.head_dim, 10000, 0.25);
   read_experts(config, c);

@@ -265,6 +265,25 @@ TEST_P(Recurrent, StatesDoNotGrowWithTheText) {
   EXPECT_EQ(cache->n_bytes(), 0u);
 }
 
+// GEN-75, COMP-15
+TEST_P(Recurrent, ThePlanOfCachesCountsStates) {
+  for (const int n : {1, 288, 300, 600}) {
+    Session session(*model_, std::make_shared<Cache>(model_->make_cache()), 0);
+    session.prefill(some(n, 1)).eval();
+    const Explanation e = explain(*loaded_, n, {});
+    EXPECT_EQ(e.cache_bytes, session.cache().n_bytes()) << n;
+    int n_states = 0, n_layers = 0;
+    for (const auto& layers : e.cache) {
+      n_layers += layers.n;
+      if (!layers.state) continue;
+      n_states += layers.n;
+      EXPECT_EQ(layers.n_bytes, layers.read_bytes * (n > 288 ? 2 : 1)) << n;
+    }
+    EXPECT_EQ(n_layers, model_->n_layers());
+    EXPECT_EQ(n_states, GetParam() == std::string("mamba2") ? 3 : 2);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Recurrent,
                          testing::Values("lfm2", "mamba2", "qwen3_next"),
                          [](const auto& info) {
