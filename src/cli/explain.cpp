@@ -92,6 +92,7 @@ Json to_json(const LoadedModel& model, const Explanation& e, double gb_per_s) {
     layers.push_back({{"layers", c.n},
                       {"window", c.window},
                       {"keep", c.keep},
+                      {"state", c.state},
                       {"bytes_per_layer", c.n_bytes},
                       {"read_per_token", c.read_bytes}});
   }
@@ -176,6 +177,7 @@ void print_text(const Json& e) {
   for (const Json& c : e["cache"]["kinds"]) {
     const int window = c["window"].get<int>(), keep = c["keep"].get<int>();
     std::string seen = "all positions";
+    if (c["state"].get<bool>()) seen = "states";
     if (window != 0) seen = fmt::format("window {}", window);
     if (keep != 0) seen += fmt::format(" and the first {}", keep);
     line("", fmt::format("{} layers of {}, {}", c["layers"].get<int>(),

@@ -104,6 +104,7 @@ Explanation::Compiled compiled_functions_so_far() {
 // Layers of one kind have one plan.
 struct Kind {
   int window, keep;
+  bool state;
   std::size_t n_bytes_of_one;
   bool operator==(const Kind&) const = default;
 };
@@ -166,16 +167,24 @@ std::vector<Explanation::CacheLayers> plan_cache(Cache& cache, int sequence,
   for (int i = 0; i < cache.n_layers(); ++i) {
     const LayerCache& layer = cache.layer(i);
     const KvCache* held = layer.find(sequence);
-    if (held == nullptr) continue;  // shares another layer's
-    const Kind kind{layer.window(), layer.keep(), held->n_bytes()};
+    const std::size_t of_state = layer.states().n_bytes();
+    // Shares another layer's.
+    if (held == nullptr && of_state == 0) continue;
+    const Kind kind{layer.window(), layer.keep(), held == nullptr,
+                    held == nullptr ? of_state : held->n_bytes()};
     const auto found = std::ranges::find(kinds, kind);
     const auto at = static_cast<std::size_t>(found - kinds.begin());
     if (found == kinds.end()) {
       kinds.push_back(kind);
-      plan.push_back(
-          {0, kind.window, kind.keep,
-           cache_bytes(held->state().shape, kind, context, cache.options()),
-           read_bytes(*held, kind, context, cache.options())});
+      // Two states are kept, those before and after the newest step.
+      const std::size_t n_states = context > Session::kChunk ? 2 : 1;
+      if (kind.state)
+        plan.push_back({0, 0, 0, true, n_states * of_state, of_state});
+      else
+        plan.push_back(
+            {0, kind.window, kind.keep, false,
+             cache_bytes(held->state().shape, kind, context, cache.options()),
+             read_bytes(*held, kind, context, cache.options())});
     }
     ++plan[at].n;
   }

@@ -24,6 +24,7 @@ struct Explanation {
     int n = 0;
     int window = 0;              // newest positions that are seen; 0: all
     int keep = 0;                // first ones that are seen beside them
+    bool state = false;          // of a recurrence, in place of positions
     std::size_t n_bytes = 0;     // of one layer, with a full context
     std::size_t read_bytes = 0;  // of one layer, for a token at its end
   };

@@ -16,6 +16,7 @@ namespace {
 constexpr int kMostTokens = 1 << 30;
 constexpr const char* kPlain = "KVCache";
 constexpr const char* kRotating = "RotatingKVCache";
+constexpr const char* kArrays = "ArraysCache";
 
 SafeDtype dtype_of(const mx::array& x) {
   if (x.dtype() == mx::bfloat16) return SafeDtype::kBF16;
@@ -32,8 +33,26 @@ class Writer {
     arrays_.push_back(mx::contiguous(rows));
     mx::array& x = arrays_.back();
     x.eval();
-    add(name, dtype_of(x), {1, x.shape(0), x.shape(1), x.shape(2)},
-        x.data<std::byte>(), x.nbytes());
+    std::vector<std::int64_t> shape = {1};
+    for (const int size : x.shape()) shape.push_back(size);
+    add(name, dtype_of(x), std::move(shape), x.data<std::byte>(), x.nbytes());
+  }
+
+  // The newer layout has a batch's paddings and lengths too: none.
+  void add_state(const std::string& layer,
+                 const std::vector<mx::array>& arrays) {
+    for (std::size_t i = 0; i < arrays.size(); ++i)
+      add(layer + (scalars_ ? ".0." : ".") + std::to_string(i), arrays[i]);
+    if (!scalars_) {
+      metadata["0." + layer] = "";
+      return;
+    }
+    for (const char* field : {".1", ".2"}) {
+      const std::string entry = "2." + std::to_string(++n_scalars_);
+      metadata[entry + ".0"] = layer + field;
+      metadata[entry + ".1"] = "none";
+      add(layer + field, SafeDtype::kF32, {0}, nullptr, 0);
+    }
   }
 
   // Numbers of a layer, which begin at tensor 2 in the newer layout.
@@ -108,10 +127,12 @@ class Reader {
 
   PromptCacheLayer read_layer(const std::string& name,
                               const std::string& kind) {
+    if (kind == kArrays) return read_state(name);
     if (kind != kPlain && kind != kRotating) {
-      throw Unsupported(file_.path().string(),
-                        "layer " + name + " is a " + quote(kind) +
-                            ", expected a KVCache or RotatingKVCache");
+      throw Unsupported(
+          file_.path().string(),
+          "layer " + name + " is a " + quote(kind) +
+              ", expected a KVCache, RotatingKVCache or ArraysCache");
     }
     const mx::array keys = rows(name + ".0"), values = rows(name + ".1");
     const int n = keys.shape(1);
@@ -131,6 +152,20 @@ class Reader {
     layer.offset = scalars_ ? scalar(name, 2) : field(name, 2);
     const int cursor = scalars_ ? scalar(name, 5) : field(name, 3);
     unroll(layer, cursor);
+    return layer;
+  }
+
+  PromptCacheLayer read_state(const std::string& name) {
+    PromptCacheLayer layer{{mx::array({}), mx::array({})}};
+    const std::string prefix = name + (scalars_ ? ".0." : ".");
+    while (tensors_.contains(prefix + std::to_string(layer.state.size())))
+      layer.state.push_back(array(prefix + std::to_string(layer.state.size())));
+    if (layer.state.empty()) fail_layer("holds no state");
+    for (const char* field : {".1", ".2"}) {
+      const auto found = tensors_.find(name + field);
+      if (scalars_ && found != tensors_.end() && !found->second->data.empty())
+        fail_layer("is of a batch, expected one sequence");
+    }
     return layer;
   }
 
@@ -173,6 +208,14 @@ class Reader {
 
   // [1, n_kv_heads, n, dim] as [n_kv_heads, n, dim].
   mx::array rows(const std::string& name) const {
+    mx::array x = array(name);
+    if (x.ndim() != 3)
+      fail_layer("has a shape that is not [1, n_kv_heads, n, dim]");
+    return x;
+  }
+
+  // [1, ...] without the 1.
+  mx::array array(const std::string& name) const {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) fail("tensor " + quote(name) + " is missing");
     const SafeTensor& tensor = *found->second;
@@ -181,13 +224,15 @@ class Reader {
       if (size < 1 || size > kMostTokens) break;
       shape.push_back(static_cast<int>(size));
     }
-    if (shape.size() != 4 || tensor.shape.size() != 4 || shape[0] != 1)
+    if (shape.size() < 2 || shape.size() > 8 ||
+        tensor.shape.size() != shape.size() || shape[0] != 1)
       fail_layer("has a shape that is not [1, n_kv_heads, n, dim]");
+    shape.erase(shape.begin());
     const auto typed = [&](auto number, mx::Dtype dtype) {
       // The file's numbers may lie anywhere.
       std::vector<decltype(number)> copy(tensor.data.size() / sizeof number);
       std::memcpy(copy.data(), tensor.data.data(), tensor.data.size());
-      return mx::array(copy.begin(), {shape[1], shape[2], shape[3]}, dtype);
+      return mx::array(copy.begin(), shape, dtype);
     };
     switch (tensor.dtype) {
       case SafeDtype::kF32:
@@ -257,6 +302,11 @@ void write_prompt_cache(const std::filesystem::path& path,
   for (std::size_t i = 0; i < cache.layers.size(); ++i) {
     const PromptCacheLayer& layer = cache.layers[i];
     const std::string name = std::to_string(i);
+    if (!layer.state.empty()) {
+      writer.metadata[(scalars ? "1." : "2.") + name] = kArrays;
+      writer.add_state(name, layer.state);
+      continue;
+    }
     const int n = layer.rows.keys.shape(1);
     const bool rotating = layer.max_size != 0;
     writer.metadata[(scalars ? "1." : "2.") + name] =

@@ -9,8 +9,8 @@
 
 namespace skua {
 
-/** Keys and values of one sequence in one layer, as mlx-lm's prompt caches
- *  hold them. */
+/** What one layer holds of one sequence, as mlx-lm's prompt caches have it:
+ *  keys and values, or a state. */
 struct PromptCacheLayer {
   /** [n_kv_heads, n, dim] of float32, bfloat16 or float16: positions
    *  [0, n_head), then the n - n_head positions before `offset`. */
@@ -21,6 +21,8 @@ struct PromptCacheLayer {
    *  of them from the start. 0 of a KVCache, which holds all. */
   int max_size = 0;
   int keep = 0;
+  /** Of an ArraysCache, which has nothing else: arrays of those types. */
+  std::vector<mx::array> state = {};
 };
 
 struct PromptCacheFile {
@@ -32,7 +34,8 @@ struct PromptCacheFile {
  *  `0.<layer>[.<field>]`, `1.<key>` of the user, `2.<layer>` class names;
  *  from 0.32 on `0.<key>`, `1.<layer>`, `2.<n>.*` and scalar tensors. Keys
  *  and values are `<layer>.0` and `<layer>.1` [1, n_kv_heads, n, dim] in
- *  both. */
+ *  both, arrays of a state `<layer>.<i>` [1, ...] in the older one and
+ *  `<layer>.0.<i>` in the newer. */
 enum class PromptCacheLayout { kMetaState, kScalars };
 
 /** Writes a safetensors file that mlx-lm's load_prompt_cache reads; readers
@@ -43,7 +46,8 @@ void write_prompt_cache(
     PromptCacheLayout layout = PromptCacheLayout::kMetaState);
 
 /** Reads either layout, rings put into the order of time. All sizes are
- *  checked; classes other than KVCache and RotatingKVCache throw Unsupported.
+ *  checked; classes other than KVCache, RotatingKVCache and ArraysCache throw
+ *  Unsupported.
  *  Throws NotFound, Error, InvalidInput. */
 PromptCacheFile read_prompt_cache(const std::filesystem::path& path);
 

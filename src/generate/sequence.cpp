@@ -209,6 +209,7 @@ void Sequence::add_to(Batch& batch, std::vector<std::int32_t>& ids, int n) {
   const auto rows = std::span(tokens_).subspan(begin, n_known);
   const int first_row = batch.n_rows();
   session_.add_to(batch, n);
+  batch.segments.back().n_drafted = n - static_cast<int>(n_known);
   ids.insert(ids.end(), rows.begin(), rows.end());
   ids.insert(ids.end(), draft_.tokens.begin(), draft_.tokens.end());
   // The rows whose logits count: of all of a prompt, or from the last token on.
@@ -238,7 +239,10 @@ void Sequence::take_prompt_logprobs(std::span<const float> logits, int n_rows) {
 void Sequence::take_prompt(std::span<const float> logits, int n_rows) {
   const auto n_held = static_cast<int>(session_.tokens().size());
   if (options_.prompt_logprobs) take_prompt_logprobs(logits, n_rows);
-  if (n_held == stats_.n_prompt_tokens) stats_.prompt_s = since_start();
+  if (n_held == stats_.n_prompt_tokens) {
+    stats_.prompt_s = since_start();
+    session_.mark();
+  }
   if (options_.prompt_progress &&
       !options_.prompt_progress(n_held, stats_.n_prompt_tokens)) {
     cancelled_ = true;
@@ -294,7 +298,8 @@ void Sequence::take(std::span<const float> logits, int n_rows,
   stats.n_accepted += static_cast<int>(n_accepted);
   draft_length_.learn(static_cast<int>(n_drafted),
                       static_cast<int>(n_accepted));
-  // The newest token is not read yet, and what did not stand no more.
+  // The newest token is not read yet, and what did not stand no more. Where
+  // states lead further back, the next step reads what stood again.
   if (session_.tokens().size() >= tokens_.size())
     session_.rewind(static_cast<int>(tokens_.size()) - 1);
 }

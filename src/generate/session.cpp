@@ -77,8 +77,8 @@ std::size_t Session::n_common(std::span<const std::int32_t> ids) const {
   const auto [mine, theirs] = std::ranges::mismatch(tokens_, ids);
   auto n = static_cast<std::size_t>(mine - tokens_.begin());
   if (n == ids.size() && n > 0) --n;
-  // Windows may have given up what would be seen from there.
-  return cache_->can_trim(sequence_, static_cast<int>(n)) ? n : 0;
+  return static_cast<std::size_t>(
+      cache_->trim_point(sequence_, static_cast<int>(n)));
 }
 
 mx::array Session::extend_to(std::span<const std::int32_t> ids,
@@ -86,12 +86,19 @@ mx::array Session::extend_to(std::span<const std::int32_t> ids,
   check(ids, 0);
   const std::size_t n_kept = n_common(ids);
   rewind(static_cast<int>(n_kept));
-  return prefill(ids.subspan(n_kept), progress);
+  mx::array logits = prefill(ids.subspan(n_kept), progress);
+  mark();
+  return logits;
 }
 
 void Session::rewind(int n_tokens) {
-  cache_->trim(sequence_, n_tokens);
-  tokens_.resize(static_cast<std::size_t>(n_tokens));
+  const int n_kept = cache_->trim_point(sequence_, n_tokens);
+  cache_->trim(sequence_, n_kept);
+  tokens_.resize(static_cast<std::size_t>(n_kept));
+}
+
+void Session::mark() {
+  cache_->mark(sequence_, static_cast<int>(tokens_.size()));
 }
 
 Session Session::fork() const {
@@ -113,7 +120,7 @@ void Session::fed(std::span<const std::int32_t> ids) {
 void Session::recover() {
   if (!cache_) return;
   const auto held = static_cast<int>(tokens_.size());
-  if (cache_->length(sequence_) > held) cache_->trim(sequence_, held);
+  if (cache_->length(sequence_) > held) rewind(held);
 }
 
 }  // namespace skua

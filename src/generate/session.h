@@ -45,18 +45,24 @@ class Session {
   /** prefill of one token. */
   mx::array decode(std::int32_t id) { return prefill({&id, 1}); }
 
-  /** How many of `ids` extend_to would not have to feed: none where a layer
-   *  has given up what would be seen from where they part. */
+  /** How many of `ids` extend_to would not have to feed: as many as they have
+   *  in common, or fewer where a layer has given up what would be seen from
+   *  there (see rewind). */
   std::size_t n_common(std::span<const std::int32_t> ids) const;
 
   /** Makes the sequence `ids`, keeping what it has in common with them (at
-   *  least the last token is fed again). Returns and throws as prefill. */
+   *  least the last token is fed again), and marks it. Returns and throws as
+   *  prefill. */
   mx::array extend_to(std::span<const std::int32_t> ids,
                       const std::function<bool(int n_done)>& progress = {});
 
-  /** Forgets all but the first n_tokens. Throws InvalidInput as Cache::trim;
-   *  nothing is forgotten then. */
+  /** Forgets all but the first n_tokens, and more where a layer has given up
+   *  what would be seen from there: windows then begin anew, recurrent layers
+   *  go back to a state that they kept. tokens() says what is left. Throws
+   *  InvalidInput if there are fewer tokens; nothing is forgotten then. */
   void rewind(int n_tokens);
+  /** Wants to come back here: see Cache::mark. */
+  void mark();
 
   /** An independent copy, in the same cache. */
   Session fork() const;
@@ -66,7 +72,7 @@ class Session {
    *  fed once it is done. n_ahead more are in a step that still runs. */
   void add_to(Batch& batch, int n, int n_ahead = 0) const;
   void fed(std::span<const std::int32_t> ids);
-  /** Forgets what a step that failed has left in the cache. */
+  /** Forgets what a step that failed has left in the cache, as rewind. */
   void recover();
 
   const std::vector<std::int32_t>& tokens() const { return tokens_; }

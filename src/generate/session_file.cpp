@@ -44,12 +44,18 @@ mx::Dtype dtype_of(const CacheOptions& options) {
   return options.kv_type == KvType::kBf16 ? mx::bfloat16 : mx::float16;
 }
 
+// A layer that holds a state has no keys and values.
+std::vector<mx::array> state_of(const Cache& cache, int layer, int sequence,
+                                int length) {
+  return cache.layer(layer).states().find(sequence, length);
+}
+
 const KvCache& cache_of(const Cache& cache, int layer, int sequence) {
   const KvCache* found = cache.layer(layer).find(sequence);
   if (found == nullptr) {
     throw Unsupported("session", "layer " + std::to_string(layer) +
-                                     " has no keys and values of its own, "
-                                     "which a file needs");
+                                     " has no keys and values of its own "
+                                     "and no state, which a file needs");
   }
   return *found;
 }
@@ -129,6 +135,7 @@ struct Check {
   void fits(const PromptCacheLayer& layer, int i, int n_tokens,
             mx::Dtype dtype) const {
     const std::string name = "layer " + std::to_string(i);
+    if (!layer.state.empty()) return;
     if (layer.offset != n_tokens) {
       fail(name + " is of " + std::to_string(layer.offset) +
            " tokens, expected " + std::to_string(n_tokens));
@@ -137,10 +144,28 @@ struct Check {
       fail(name + " holds numbers of another type than the cache");
   }
 
+  // Against the state of a layer that has taken a step.
+  void fits(const PromptCacheLayer& layer, int i,
+            const std::vector<mx::array>& own) const {
+    const std::string name = "layer " + std::to_string(i);
+    if (layer.state.size() != own.size()) {
+      fail(name + " has a state of " + std::to_string(layer.state.size()) +
+           " arrays, expected " + std::to_string(own.size()));
+    }
+    for (std::size_t k = 0; k < own.size(); ++k) {
+      const mx::array &got = layer.state[k], &want = own[k];
+      if (got.shape() == want.shape() && got.dtype() == want.dtype()) continue;
+      fail(name + " has a state of shape " + shape_text(got.shape()) +
+           ", expected " + shape_text(want.shape()) +
+           " of the type of the model");
+    }
+  }
+
   // Against a layer that has taken a step.
   void fits(const PromptCacheLayer& layer, int i, const LayerCache& own,
             const mx::Shape& keys, const mx::Shape& values) const {
     const std::string name = "layer " + std::to_string(i);
+    if (!layer.state.empty()) fail(name + " has a state, expected keys");
     const auto same = [](const mx::Shape& a, const mx::Shape& b) {
       return a[0] == b[0] && a[2] == b[2];
     };
@@ -170,6 +195,12 @@ void save_session(const Session& session, const std::filesystem::path& path,
   const auto length = static_cast<int>(session.tokens().size());
   const mx::Dtype dtype = dtype_of(cache.options());
   for (int i = 0; i < cache.n_layers(); ++i) {
+    auto state = state_of(cache, i, session.sequence(), length);
+    if (!state.empty()) {
+      file.layers.push_back({{mx::array({}), mx::array({})}});
+      file.layers.back().state = std::move(state);
+      continue;
+    }
     file.layers.push_back(layer_of(
         cache.layer(i), cache_of(cache, i, session.sequence()), length, dtype));
   }
@@ -214,6 +245,14 @@ Session load_session(const std::filesystem::path& path, const CausalLM& model,
   mx::eval(session.prefill(std::span(tokens).first(1)));
   for (int i = 0; i < cache->n_layers(); ++i) {
     const PromptCacheLayer& layer = file.layers[static_cast<std::size_t>(i)];
+    const auto state = state_of(*cache, i, session.sequence(), 1);
+    if (!state.empty()) {
+      check.fits(layer, i, state);
+      for (std::size_t k = 0; k < state.size(); ++k)
+        cache->layer(i).states().set(session.sequence(), n_tokens,
+                                     static_cast<int>(k), layer.state[k]);
+      continue;
+    }
     const KvCache& own = cache_of(*cache, i, session.sequence());
     const KeyValue one = own.rows(1);
     check.fits(layer, i, cache->layer(i), one.keys.shape(), one.values.shape());

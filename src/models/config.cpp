@@ -87,16 +87,25 @@ Config Config::with(const std::string& key, Json value) const {
   return changed;
 }
 
-RopeConfig rope_config(const Config& config, int dims, double default_base) {
+RopeConfig rope_config(const Config& config, int head_dim, double default_base,
+                       double default_factor) {
   RopeConfig rope;
-  rope.dims = dims;
   rope.base = default_base;
+  double factor = default_factor;
   if (config.has("rope_parameters")) {
     const Config nested = config.section("rope_parameters");
     rope.base = nested.number_or("rope_theta", rope.base);
+    factor = nested.number_or("partial_rotary_factor", factor);
     rope.scaling = nested.values();
   }
   rope.base = config.number_or("rope_theta", rope.base);
+  factor = config.number_or("partial_rotary_factor", factor);
+  if (!(factor > 0 && factor <= 1)) {
+    throw InvalidInput(config.where(), "partial_rotary_factor is " +
+                                           std::to_string(factor) +
+                                           ", expected more than 0, at most 1");
+  }
+  rope.dims = static_cast<int>(head_dim * factor);
   if (const Json* scaling = config.find("rope_scaling"))
     rope.scaling = *scaling;
   rope.max_positions = config.size_or("max_position_embeddings", 0);

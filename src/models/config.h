@@ -42,9 +42,12 @@ class Config {
   std::string where_;
 };
 
-/** rope_theta and rope_scaling, also where they are nested in
- *  rope_parameters, for heads of `dims` dimensions. */
-RopeConfig rope_config(const Config& config, int dims, double default_base);
+/** rope_theta, rope_scaling and partial_rotary_factor, also where they are
+ *  nested in rope_parameters, for heads of `head_dim` dimensions: the factor
+ *  says how many of them, the first, are rotated.
+ *  Throws InvalidInput for a factor that is not from 0 to 1. */
+RopeConfig rope_config(const Config& config, int head_dim, double default_base,
+                       double default_factor = 1);
 
 /** hidden_size / num_attention_heads unless there is a head_dim.
  *  Throws InvalidInput where the division leaves a rest. */

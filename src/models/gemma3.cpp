@@ -47,7 +47,7 @@ GemmaConfig gemma_config(const Config& config) {
   c.local.window = config.size_or("sliding_window", 512);
   c.global_rope = rope_config(config, a.head_dim, 1000000);
   c.local_rope.where = config.where() + " rope_local_base_freq";
-  c.local_rope.dims = a.head_dim;
+  c.local_rope.dims = c.global_rope.dims;
   c.local_rope.base = config.number_or("rope_local_base_freq", 10000);
   return c;
 }

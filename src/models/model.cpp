@@ -26,6 +26,7 @@ void check_step(const mx::array& ids, const Batch& batch, const Cache& cache) {
 mx::array CausalLM::forward(const mx::array& ids, const Batch& batch,
                             Cache& cache) const {
   check_step(ids, batch, cache);
+  cache.begin(batch);
   const mx::array out = mx::astype(logits(ids, batch, cache), mx::float32);
   cache.advance(batch);
   return out;
@@ -35,6 +36,7 @@ CausalLM::Step CausalLM::forward_with_hidden(const mx::array& ids,
                                              const Batch& batch,
                                              Cache& cache) const {
   check_step(ids, batch, cache);
+  cache.begin(batch);
   Step step = logits_and_hidden(ids, batch, cache);
   step.logits = mx::astype(step.logits, mx::float32);
   step.hidden = mx::astype(step.hidden, mx::float32);

@@ -47,6 +47,7 @@ MtpHead::Step MtpHead::forward(const mx::array& ids, const mx::array& hidden,
                        ", expected [" + std::to_string(batch.n_rows()) + ", " +
                        std::to_string(dim()) + "]");
   }
+  cache.begin(batch);
   Step made = step(ids, hidden, batch, cache.layer(0));
   made.logits = mx::astype(made.logits, mx::float32);
   cache.advance(batch);

@@ -12,11 +12,14 @@ namespace {
 const std::array kArchitectures = {
     Architecture{"gemma3", build_gemma3},
     Architecture{"gemma3_text", build_gemma3_text},
+    Architecture{"lfm2", build_lfm2},
     Architecture{"llama", build_llama},
+    Architecture{"mamba2", build_mamba2},
     Architecture{"mimo", build_mimo},
     Architecture{"mistral", build_llama},
     Architecture{"qwen2", build_qwen2},
     Architecture{"qwen3", build_qwen3},
+    Architecture{"qwen3_next", build_qwen3_next},
 };
 
 }  // namespace

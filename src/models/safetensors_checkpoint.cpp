@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "models/checkpoint.h"
@@ -7,6 +8,29 @@
 
 namespace skua {
 namespace {
+
+// Python writes NaN, Infinity and -Infinity, which are no JSON: null.
+Json read_config(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  std::string strict;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::string_view rest = std::string_view(text).substr(i);
+    std::size_t n = 0;
+    for (const std::string_view name : {"NaN", "Infinity", "-Infinity"})
+      if (!quoted && rest.starts_with(name)) n = name.size();
+    if (n > 0) {
+      strict += "null";
+      i += n;
+      continue;
+    }
+    if (text[i] == '"') quoted = !quoted;
+    n = quoted && text[i] == '\\' ? 2 : 1;
+    strict += rest.substr(0, n);
+    i += n;
+  }
+  return parse_json(strict, path.string());
+}
 
 mx::Dtype array_dtype(const SafeTensor& tensor, const std::string& where) {
   switch (tensor.dtype) {
@@ -113,7 +137,7 @@ Checkpoint open_folder(const std::filesystem::path& folder,
                        const Numerics& numerics, const LoadProgress& progress,
                        bool with_mtp) {
   const auto config_path = folder / "config.json";
-  Checkpoint checkpoint{Config(read_json(config_path), config_path.string()),
+  Checkpoint checkpoint{Config(read_config(config_path), config_path.string()),
                         Weights(folder.string(), numerics),
                         {}};
   read_quantizations(checkpoint.config, checkpoint.weights);

@@ -18,9 +18,10 @@ Attention::Attention(const Scope& w, const AttentionConfig& config)
       q_proj_(w / "q_proj", config.dim, config.n_heads * config.head_dim),
       k_proj_(w / "k_proj", config.dim, config.n_kv_heads * config.head_dim),
       v_proj_(w / "v_proj", config.dim, config.n_kv_heads * config.head_dim),
-      o_proj_(w / "o_proj", config.n_heads * config.head_dim, config.dim),
-      q_norm_(optional_norm(w / "q_norm", config)),
-      k_norm_(optional_norm(w / "k_norm", config)) {}
+      o_proj_(w / config.names.out, config.n_heads * config.head_dim,
+              config.dim),
+      q_norm_(optional_norm(w / config.names.q_norm, config)),
+      k_norm_(optional_norm(w / config.names.k_norm, config)) {}
 
 mx::array Attention::operator()(const mx::array& x, const RmsNorm& norm,
                                 const RotaryAngles& angles, const Batch& batch,

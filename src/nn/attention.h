@@ -1,11 +1,17 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "nn/cache.h"
 #include "nn/layers.h"
 
 namespace skua {
+
+/** What a checkpoint calls the parts of its attention that differ. */
+struct AttentionNames {
+  std::string q_norm = "q_norm", k_norm = "k_norm", out = "o_proj";
+};
 
 struct AttentionConfig {
   int dim = 0;
@@ -16,6 +22,7 @@ struct AttentionConfig {
   int window = 0;      // newest positions seen; 0: all
   float norm_eps = 0;  // of q_norm and k_norm, where the checkpoint has them
   RmsNorm::Stored norm_stored = RmsNorm::Stored::kWeight;
+  AttentionNames names = {};
 };
 
 /** Causal self-attention over norm(x) with rotary positions, grouped key heads

@@ -9,7 +9,15 @@ struct Segment {
   int sequence = 0;  // its number in the Cache
   int first_row = 0;
   int n_rows = 0;
-  int position = 0;  // of its first row in the sequence
+  int position = 0;   // of its first row in the sequence
+  int n_drafted = 0;  // of its rows, the last: the sequence may go back to
+                      // where they begin
+
+  /** How many rows precede each place that the sequence may go on from. */
+  std::vector<int> ends() const {
+    return n_drafted == 0 ? std::vector{n_rows}
+                          : std::vector{n_rows - n_drafted, n_rows};
+  }
 };
 
 /** One step: tokens [T] of any number of sequences side by side, without

@@ -52,14 +52,30 @@ const KvCache* LayerCache::find(int sequence) const {
   return found == sequences_.end() ? nullptr : &found->second;
 }
 
-bool LayerCache::can_trim(int sequence, int length) const {
+int LayerCache::trim_point(int sequence, int length) const {
   const KvCache* cache = find(sequence);
-  if (cache == nullptr || window_ == 0) return true;
-  return cache->holds(0, std::min(keep_, length)) &&
-         cache->holds(std::max(0, length - window_), length);
+  const bool holds = cache == nullptr || window_ == 0 ||
+                     (cache->holds(0, std::min(keep_, length)) &&
+                      cache->holds(std::max(0, length - window_), length));
+  return holds ? states_.trim_point(sequence, length) : 0;
+}
+
+std::string LayerCache::refusal(int sequence) const {
+  if (find(sequence) == nullptr)
+    return "holds states after " + states_.lengths(sequence) + " of them alone";
+  const std::string kept =
+      keep_ == 0 ? "" : "the first " + std::to_string(keep_) + " and ";
+  return "sees " + kept + "the last " + std::to_string(window_) +
+         " of them and has given up older ones";
+}
+
+void LayerCache::remove(int sequence) {
+  sequences_.erase(sequence);
+  states_.remove(sequence);
 }
 
 void LayerCache::fork(int from, int to, int length) {
+  states_.fork(from, to, length);
   const auto found = sequences_.find(from);
   if (found != sequences_.end())
     sequences_.emplace(to, found->second.copy(length));
@@ -67,10 +83,11 @@ void LayerCache::fork(int from, int to, int length) {
 
 void LayerCache::append_arrays(std::vector<mx::array>& arrays) const {
   for (const auto& [sequence, cache] : sequences_) cache.append_arrays(arrays);
+  states_.append_arrays(arrays);
 }
 
 std::size_t LayerCache::n_bytes() const {
-  std::size_t total = 0;
+  std::size_t total = states_.n_bytes();
   for (const auto& [sequence, cache] : sequences_) total += cache.n_bytes();
   return total;
 }
@@ -116,15 +133,35 @@ int Cache::fork(int sequence) {
   return copy;
 }
 
-void Cache::trim(int sequence, int length) {
+void Cache::check_length(int sequence, int length) const {
   const int held = this->length(sequence);
   if (length < 0 || length > held) {
     throw InvalidInput("cache", "length to keep is " + std::to_string(length) +
                                     ", expected 0 to " + std::to_string(held));
   }
+}
+
+void Cache::trim(int sequence, int length) {
+  check_length(sequence, length);
   const std::string reason = refusal(sequence, length);
   if (!reason.empty()) throw InvalidInput("cache", reason);
+  for (LayerCache& layer : layers_) layer.states().trim(sequence, length);
   lengths_[sequence] = length;
+}
+
+int Cache::trim_point(int sequence, int length) const {
+  check_length(sequence, length);
+  int before = -1;
+  while (length != before && length != this->length(sequence)) {
+    before = length;
+    for (const LayerCache& layer : layers_)
+      length = layer.trim_point(sequence, length);
+  }
+  return length;
+}
+
+void Cache::mark(int sequence, int length) {
+  for (LayerCache& layer : layers_) layer.states().mark(sequence, length);
 }
 
 bool Cache::can_trim(int sequence, int length) const {
@@ -136,16 +173,11 @@ std::string Cache::refusal(int sequence, int length) const {
   if (length == this->length(sequence)) return "";
   for (int i = 0; i < n_layers(); ++i) {
     const LayerCache& one = layer(i);
-    if (one.can_trim(sequence, length)) continue;
-    const std::string kept =
-        one.keep() == 0 ? ""
-                        : "the first " + std::to_string(one.keep()) + " and ";
+    if (one.trim_point(sequence, length) == length) continue;
     return "sequence " + std::to_string(sequence) + " of " +
            std::to_string(this->length(sequence)) +
            " tokens cannot be trimmed to " + std::to_string(length) +
-           ": layer " + std::to_string(i) + " sees " + kept + "the last " +
-           std::to_string(one.window()) +
-           " of them and has given up older ones";
+           ": layer " + std::to_string(i) + " " + one.refusal(sequence);
   }
   return "";
 }
@@ -153,7 +185,7 @@ std::string Cache::refusal(int sequence, int length) const {
 void Cache::set_length(int sequence, int length) {
   this->length(sequence);
   for (int i = 0; i < n_layers(); ++i) {
-    if (layer(i).can_trim(sequence, length)) continue;
+    if (layer(i).trim_point(sequence, length) == length) continue;
     throw InvalidInput(
         "cache", "layer " + std::to_string(i) + " lacks some of the last " +
                      std::to_string(layer(i).window()) + " or first " +
@@ -187,7 +219,18 @@ void Cache::check(const Batch& batch) const {
                                       ", expected at least one at " +
                                       std::to_string(length(s.sequence)));
     }
+    if (s.n_drafted < 0 || s.n_drafted >= s.n_rows) {
+      throw InvalidInput("batch", "sequence " + std::to_string(s.sequence) +
+                                      " has " + std::to_string(s.n_drafted) +
+                                      " drafted rows, expected fewer than " +
+                                      std::to_string(s.n_rows));
+    }
   }
+}
+
+void Cache::begin(const Batch& batch) {
+  for (LayerCache& layer : layers_)
+    for (const Segment& s : batch.segments) layer.states().begin(s);
 }
 
 void Cache::advance(const Batch& batch) {

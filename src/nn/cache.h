@@ -8,6 +8,7 @@
 
 #include "kernels/attention.h"
 #include "nn/batch.h"
+#include "nn/state_cache.h"
 
 namespace skua {
 
@@ -28,9 +29,10 @@ struct CacheOptions {
   }
 };
 
-/** Keys and values of one layer for every sequence of a Cache. A layer with a
- *  window gives up what no row sees after the step at hand: it holds the
- *  window and the step, rounded up to 256 positions at either end. */
+/** What one layer holds of every sequence of a Cache: keys and values, or the
+ *  state of a recurrence. A layer with a window gives up what no row sees after
+ *  the step at hand: it holds the window and the step, rounded up to 256
+ *  positions at either end. */
 class LayerCache {
  public:
   explicit LayerCache(const CacheOptions& options) : options_(options) {}
@@ -48,12 +50,19 @@ class LayerCache {
    *  them; 0 and 0 where it sees all, or before the first step. */
   int window() const { return window_; }
   int keep() const { return keep_; }
-  /** Whether what rows from `length` on see is there. */
-  bool can_trim(int sequence, int length) const;
+  /** The greatest length up to `length` from which on rows find what they
+   *  see. */
+  int trim_point(int sequence, int length) const;
+  /** Why that is not `length`. */
+  std::string refusal(int sequence) const;
   /** Null before the sequence's first step. */
   const KvCache* find(int sequence) const;
 
-  void remove(int sequence) { sequences_.erase(sequence); }
+  /** Of a recurrent layer; empty in others. */
+  StateCache& states() { return states_; }
+  const StateCache& states() const { return states_; }
+
+  void remove(int sequence);
   void fork(int from, int to, int length);
   /** Adds arrays that are ready once the state is. */
   void append_arrays(std::vector<mx::array>& arrays) const;
@@ -64,12 +73,13 @@ class LayerCache {
   int window_ = 0;
   int keep_ = 0;
   std::map<int, KvCache> sequences_;
+  StateCache states_;
 };
 
 /** What a model remembers of each sequence. Positions are shared by all
  *  layers and count on where older tokens are given up; rows past a
  *  sequence's length are free to be written again, so trimming and a failed
- *  step cost nothing. */
+ *  step cost nothing. The options concern layers with keys and values. */
 class Cache {
  public:
   /** Throws InvalidInput unless 0 <= keep < max_size (or max_size is 0) and
@@ -93,6 +103,12 @@ class Cache {
    *  fewer, or that names the first layer that has given up what it would
    *  need; nothing is trimmed then. */
   void trim(int sequence, int length);
+  /** The greatest length up to `length` that trim takes, which may be 0.
+   *  Throws InvalidInput for an unknown sequence or a length it has not. */
+  int trim_point(int sequence, int length) const;
+  /** Lets layers that keep but a few states keep that after `length` tokens,
+   *  if it is there, until two later ones are marked. */
+  void mark(int sequence, int length);
 
   /** Tokens held. Throws InvalidInput for an unknown sequence. */
   int length(int sequence) const;
@@ -107,6 +123,8 @@ class Cache {
   /** Throws InvalidInput unless each segment continues its sequence exactly
    *  and no sequence comes twice. */
   void check(const Batch& batch) const;
+  /** Before the layers take the batch: see StateCache::begin. */
+  void begin(const Batch& batch);
   /** Counts the batch's rows as held, once every layer has them. */
   void advance(const Batch& batch);
 
@@ -117,6 +135,7 @@ class Cache {
   std::size_t n_bytes() const;
 
  private:
+  void check_length(int sequence, int length) const;
   // Why the sequence cannot be trimmed; empty where it can.
   std::string refusal(int sequence, int length) const;
 

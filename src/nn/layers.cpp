@@ -36,10 +36,11 @@ mx::array RmsNorm::operator()(const mx::array& x) const {
   return rms_norm(x, norm_.weight, norm_.eps);
 }
 
-GatedMlp::GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation)
-    : gate_(w / "gate_proj", dim, hidden_dim),
-      up_(w / "up_proj", dim, hidden_dim),
-      down_(w / "down_proj", hidden_dim, dim),
+GatedMlp::GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation,
+                   const Names& names)
+    : gate_(w / names.gate, dim, hidden_dim),
+      up_(w / names.up, dim, hidden_dim),
+      down_(w / names.down, hidden_dim, dim),
       activation_(activation) {}
 
 mx::array GatedMlp::operator()(const mx::array& x, const RmsNorm& norm,

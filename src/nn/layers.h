@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "kernels/blocks.h"
 #include "kernels/linear.h"
@@ -61,7 +62,15 @@ enum class Residual { kNone, kInput };
  *  Llama and its kin. Source: arXiv 2002.05202. */
 class GatedMlp {
  public:
-  GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation);
+  /** What a checkpoint calls the matrices. */
+  struct Names {
+    std::string gate = "gate_proj", up = "up_proj", down = "down_proj";
+  };
+
+  GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation)
+      : GatedMlp(w, dim, hidden_dim, activation, Names()) {}
+  GatedMlp(const Scope& w, int dim, int hidden_dim, Gate activation,
+           const Names& names);
   /** x [T, dim] -> [T, dim] */
   mx::array operator()(const mx::array& x, const RmsNorm& norm,
                        Residual residual) const;

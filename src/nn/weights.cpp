@@ -143,7 +143,7 @@ mx::array Scope::take_vector(const std::string& name, int size) const {
   return mx::astype(tensor, compute());
 }
 
-WeightMatrix Scope::take_matrix(int rows, int cols) const {
+WeightMatrix Scope::take_parts() const {
   WeightMatrix w{
       take("weight"), std::nullopt, std::nullopt, {}, weights_->precision()};
   if (has("scales")) {
@@ -151,9 +151,22 @@ WeightMatrix Scope::take_matrix(int rows, int cols) const {
     w.scales = take("scales");
     if (has("biases")) w.biases = take("biases");
   }
+  return w;
+}
+
+WeightMatrix Scope::take_matrix(int rows, int cols) const {
+  WeightMatrix w = take_parts();
   w.check(where(), rows, cols);
   if (!runs_on_cpu()) to_gpu_layout(w, compute());
   weights_->note(path_, w);
+  return w;
+}
+
+ExpertMatrices Scope::take_experts(int n_experts, int rows, int cols) const {
+  ExpertMatrices w =
+      expert_matrices(where(), take_parts(), n_experts, rows, cols);
+  if (!runs_on_cpu()) to_gpu_layout(w.all, compute());
+  weights_->note(path_, w.all);
   return w;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/experts.h"
 #include "kernels/weight_matrix.h"
 #include "nn/weight_arena.h"
 
@@ -112,8 +113,12 @@ class Scope {
   /** The weight matrix [rows, cols] here, dense or quantised by presence of
    *  `scales`. Throws InvalidInput, Unsupported. */
   WeightMatrix take_matrix(int rows, int cols) const;
+  /** The same for experts that lie stacked here, [n_experts, rows, cols]. */
+  ExpertMatrices take_experts(int n_experts, int rows, int cols) const;
 
  private:
+  WeightMatrix take_parts() const;
+
   Weights* weights_;
   std::string path_;
 };

@@ -38,8 +38,7 @@ class PromptCacheTest(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.folder = pathlib.Path(temporary.name)
 
-    def run_library(self):
-        test = "SessionFile.GoesThroughMlxLmAndBack"
+    def run_library(self, test="SessionFile.GoesThroughMlxLmAndBack"):
         done = subprocess.run(
             [PROGRAM, f"--gtest_filter={test}"],
             env={**os.environ, "SKUA_PROMPT_CACHES": str(self.folder)},
@@ -83,6 +82,40 @@ class PromptCacheTest(unittest.TestCase):
             self.assertEqual(layer.keys.dtype, dtype)
             if ring:
                 self.assertEqual((layer.keep, layer.max_size), (4, 20))
+
+    # GEN-75, GEN-77
+    def test_states_go_through_mlx_lm_and_back(self):
+        support.asset("goldens/lm/qwen3_next")
+        test = "SessionFile.StatesGoThroughMlxLmAndBack"
+        self.run_library(test)
+        # As mlx-lm's models make them; None has keys and values.
+        conv = [(1, 2, 48)]
+        mamba = [(1, 3, 128), (1, 8, 8, 16)]
+        delta = [(1, 3, 64), (1, 4, 8, 8)]
+        expected = {
+            "lfm2": [conv, None, conv, None],
+            "mamba2": [mamba] * 3,
+            "qwen3_next": [delta, None, delta, None],
+        }
+        for name, states in expected.items():
+            path = str(self.folder / f"{name}-{self.layout}.safetensors")
+            cache, metadata = self.cache.load_prompt_cache(
+                path, return_metadata=True
+            )
+            self.assertEqual(len(cache), len(states))
+            for layer, state in zip(cache, states):
+                if state is None:
+                    self.assertIs(type(layer), self.cache.KVCache)
+                    continue
+                self.assertIs(type(layer), self.cache.ArraysCache)
+                self.assertEqual([x.shape for x in layer.cache], state)
+                self.assertIsNone(layer.left_padding)
+                self.assertIsNone(layer.lengths)
+            back = f"{path.removesuffix('.safetensors')}.back.safetensors"
+            self.cache.save_prompt_cache(back, cache, metadata)
+        self.run_library(test)
+        read = (self.folder / "read").read_text().splitlines()
+        self.assertEqual(len(read), 3)
 
     # GEN-71, GEN-77: mlx-lm's own cache after the same rows holds the same.
     def test_rings_hold_what_mlx_lm_holds_after_the_same_rows(self):

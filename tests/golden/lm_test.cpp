@@ -67,6 +67,12 @@ class LmGolden : public testing::TestWithParam<const char*> {
     return std::string(GetParam()).ends_with("rope_dynamic");
   }
 
+  // What a text's cut into steps may change: nothing, but where 32 rows of a
+  // recurrence are computed otherwise than single ones.
+  double cut_tolerance() const {
+    return std::string(GetParam()) == "mamba2" ? tolerance_ / 10 : 0;
+  }
+
   Json expected_;
   std::unique_ptr<CausalLM> model_;
   std::vector<std::int32_t> prompt_;
@@ -90,7 +96,8 @@ void expect_near(const std::vector<float>& a, const std::vector<float>& b,
 }
 
 // COMP-07: expected.json says which faults each case tells apart.
-// COMP-23: llama_tied has 6 heads of 12 on a width of 48.
+// COMP-23: llama_tied has 6 heads of 12 on a width of 48, qwen3_next rotates
+// half of each head.
 TEST_P(LmGolden, LogitsOfThePromptMatchTheReference) {
   const auto logits = all_logits(prompt_, prompt_.size());
   expect_near(logits.back(), expected_["logits_last"], tolerance_, "last");
@@ -125,7 +132,10 @@ TEST_P(LmGolden, RoundedActivationsKeepTheGreedyIds) {
   const auto want = expected_["greedy"].get<std::vector<std::int32_t>>();
   EXPECT_EQ(greedy(session, prompt_, want.size()), want);
   if (is_dynamic()) return;
-  EXPECT_EQ(all_logits(prompt_, 1), all_logits(prompt_, prompt_.size()));
+  const auto steps = all_logits(prompt_, 1);
+  const auto whole = all_logits(prompt_, prompt_.size());
+  for (std::size_t i = 0; i < whole.size(); ++i)
+    expect_near(steps[i], whole[i], cut_tolerance(), std::to_string(i));
 }
 
 TEST_P(LmGolden, GreedyIdsOfShorterRowsMatchTheReference) {
@@ -175,6 +185,7 @@ TEST_P(LmGolden, SeveralSequencesInOneFlatBatchEqualEachAlone) {
   }
 }
 
+// GEN-75
 TEST_P(LmGolden, PrefillEqualsStepByStepEqualsChunked) {
   if (is_dynamic())
     GTEST_SKIP() << "dynamic NTK depends on the length of the call";
@@ -182,7 +193,7 @@ TEST_P(LmGolden, PrefillEqualsStepByStepEqualsChunked) {
   for (const std::size_t chunk : {1, 5, 16}) {
     const auto parts = all_logits(prompt_, chunk);
     for (std::size_t i = 0; i < whole.size(); ++i) {
-      expect_near(parts[i], whole[i], 0,
+      expect_near(parts[i], whole[i], cut_tolerance(),
                   "row " + std::to_string(i) + " in chunks of " +
                       std::to_string(chunk));
     }
@@ -194,7 +205,9 @@ TEST_P(LmGolden, TrimThenContinueEqualsFresh) {
   session.prefill(prompt_);
   greedy(session, prompt_, 3);
   session.rewind(static_cast<int>(prompt_.size()) - 4);
-  const auto rest = std::span(prompt_).last(4);
+  // Layers with states go back to one that they kept.
+  const auto rest = std::span(prompt_).subspan(session.tokens().size());
+  ASSERT_GE(rest.size(), 4u);
   if (is_dynamic()) GTEST_SKIP() << "depends on the length of the call";
   const auto again = to_host(session.prefill(rest));
   expect_near(again, expected_["logits_last"], tolerance_, "after trim");
@@ -218,15 +231,18 @@ INSTANTIATE_TEST_SUITE_P(
         "gemma3", "gemma3_text", "gemma3_text_bf16", "gemma3_text_mxfp4",
         "gemma3_text_mxfp8", "gemma3_text_nvfp4", "gemma3_text_q4g32",
         "gemma3_text_q4g64", "gemma3_text_q4g64_bf16", "gemma3_text_q8g64",
-        "gemma3_text_qmixed", "llama", "llama_bf16", "llama_bias",
+        "gemma3_text_qmixed", "lfm2", "lfm2_bf16", "lfm2_mxfp4", "lfm2_mxfp8",
+        "lfm2_nvfp4", "lfm2_q4g32", "lfm2_q4g64", "lfm2_q4g64_bf16",
+        "lfm2_q8g64", "lfm2_qmixed", "llama", "llama_bf16", "llama_bias",
         "llama_mxfp4", "llama_mxfp8", "llama_nvfp4", "llama_q4g32",
         "llama_q4g64", "llama_q4g64_bf16", "llama_q8g64", "llama_qmixed",
         "llama_rope_dynamic", "llama_rope_linear", "llama_rope_llama3",
         "llama_rope_longrope", "llama_rope_traditional", "llama_rope_yarn",
-        "llama_sliding", "llama_tied", "mimo", "mistral", "mistral_v01_window",
-        "qwen2", "qwen2_rope_yarn", "qwen3", "qwen3_bf16", "qwen3_mxfp4",
-        "qwen3_mxfp8", "qwen3_nvfp4", "qwen3_q4g32", "qwen3_q4g64",
-        "qwen3_q4g64_bf16", "qwen3_q8g64", "qwen3_qmixed", "qwen3_rope_yarn"),
+        "llama_sliding", "llama_tied", "mamba2", "mimo", "mistral",
+        "mistral_v01_window", "qwen2", "qwen2_rope_yarn", "qwen3", "qwen3_bf16",
+        "qwen3_next", "qwen3_mxfp4", "qwen3_mxfp8", "qwen3_nvfp4",
+        "qwen3_q4g32", "qwen3_q4g64", "qwen3_q4g64_bf16", "qwen3_q8g64",
+        "qwen3_qmixed", "qwen3_rope_yarn"),
     [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

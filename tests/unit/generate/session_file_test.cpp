@@ -118,6 +118,49 @@ TEST(SessionFile, ContinuesAsTheSessionThatWasSaved) {
   }
 }
 
+// GEN-75, GEN-77
+TEST(SessionFile, StatesContinueAsTheSessionThatWasSaved) {
+  for (const char* name : {"lfm2", "mamba2", "qwen3_next"}) {
+    if (is_absent(name)) GTEST_SKIP() << "no test asset goldens/lm";
+    for (const int n : {1, 3, 40}) {
+      for (const Layout layout : kLayouts) {
+        Case c(name, {.kv_type = KvType::kBf16}, n);
+        c.save(layout);
+        Session loaded = c.load();
+        EXPECT_EQ(loaded.tokens(), c.ids);
+        const Ids next = some(7, c.model.vocab_size(), 7);
+        const auto want = numbers(c.session.fork().prefill(next));
+        EXPECT_EQ(numbers(loaded.fork().prefill(next)), want) << name;
+        EXPECT_EQ(numbers(loaded.prefill(next)), want) << name;
+        loaded.rewind(n);
+        EXPECT_EQ(numbers(loaded.prefill(next)), want) << name;
+      }
+    }
+  }
+}
+
+// GEN-75, GEN-78
+TEST(SessionFile, RefusesStatesThatAreNotTheModels) {
+  if (is_absent("qwen3_next")) GTEST_SKIP() << "no test asset goldens/lm";
+  const Case c("qwen3_next");
+  const auto refuses = [&](const std::string& text, const auto& change) {
+    c.save();
+    c.rewrite([&](PromptCacheFile& file) { change(file.layers); });
+    SKUA_EXPECT_ERROR(c.load(), InvalidInput, text);
+  };
+  refuses("layer 0 has a state of 1 arrays, expected 2",
+          [](auto& layers) { layers[0].state.pop_back(); });
+  refuses("layer 2 has a state of shape [3, 64], expected [4, 8, 8]",
+          [](auto& layers) { layers[2].state[1] = layers[2].state[0]; });
+  refuses("of the type of the model", [](auto& layers) {
+    layers[0].state[0] = mx::astype(layers[0].state[0], mx::float16);
+  });
+  refuses("layer 1 has a state, expected keys",
+          [](auto& layers) { layers[1] = layers[0]; });
+  refuses("layer 0 has a state of 0 arrays, expected 2",
+          [](auto& layers) { layers[0] = layers[1]; });
+}
+
 // COMP-04
 TEST(SessionFile, ALoadedSessionForksAndRewinds) {
   if (is_absent("gemma3_text")) GTEST_SKIP() << "no test asset goldens/lm";
@@ -384,8 +427,8 @@ TEST(SessionFile, OfWeightsOrOfAnotherClassIsRefused) {
   const std::vector<float> x = {1, 2};
   const auto bytes = std::as_bytes(std::span(x));
   write_safetensors(c.path, {{"0.0", SafeDtype::kF32, {2}, bytes}},
-                    {{"0.0", ""}, {"2.0", "ArraysCache"}});
-  SKUA_EXPECT_ERROR(c.load(), Unsupported, "layer 0 is a 'ArraysCache'");
+                    {{"0.0", ""}, {"2.0", "ConcatenateKVCache"}});
+  SKUA_EXPECT_ERROR(c.load(), Unsupported, "layer 0 is a 'ConcatenateKVCache'");
 }
 
 // GEN-77
@@ -428,6 +471,30 @@ TEST(SessionFile, GoesThroughMlxLmAndBack) {
                   numbers(c.session.fork().prefill(tail)));
         std::ofstream(root / "read", std::ios::app) << back << '\n';
       }
+    }
+  }
+}
+
+// GEN-75, GEN-77: as above.
+TEST(SessionFile, StatesGoThroughMlxLmAndBack) {
+  const char* folder = std::getenv("SKUA_PROMPT_CACHES");
+  if (folder == nullptr) GTEST_SKIP() << "mlx-lm is not at hand";
+  const std::filesystem::path root = folder;
+  const Ids tail = some(7, 50, 3);
+  for (const std::string name : {"lfm2", "mamba2", "qwen3_next"}) {
+    if (is_absent(name)) GTEST_SKIP() << "no test asset goldens/lm";
+    Case c(name, {}, 47);
+    for (const Layout layout : kLayouts) {
+      const auto path =
+          root / (name + (layout == Layout::kScalars ? "-scalars" : "-meta"));
+      const auto back = path.string() + ".back.safetensors";
+      save_session(c.session, path.string() + ".safetensors", c.identity,
+                   layout);
+      if (!std::filesystem::exists(back)) continue;
+      Session loaded = load_session(back, c.model, c.cache(), c.identity);
+      EXPECT_EQ(numbers(loaded.prefill(tail)),
+                numbers(c.session.fork().prefill(tail)));
+      std::ofstream(root / "read", std::ios::app) << back << '\n';
     }
   }
 }

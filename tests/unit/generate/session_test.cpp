@@ -196,9 +196,12 @@ TEST(SessionWindows, ExtendReadsAgainWhatAWindowHasGivenUp) {
   Ids ids;
   for (int i = 0; i < 700; ++i) ids.push_back(i * i % 101);
   session.prefill(ids);
-  SKUA_EXPECT_ERROR(session.rewind(300), InvalidInput,
+  SKUA_EXPECT_ERROR(session.cache().trim(session.sequence(), 300), InvalidInput,
                     "cannot be trimmed to 300: layer 0 sees the last 7");
   EXPECT_EQ(session.tokens(), ids);
+  Session copy = session.fork();
+  copy.rewind(300);
+  EXPECT_TRUE(copy.tokens().empty()) << "a window has given up what precedes";
   for (const int n_common : {690, 300}) {
     Ids other(ids.begin(), ids.begin() + n_common);
     for (int i = 0; i < 5; ++i) other.push_back(i);

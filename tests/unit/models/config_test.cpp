@@ -53,6 +53,23 @@ TEST(Config, ValuesOfAnotherKindAreNamed) {
   EXPECT_THROW(Config(Json::array(), "config.json"), InvalidInput);
 }
 
+// COMP-23
+TEST(Config, APartOfEachHeadIsRotated) {
+  const auto dims = [](const char* text) {
+    return rope_config(make(text), 64, 10000).dims;
+  };
+  EXPECT_EQ(dims("{}"), 64);
+  EXPECT_EQ(dims(R"({"partial_rotary_factor": 0.25})"), 16);
+  EXPECT_EQ(dims(R"({"rope_parameters": {"partial_rotary_factor": 0.5}})"), 32);
+  EXPECT_EQ(rope_config(make("{}"), 64, 10000, 0.25).dims, 16);
+  for (const char* bad : {"0", "-0.5", "1.5"}) {
+    const std::string text =
+        R"({"partial_rotary_factor": )" + std::string(bad) + "}";
+    SKUA_EXPECT_ERROR(rope_config(make(text.c_str()), 64, 10000), InvalidInput,
+                      "partial_rotary_factor is");
+  }
+}
+
 TEST(Config, WithChangesACopy) {
   const Config c = make(R"({"n": 1})");
   EXPECT_EQ(c.with("n", 2).size("n"), 2);

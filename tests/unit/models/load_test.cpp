@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <mlx/mlx.h>
 
+#include <cstring>
+
+#include "base/safetensors.h"
 #include "skua/error.h"
 #include "tests/unit/kernels/numbers.h"
 #include "tests/unit/models/tiny_gguf.h"
@@ -49,6 +52,132 @@ TEST(LoadModel, Stories260KHasItsLogitsInEveryFormat) {
     EXPECT_TRUE(loaded->eos_ids.contains(2));
     EXPECT_EQ(loaded->context, 512);
   }
+}
+
+// A golden model in a folder of its own, to change.
+struct Copy {
+  explicit Copy(const std::string& name)
+      : source(test::asset("goldens/lm/" + name)) {
+    if (source.empty()) return;
+    config = read_json(source / "config.json");
+    for (const SafetensorsFile& file : open_checkpoint(source))
+      for (const SafeTensor& tensor : file.tensors())
+        if (tensor.dtype == SafeDtype::kF32)
+          tensors.emplace(tensor.name, to_array(tensor));
+  }
+  static mx::array to_array(const SafeTensor& tensor) {
+    const mx::Shape shape(tensor.shape.begin(), tensor.shape.end());
+    std::vector<float> values(tensor.data.size() / sizeof(float));
+    std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
+    return mx::array(values.begin(), shape);
+  }
+  std::shared_ptr<const LoadedModel> load(const std::string& config_text) {
+    std::vector<SafeTensor> list;
+    for (auto& [name, x] : tensors) {
+      x = mx::contiguous(x);
+      x.eval();
+      list.push_back({name,
+                      SafeDtype::kF32,
+                      {x.shape().begin(), x.shape().end()},
+                      {x.data<std::byte>(), x.nbytes()}});
+    }
+    write_safetensors(folder.path() / "model.safetensors", list, {});
+    test::write_text(folder.path() / "config.json", config_text);
+    return load_model(folder.path(), {.precision = Precision::kExact});
+  }
+
+  std::filesystem::path source;
+  Json config;
+  std::map<std::string, mx::array> tensors;
+  test::TempDir folder;
+};
+
+// COMP-01: norms without their 1, experts one by one, convolutions as PyTorch
+// has them, heads that only training used.
+TEST(LoadModel, Qwen3NextAsFirstPublishedEqualsTheConverted) {
+  Copy copy("qwen3_next");
+  if (copy.source.empty()) GTEST_SKIP() << "no test asset qwen3_next";
+  const std::vector<std::int32_t> ids = {5, 17, 91, 3, 44};
+  const auto want = last_logits(
+      *load_model(copy.source, {.precision = Precision::kExact})->model, ids);
+  std::map<std::string, mx::array> original;
+  for (const auto& [name, x] : copy.tensors) {
+    const auto at = name.find("switch_mlp.");
+    if (at != std::string::npos) {
+      for (int e = 0; e < x.shape(0); ++e) {
+        const std::string expert = name.substr(0, at) + "experts." +
+                                   std::to_string(e) + "." +
+                                   name.substr(at + 11);
+        original.emplace(expert, mx::take(x, e, 0));
+      }
+    } else if (name.ends_with("conv1d.weight")) {
+      original.emplace(name, mx::swapaxes(x, 1, 2));
+    } else if (x.ndim() == 1 && name.ends_with("norm.weight") &&
+               name.find("linear_attn") == std::string::npos) {
+      original.emplace(name, mx::subtract(x, mx::array(1.0f)));
+    } else {
+      original.emplace(name, name.ends_with("layernorm.weight")
+                                 ? mx::subtract(x, mx::array(1.0f))
+                                 : x);
+    }
+  }
+  original.emplace("mtp.fc.weight", mx::zeros({3, 3}));
+  copy.tensors = original;
+  const auto loaded = copy.load(dump_json(copy.config));
+  EXPECT_LE(test::worst(last_logits(*loaded->model, ids), want), 2e-4);
+}
+
+TEST(LoadModel, InfinityInAConfigIsNoLimit) {
+  Copy copy("mamba2");
+  if (copy.source.empty()) GTEST_SKIP() << "no test asset mamba2";
+  const std::vector<std::int32_t> ids = {5, 17, 91, 3, 44};
+  const auto want = last_logits(
+      *load_model(copy.source, {.precision = Precision::kExact})->model, ids);
+  copy.config["time_step_limit"] = Json::array({0.01, "LIMIT"});
+  copy.config["note"] = "no \"Infinity\" \\";
+  std::string text = dump_json(copy.config);
+  text.replace(text.find("\"LIMIT\""), 7, "Infinity");
+  const auto loaded = copy.load(text);
+  EXPECT_EQ(loaded->config.text("note"), "no \"Infinity\" \\");
+  EXPECT_EQ(last_logits(*loaded->model, ids), want) << "no step reaches it";
+  copy.config["time_step_limit"] = Json::array({0.01, 0.02});
+  EXPECT_NE(last_logits(*copy.load(dump_json(copy.config))->model, ids), want);
+  for (const Json& bad : {Json(3), Json::array({1}), Json::array({"x", 1}),
+                          Json::array({-1, 1})}) {
+    copy.config["time_step_limit"] = bad;
+    SKUA_EXPECT_ERROR(copy.load(dump_json(copy.config)), InvalidInput,
+                      "time_step_limit");
+  }
+}
+
+TEST(LoadModel, SizesOfStatesThatDoNotFitAreRefused) {
+  const auto refuses = [](const char* name, const char* key, const Json& value,
+                          const char* text) {
+    Copy copy(name);
+    if (copy.source.empty()) GTEST_SKIP() << "no test asset " << name;
+    copy.config[key] = value;
+    SKUA_EXPECT_ERROR(copy.load(dump_json(copy.config)), InvalidInput, text);
+  };
+  const int much = 1 << 30;
+  refuses("lfm2", "full_attn_idxs", {1, 4}, "full_attn_idxs holds 4");
+  refuses("lfm2", "full_attn_idxs", {-1}, "full_attn_idxs holds -1");
+  refuses("lfm2", "full_attn_idxs", 3, "full_attn_idxs");
+  refuses("lfm2", "full_attn_idxs", nullptr, "layer_types");
+  refuses("lfm2", "block_ffn_dim_multiplier", 1e300, "expected 1 to 2^30");
+  refuses("lfm2", "block_ffn_dim_multiplier", -1, "expected 1 to 2^30");
+  refuses("lfm2", "conv_L_cache", 4, "expected [48, 4, 1]");
+  refuses("lfm2", "conv_L_cache", much, "conv.conv");
+  refuses("mamba2", "state_size", much, "too wide");
+  refuses("mamba2", "num_heads", much, "too wide");
+  refuses("mamba2", "n_groups", 3, "a multiple of n_groups 3");
+  refuses("mamba2", "num_hidden_layers", much, "at most 10000");
+  refuses("lfm2", "num_hidden_layers", much, "at most 10000");
+  refuses("qwen3_next", "linear_value_head_dim", much, "2^28");
+  refuses("qwen3_next", "linear_num_value_heads", 5, "a multiple of");
+  refuses("qwen3_next", "num_experts_per_tok", 6, "num_experts_per_tok is 6");
+  refuses("qwen3_next", "num_experts", much, "at most 65536");
+  refuses("qwen3_next", "mlp_only_layers", {4}, "mlp_only_layers holds 4");
+  refuses("qwen3_next", "mlp_only_layers", 4, "mlp_only_layers");
 }
 
 // A program that embeds a model may use MLX itself.
