@@ -51,15 +51,15 @@ std::optional<Precision> check_oracle(const ModelOptions& options) {
 std::unique_ptr<Model::Answer> Model::State::answer(
     std::vector<std::int32_t> prompt, const GenerationOptions& options,
     TextStart start, std::shared_ptr<PromptCache::State> memory) const {
-  std::optional<Session> none;
-  std::optional<Session>& session = memory ? memory->session : none;
-  if (session && &session->cache() != cache.get())
+  std::optional<Memory> none;
+  std::optional<Memory>& from = memory ? memory->memory : none;
+  if (from && &from->session.cache() != cache.get())
     throw InvalidInput("prompt cache", "is one of another model");
-  if (!session) session.emplace(new_session());
+  if (!from) from.emplace(new_session());
   auto sequence =
-      std::make_shared<Sequence>(loaded, std::move(*session), std::move(prompt),
+      std::make_shared<Sequence>(loaded, std::move(*from), std::move(prompt),
                                  options, start, draft ? &*draft : nullptr);
-  session.reset();
+  from.reset();
   return std::make_unique<Answer>(std::move(sequence), std::move(memory));
 }
 

@@ -16,8 +16,9 @@ PromptCache::PromptCache(const Model& model)
     : model_(model), state_(std::make_shared<State>()) {}
 
 int PromptCache::n_tokens() const {
-  return state_->session ? static_cast<int>(state_->session->tokens().size())
-                         : 0;
+  return state_->memory
+             ? static_cast<int>(state_->memory->session.tokens().size())
+             : 0;
 }
 
 void PromptCache::check_free() const {
@@ -30,15 +31,16 @@ void PromptCache::save(const std::string& path) const {
   if (n_tokens() == 0)
     throw InvalidInput("prompt cache", "is empty: nothing was read yet");
   refuse_oracle(model_.state_->oracle);
-  save_session(*state_->session, path, identity_of(*model_.state_->loaded));
+  save_session(state_->memory->session, path,
+               identity_of(*model_.state_->loaded));
 }
 
 void PromptCache::load(const std::string& path) {
   check_free();
   const Model::State& model = *model_.state_;
   refuse_oracle(model.oracle);
-  state_->session = load_session(path, *model.loaded->model, model.cache,
-                                 identity_of(*model.loaded), model.context);
+  state_->memory = load_session(path, *model.loaded->model, model.cache,
+                                identity_of(*model.loaded), model.context);
 }
 
 }  // namespace skua

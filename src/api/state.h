@@ -22,14 +22,14 @@ struct Model::State {
   Generator new_generator() const {
     return Generator(*loaded->model, {.oracle = oracle});
   }
-  /** memory  holds the session to go on from and gets it back; may be null */
+  /** memory  is what to go on from and gets that back; may be null */
   std::unique_ptr<Answer> answer(
       std::vector<std::int32_t> prompt, const GenerationOptions& options,
       TextStart start, std::shared_ptr<PromptCache::State> memory) const;
 };
 
 struct PromptCache::State {
-  std::optional<Session> session;
+  std::optional<Memory> memory;
   int n_streams = 0;  // that have it, or had it first
 };
 
@@ -42,7 +42,7 @@ struct Model::Answer {
   }
   ~Answer() {
     if (!cache) return;
-    cache->session.emplace(sequence->take_session());
+    cache->memory.emplace(sequence->take_memory());
     --cache->n_streams;
   }
   Answer(const Answer&) = delete;

@@ -154,11 +154,12 @@ Draft DraftChooser::choose(const History& history, int n, mx::array logits,
   return draft;
 }
 
-ModelDrafter::ModelDrafter(const DraftModel& draft,
-                           const GenerationOptions& options, TokenRoles roles,
-                           std::uint64_t seed, bool with_distributions)
-    : model_(draft.model),
-      session_(*model_->model, draft.cache, 0),
+ModelDrafter::ModelDrafter(std::shared_ptr<const LoadedModel> model,
+                           Session&& session, const GenerationOptions& options,
+                           TokenRoles roles, std::uint64_t seed,
+                           bool with_distributions)
+    : model_(std::move(model)),
+      session_(std::move(session)),
       chooser_(options, std::move(roles), model_->model->vocab_size(), seed,
                with_distributions) {}
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -54,6 +55,9 @@ class Drafter {
    *  hidden    [n, D] of all that it read, drafted ones too */
   virtual void read(std::span<const std::int32_t> /*tokens*/, int /*position*/,
                     std::span<const float> /*hidden*/) {}
+
+  /** What it has read of the text, for the next answer; it is over then. */
+  virtual std::optional<Session> take_session() { return std::nullopt; }
 };
 
 /** Chooses drafted tokens as the answer's are chosen, but for the caller's own
@@ -104,12 +108,15 @@ struct DraftModel {
  *  text, a chunk of it in each call. */
 class ModelDrafter final : public Drafter {
  public:
-  /** seed, options  of the answer
+  /** session  of the model; may have read part of the text before
+   *  seed, options  of the answer
    *  with_distributions  whether the answer's rule needs them */
-  ModelDrafter(const DraftModel& draft, const GenerationOptions& options,
-               TokenRoles roles, std::uint64_t seed, bool with_distributions);
+  ModelDrafter(std::shared_ptr<const LoadedModel> model, Session&& session,
+               const GenerationOptions& options, TokenRoles roles,
+               std::uint64_t seed, bool with_distributions);
 
   Draft propose(const History& history, int n) override;
+  std::optional<Session> take_session() override { return std::move(session_); }
   const Session& session() const { return session_; }
 
  private:

@@ -81,37 +81,43 @@ bool by_equality(const GenerationOptions& options) {
 std::unique_ptr<Drafter> make_drafter(
     const std::shared_ptr<const LoadedModel>& model,
     const GenerationOptions& options, const DraftModel* draft_model,
-    const CacheOptions& cache) {
+    Memory& memory) {
   if (options.draft_tokens == 0) return nullptr;
   if (options.prompt_lookup) return std::make_unique<PromptLookup>();
   const bool with_distributions = !by_equality(options);
   if (draft_model == nullptr) {
-    return std::make_unique<HeadDrafter>(model, cache, options,
-                                         roles_of(*model), *options.seed,
-                                         with_distributions);
+    return std::make_unique<HeadDrafter>(
+        model, memory.session.cache().options(), options, roles_of(*model),
+        *options.seed, with_distributions);
   }
-  return std::make_unique<ModelDrafter>(*draft_model, options, roles_of(*model),
+  const bool goes_on =
+      memory.draft && &memory.draft->cache() == draft_model->cache.get();
+  Session session =
+      goes_on ? std::move(*memory.draft)
+              : Session(*draft_model->model->model, draft_model->cache, 0);
+  memory.draft.reset();
+  return std::make_unique<ModelDrafter>(draft_model->model, std::move(session),
+                                        options, roles_of(*model),
                                         *options.seed, with_distributions);
 }
 
 }  // namespace
 
-Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
+Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Memory&& memory,
                    std::vector<std::int32_t> prompt,
                    const GenerationOptions& options, TextStart start,
                    const DraftModel* draft_model)
     : model_(std::move(model)),
-      options_(
-          checked(*model_, options, prompt, session.context(), draft_model)),
+      options_(checked(*model_, options, prompt, memory.session.context(),
+                       draft_model)),
       tokens_(std::move(prompt)),
       n_prompt_(tokens_.size()),
       sampler_(options_, roles_of(*model_), *options_.seed),
       detokenizer_(model_->tokenizer, true),
       stops_(options_.stop, options_.include_stop),
-      drafter_(make_drafter(model_, options_, draft_model,
-                            session.cache().options())),
+      drafter_(make_drafter(model_, options_, draft_model, memory)),
       draft_length_(options_.draft_tokens, options_.draft_fixed),
-      session_(std::move(session)) {
+      session_(std::move(memory.session)) {
   stats_.n_prompt_tokens = static_cast<int>(n_prompt_);
   stats_.seed = *options_.seed;
   if (drafter_) stats_.draft.emplace().by_equality = by_equality(options_);
@@ -119,6 +125,12 @@ Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
     for (const std::int32_t id : tokens_) detokenizer_.push(id);
     prompt_tail_ = Detokenizer(detokenizer_).finish();
   }
+}
+
+Memory Sequence::take_memory() {
+  Memory memory(std::move(session_));
+  if (drafter_) memory.draft = drafter_->take_session();
+  return memory;
 }
 
 // Without what is still the prompt's.

@@ -25,17 +25,25 @@ namespace skua {
  *  loses the space that a tokenizer puts before every text. */
 enum class TextStart { kFresh, kContinues };
 
+/** What an answer goes on from, and leaves to the next. */
+struct Memory {
+  Memory(Session&& of_model) : session(std::move(of_model)) {}
+
+  Session session;
+  std::optional<Session> draft = {};  // of the draft model
+};
+
 /** One answer: its tokens, how they are chosen, its text and how it ends. A
  *  Generator runs the model for it, alone or beside others. */
 class Sequence {
  public:
-  /** session  may hold part of the prompt from before; stays as it is where
-   *           the constructor throws
+  /** memory  may hold part of the prompt from before; stays as it is where
+   *          the constructor throws
    *  draft_model  guesses tokens ahead, where options ask for that
    *  Throws InvalidInput for options out of range, a prompt that is empty or
    *  has ids outside the vocabulary, or more tokens of prompt and answer than
    *  the context holds; Unsupported for a model without a tokenizer. */
-  Sequence(std::shared_ptr<const LoadedModel> model, Session&& session,
+  Sequence(std::shared_ptr<const LoadedModel> model, Memory&& memory,
            std::vector<std::int32_t> prompt, const GenerationOptions& options,
            TextStart start = TextStart::kFresh,
            const DraftModel* draft_model = nullptr);
@@ -51,7 +59,7 @@ class Sequence {
   FinishReason finish_reason() const;
   const GenerationStats& stats() const { return stats_; }
   /** What the model has read and written; the Sequence is over then. */
-  Session take_session() { return std::move(session_); }
+  Memory take_memory();
 
   /** The rest is for Generator. Ends the answer if it was cancelled, its time
    *  is over or no token is asked for; returns whether it goes on. */

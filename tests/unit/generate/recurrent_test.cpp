@@ -116,7 +116,7 @@ TEST_P(Recurrent, AnAnswersPromptIsReadOnce) {
   finish(first);
   Ids next = prompt;
   for (const std::int32_t id : some(20, 6)) next.push_back(id);
-  Runner second(loaded_, first->take_session(), next,
+  Runner second(loaded_, first->take_memory().session, next,
                 {.max_tokens = 30, .ignore_eos = true});
   const Answer got = finish(second);
   EXPECT_EQ(got.stats.n_cached_tokens, 50);

@@ -24,10 +24,10 @@ struct Answer {
 // A sequence alone, stepped as its pieces are asked for.
 class Runner {
  public:
-  Runner(const std::shared_ptr<const LoadedModel>& loaded, Session session,
+  Runner(const std::shared_ptr<const LoadedModel>& loaded, Memory memory,
          const Ids& prompt, const GenerationOptions& options,
          TextStart start = TextStart::kFresh, const DraftModel* draft = nullptr)
-      : sequence_(std::make_shared<Sequence>(loaded, std::move(session), prompt,
+      : sequence_(std::make_shared<Sequence>(loaded, std::move(memory), prompt,
                                              options, start, draft)),
         generator_(*loaded->model) {
     generator_.add(sequence_);

@@ -135,7 +135,7 @@ TEST_F(SequenceTest, NoTokensMeansNoForward) {
   EXPECT_EQ(answer.reason, FinishReason::kLength);
   EXPECT_EQ(answer.text, "");
   EXPECT_EQ(answer.stats.n_generated_tokens, 0);
-  EXPECT_TRUE(generation->take_session().tokens().empty());
+  EXPECT_TRUE(generation->take_memory().session.tokens().empty());
 }
 
 TEST_F(SequenceTest, OneTokenIsOneToken) {
@@ -293,7 +293,7 @@ TEST(ScriptedSequence, ProgressOfThePromptIsToldAndMayCancel) {
   const Answer answer = finish(cancelled);
   EXPECT_EQ(answer.reason, FinishReason::kCancelled);
   EXPECT_TRUE(answer.ids.empty());
-  EXPECT_EQ(cancelled->take_session().tokens().size(), 8u);
+  EXPECT_EQ(cancelled->take_memory().session.tokens().size(), 8u);
 }
 
 // GEN-45
@@ -360,7 +360,7 @@ TEST(ScriptedSequence, AnErrorComesAfterWhatWasProducedAndOnce) {
   EXPECT_EQ(n_pieces, 5);
   EXPECT_EQ(run->finish_reason(), FinishReason::kError);
   EXPECT_EQ(run.next(), std::nullopt);
-  const Session session = run->take_session();
+  const Session session = run->take_memory().session;
   EXPECT_EQ(session.tokens().size(), 4u);
 }
 

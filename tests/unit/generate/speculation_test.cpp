@@ -137,7 +137,7 @@ TEST_F(Speculation, CachesHoldWhatStoodAndServeTheNextTurn) {
   EXPECT_EQ(Ids(ids.begin() + 1, ids.end()), plain.ids);
   EXPECT_EQ(rounds.size(), 4u) << "1 to 4 tokens a round";
 
-  Session session = sequence->take_session();
+  Session session = sequence->take_memory().session;
   ids.push_back(5);
   Session fresh(*loaded_->model);
   const auto want = test::numbers(fresh.prefill(ids));
@@ -398,6 +398,29 @@ TEST(ScriptedSpeculation, TheDraftModelReadsALongPromptPieceByPiece) {
   EXPECT_GT(answer.stats.draft->n_accepted, 10);
   for (const auto& step : drafter.model->segments)
     EXPECT_LE(step[0], Session::kChunk);
+}
+
+// SPEC-20: of the next turn the draft model reads what is new.
+TEST(ScriptedSpeculation, TheDraftModelGoesOnFromTheTurnBefore) {
+  const test::Scripted target([](int) { return test::sure_of(421); });
+  if (!target.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  const test::Scripted drafter([](int) { return test::sure_of(421); });
+  const DraftModel draft = draft_of(drafter.loaded);
+  const GenerationOptions options = {
+      .max_tokens = 30, .draft_tokens = 3, .draft_fixed = true};
+  Ids prompt(200, 5);
+  Runner first(target, prompt, options, &draft);
+  const Ids answer = finish(first).ids;
+  prompt.insert(prompt.end(), answer.begin(), answer.end());
+  prompt.insert(prompt.end(), 10, 6);
+  drafter.model->segments.clear();
+  Runner second(target.loaded, first->take_memory(), prompt, options,
+                TextStart::kFresh, &draft);
+  EXPECT_GT(finish(second).stats.draft->n_accepted, 10);
+  int n_read = 0;
+  for (const auto& step : drafter.model->segments) n_read += step[0];
+  EXPECT_LT(n_read, 80);
+  EXPECT_GE(n_read, 30);
 }
 
 // SPEC-14
