@@ -31,6 +31,19 @@ constexpr const char* kNothingCompiled =
     "nothing: kernels are part of the program, and a step's graph is built "
     "anew";
 
+Json compiled_json(const Explanation::Compiled& c) {
+  std::string note = kNothingCompiled;
+  if (c.n_misses > 0) {
+    note = fmt::format("{} of {} functions at most, {} of {}", c.names.size(),
+                       c.most_functions, format_bytes(c.n_bytes),
+                       format_bytes(c.most_bytes));
+  }
+  return {{"functions", c.names},       {"bytes", c.n_bytes},
+          {"hits", c.n_hits},           {"misses", c.n_misses},
+          {"evictions", c.n_evictions}, {"most_functions", c.most_functions},
+          {"most_bytes", c.most_bytes}, {"note", note}};
+}
+
 double measured_gb_per_s() {
   BandwidthOptions options;
   options.n_threads = thread_count();
@@ -85,31 +98,30 @@ Json to_json(const LoadedModel& model, const Explanation& e, double gb_per_s) {
   }
   const double limit =
       gb_per_s * 1e9 / static_cast<double>(e.bytes_per_token());
-  return {
-      {"path", model.path.string()},
-      {"architecture", model.config.text("model_type")},
-      {"format", model.info.format},
-      {"layers", model.model->n_layers()},
-      {"tensors",
-       {{"used", std::move(used)},
-        {"missing", Json::array()},
-        {"unused", model.audit.unused},
-        {"hidden", model.audit.hidden}}},
-      {"matrices", std::move(matrices)},
-      {"decode_nodes",
-       {{"ours", e.decode_nodes.ours}, {"mlx", e.decode_nodes.mlx}}},
-      {"prefill_rows", e.prefill_rows},
-      {"context", e.context},
-      {"cache", {{"bytes", e.cache_bytes}, {"kinds", std::move(layers)}}},
-      {"bytes_per_token",
-       {{"weights", e.weight_bytes},
-        {"cache", e.kv_bytes},
-        {"total", e.bytes_per_token()}}},
-      {"limit",
-       {{"read_gb_per_s", gb_per_s},
-        {"threads", thread_count()},
-        {"tokens_per_s", limit}}},
-      {"compiled", {{"functions", Json::array()}, {"note", kNothingCompiled}}}};
+  return {{"path", model.path.string()},
+          {"architecture", model.config.text("model_type")},
+          {"format", model.info.format},
+          {"layers", model.model->n_layers()},
+          {"tensors",
+           {{"used", std::move(used)},
+            {"missing", Json::array()},
+            {"unused", model.audit.unused},
+            {"hidden", model.audit.hidden}}},
+          {"matrices", std::move(matrices)},
+          {"decode_nodes",
+           {{"ours", e.decode_nodes.ours}, {"mlx", e.decode_nodes.mlx}}},
+          {"prefill_rows", e.prefill_rows},
+          {"context", e.context},
+          {"cache", {{"bytes", e.cache_bytes}, {"kinds", std::move(layers)}}},
+          {"bytes_per_token",
+           {{"weights", e.weight_bytes},
+            {"cache", e.kv_bytes},
+            {"total", e.bytes_per_token()}}},
+          {"limit",
+           {{"read_gb_per_s", gb_per_s},
+            {"threads", thread_count()},
+            {"tokens_per_s", limit}}},
+          {"compiled", compiled_json(e.compiled)}};
 }
 
 void line(const char* name, const std::string& value) {

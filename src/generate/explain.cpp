@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "generate/session.h"
+#include "kernels/compiled.h"
 #include "kernels/linear.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
@@ -86,6 +87,18 @@ Explanation::Nodes count_nodes(const mx::array& result) {
     open.insert(open.end(), a.inputs().begin(), a.inputs().end());
   }
   return nodes;
+}
+
+Explanation::Compiled compiled_functions_so_far() {
+  const CompiledFunctions& functions = compiled_functions();
+  const CompiledFunctions::Counts counts = functions.counts();
+  return {.names = functions.names(),
+          .n_bytes = counts.n_bytes,
+          .most_functions = functions.limits().n_functions,
+          .most_bytes = functions.limits().n_bytes,
+          .n_hits = counts.n_hits,
+          .n_misses = counts.n_misses,
+          .n_evictions = counts.n_evictions};
 }
 
 // Layers of one kind have one plan.
@@ -204,6 +217,7 @@ Explanation explain(const LoadedModel& loaded, int context,
       model.forward(mx::array(&token, {1}, mx::int32), batch, cache);
   e.decode_nodes = count_nodes(logits);
   logits.eval();
+  e.compiled = compiled_functions_so_far();
   e.cache = plan_cache(cache, sequence, context);
   for (const Explanation::CacheLayers& layers : e.cache) {
     const auto n = static_cast<std::size_t>(layers.n);

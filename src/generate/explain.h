@@ -33,11 +33,20 @@ struct Explanation {
     std::map<std::string, int> ours, mlx;
   };
 
+  /** Functions that a GPU runs as one kernel each, and how often they were
+   *  at hand so far. */
+  struct Compiled {
+    std::vector<std::string> names;
+    std::size_t n_bytes = 0, most_functions = 0, most_bytes = 0;
+    std::size_t n_hits = 0, n_misses = 0, n_evictions = 0;
+  };
+
   int context = 0;       // tokens, what the numbers are for
   int prefill_rows = 0;  // tokens of a step of a prompt
   std::vector<Matrices> matrices;
   std::vector<CacheLayers> cache;
   Nodes decode_nodes;
+  Compiled compiled;
   std::size_t weight_bytes = 0;  // read for one token
   std::size_t kv_bytes = 0;      // read for one token
   std::size_t cache_bytes = 0;   // held with a full context

@@ -3,47 +3,14 @@
 #include <mlx/mlx.h>
 
 #include <charconv>
-#include <cstdio>
 #include <string_view>
 
-#include "base/json.h"
 #include "base/quote.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
 
 namespace skua {
 namespace {
-
-/** FNV-1a of 64 bits: tells files apart, and is no proof against forgery. */
-class Digest {
- public:
-  void add(std::string_view text) {
-    for (const char c : text) add_byte(static_cast<unsigned char>(c));
-    add_byte(0xff);  // in no UTF-8 text: texts do not run together
-  }
-  std::string text() const {
-    char hex[17];
-    std::snprintf(hex, sizeof hex, "%016llx",
-                  static_cast<unsigned long long>(state_));
-    return hex;
-  }
-
- private:
-  void add_byte(unsigned char byte) {
-    state_ = (state_ ^ byte) * 0x100000001b3;
-  }
-  std::uint64_t state_ = 0xcbf29ce484222325;
-};
-
-std::string tokenizer_of(const LoadedModel& loaded) {
-  if (!loaded.tokenizer) return "none";
-  const Tokenizer& tokenizer = *loaded.tokenizer;
-  Digest digest;
-  for (std::int32_t id = 0; id < tokenizer.size(); ++id)
-    digest.add(tokenizer.piece(id));
-  return tokenizer.kind() + " of " + std::to_string(tokenizer.size()) + " " +
-         digest.text();
-}
 
 std::string name_of(KvType type) {
   switch (type) {
@@ -218,17 +185,6 @@ struct Check {
 };
 
 }  // namespace
-
-CacheIdentity identity_of(const LoadedModel& loaded) {
-  Digest digest;
-  digest.add(dump_json(loaded.config.values()));
-  digest.add(loaded.info.format);
-  for (const auto& [type, n_bytes] : loaded.info.n_bytes_by_type)
-    digest.add(type + " " + std::to_string(n_bytes));
-  return {loaded.path.string(),
-          loaded.config.text("model_type") + " " + digest.text(),
-          tokenizer_of(loaded)};
-}
 
 void save_session(const Session& session, const std::filesystem::path& path,
                   const CacheIdentity& identity, PromptCacheLayout layout) {

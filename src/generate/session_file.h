@@ -2,24 +2,12 @@
 
 #include <filesystem>
 #include <memory>
-#include <string>
 
+#include "generate/cache_identity.h"
 #include "generate/prompt_cache.h"
 #include "generate/session.h"
-#include "models/load.h"
 
 namespace skua {
-
-/** What keys and values depend on, as a file names it. */
-struct CacheIdentity {
-  std::string path;       // of the model, for people and for mlx-lm
-  std::string model;      // architecture and a digest of its configuration
-  std::string tokenizer;  // kind and a digest of its vocabulary; or "none"
-};
-
-/** The identity of a model. Checkpoints that differ in nothing but the values
- *  of their weights have the same. */
-CacheIdentity identity_of(const LoadedModel& loaded);
 
 /** Writes a session as an mlx-lm prompt cache; readers see the old file or
  *  the whole new one. Layers that see all are KVCache, others RotatingKVCache

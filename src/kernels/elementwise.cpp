@@ -3,6 +3,7 @@
 #include <mlx/fast.h>
 #include <mlx/mlx.h>
 
+#include "kernels/compiled.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
@@ -12,6 +13,29 @@ namespace {
 
 bool takes_cpu_kernel(const mx::array& x) {
   return runs_kernels() && x.dtype() == mx::float32;
+}
+
+// (a, b) turned by the angles of cos and sin.
+std::vector<mx::array> rotate(const std::vector<mx::array>& in) {
+  const mx::array &a = in[0], &b = in[1], &cos = in[2], &sin = in[3];
+  return {mx::subtract(mx::multiply(a, cos), mx::multiply(b, sin)),
+          mx::add(mx::multiply(a, sin), mx::multiply(b, cos))};
+}
+
+std::vector<mx::array> silu_gate(const std::vector<mx::array>& in) {
+  const mx::array &gate = in[0], &up = in[1];
+  return {mx::multiply(mx::multiply(gate, mx::sigmoid(gate)), up)};
+}
+
+std::vector<mx::array> gelu_tanh_gate(const std::vector<mx::array>& in) {
+  const mx::array &gate = in[0], &up = in[1];
+  const auto c = [&](float value) { return mx::array(value, gate.dtype()); };
+  const auto cubic =
+      mx::multiply(c(0.044715f), mx::multiply(gate, mx::multiply(gate, gate)));
+  const auto inner = mx::multiply(c(0.7978845608028654f), mx::add(gate, cubic));
+  const auto half = mx::multiply(c(0.5f), gate);
+  return {
+      mx::multiply(mx::multiply(half, mx::add(c(1.0f), mx::tanh(inner))), up)};
 }
 
 }  // namespace
@@ -79,9 +103,7 @@ mx::array rope_fallback(const mx::array& x, const RotaryAngles& angles) {
   const auto a = mx::take(head, 0, axis);
   const auto b = mx::take(head, 1, axis);
   const auto rotated =
-      mx::stack({mx::subtract(mx::multiply(a, cos), mx::multiply(b, sin)),
-                 mx::add(mx::multiply(a, sin), mx::multiply(b, cos))},
-                axis);
+      mx::stack(fused("rotate", rotate, {a, b, cos, sin}), axis);
   const auto flat =
       mx::astype(mx::reshape(rotated, {t, h, 2 * half}), x.dtype());
   if (2 * half == x.shape(2)) return flat;
@@ -111,15 +133,9 @@ mx::array rope(const mx::array& x, const RotaryAngles& angles) {
 
 mx::array gated_fallback(Gate activation, const mx::array& gate,
                          const mx::array& up) {
-  if (activation == Gate::kSilu)
-    return mx::multiply(mx::multiply(gate, mx::sigmoid(gate)), up);
-  const auto c = [&](float value) { return mx::array(value, gate.dtype()); };
-  const auto cubic =
-      mx::multiply(c(0.044715f), mx::multiply(gate, mx::multiply(gate, gate)));
-  const auto inner = mx::multiply(c(0.7978845608028654f), mx::add(gate, cubic));
-  const auto half = mx::multiply(c(0.5f), gate);
-  return mx::multiply(mx::multiply(half, mx::add(c(1.0f), mx::tanh(inner))),
-                      up);
+  return activation == Gate::kSilu
+             ? fused("silu_gate", silu_gate, {gate, up})[0]
+             : fused("gelu_tanh_gate", gelu_tanh_gate, {gate, up})[0];
 }
 
 mx::array gated(Gate activation, const mx::array& gate, const mx::array& up) {

@@ -290,7 +290,11 @@ class ExplainTest(support.ToolTest):
             delta=1e3,
         )
         self.assertGreater(limit["read_gb_per_s"], 0.1)
-        self.assertEqual(e["compiled"]["functions"], [])
+        compiled = e["compiled"]
+        self.assertEqual(compiled["functions"], [])
+        for count in ("bytes", "hits", "misses", "evictions"):
+            self.assertEqual(compiled[count], 0, count)
+        self.assertGreater(compiled["most_functions"], 0)
         self.assertIn("nothing", e["compiled"]["note"])
 
     def test_options(self):

@@ -191,6 +191,12 @@ class ResultTest(OptionsTest):
         *("generated_tokens_per_s", "peak_memory_bytes"),
     }
 
+    def test_memory_is_that_of_the_program_and_not_of_its_parent(self):
+        """GEN-60"""
+        ballast = b"x" * 300_000_000
+        got = self.answer("Once", "-n", 1)
+        self.assertLess(got["peak_memory_bytes"], len(ballast) // 2)
+
     def test_json_holds_all_of_the_result(self):
         """GEN-60"""
         got = self.answer("Once", "-n", 9)

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "base/json.h"
 #include "skua/error.h"
 #include "tests/unit/generate/runner.h"
@@ -112,6 +114,33 @@ TEST_F(GeneratorTest, WhoJoinsLateOrLeavesEarlyChangesNothingForOthers) {
     expect_same(drain(*sequences[i]), alone(rows_[i]), i);
   }
   EXPECT_EQ(drain(*sequences[1]).reason, FinishReason::kCancelled);
+}
+
+// GEN-80, GEN-63: where a penalty makes the choice another than the model's
+// likeliest, the row that began with that is taken back.
+TEST_F(GeneratorTest, WhatBeganAheadChangesNothing) {
+  GenerationOptions penalized{.max_tokens = 60, .logprobs = true};
+  penalized.repetition_penalty = 1.8;
+  const GenerationOptions plain{.max_tokens = 60, .logprobs = true};
+  const std::vector<Row> rows = {{{1}, penalized}, {{1, 403}, plain}};
+  const auto run = [&](bool run_ahead) {
+    Generator generator(*loaded_->model, {.run_ahead = run_ahead});
+    std::vector<std::shared_ptr<Sequence>> sequences;
+    for (const Row& row : rows) {
+      sequences.push_back(start(row));
+      generator.add(sequences.back());
+    }
+    while (generator.step()) {
+    }
+    return std::array{drain(*sequences[0]), drain(*sequences[1])};
+  };
+  const auto ahead = run(true), in_turn = run(false);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    expect_same(ahead[i], in_turn[i], i);
+  // The penalty did act.
+  GenerationOptions unpenalized = penalized;
+  unpenalized.repetition_penalty = 1;
+  EXPECT_NE(in_turn[0].ids, alone({{1}, unpenalized}).ids);
 }
 
 // GEN-66

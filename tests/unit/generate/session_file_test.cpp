@@ -7,6 +7,7 @@
 #include <fstream>
 #include <random>
 
+#include "base/file.h"
 #include "base/safetensors.h"
 #include "skua/error.h"
 #include "tests/support.h"
@@ -69,6 +70,12 @@ struct Case {
   std::filesystem::path path;
   Ids ids;
 };
+
+/** The identity of the model in `folder` with these weights. */
+CacheIdentity read_as(const TempDir& folder, const std::string& weights) {
+  write_file_atomic(folder.path() / "model.safetensors", weights);
+  return identity_of(*load_model(folder.path()));
+}
 
 bool is_absent(const std::string& name) {
   return test::asset("goldens/lm/" + name).empty();
@@ -300,6 +307,29 @@ TEST(SessionFile, OfAnotherKindIsRefusedWithTheDifference) {
   Session empty(c.model, c.cache(), 0);
   SKUA_EXPECT_ERROR(save_session(empty, c.path, c.identity), InvalidInput,
                     "has no tokens");
+}
+
+// GEN-78: equal in all but the values of one matrix.
+TEST(SessionFile, OfOtherWeightsIsRefused) {
+  if (is_absent("llama")) GTEST_SKIP() << "no test asset goldens/lm";
+  Case c("llama");
+  c.save();
+  const TempDir folder;
+  const auto original = test::asset("goldens/lm/llama");
+  std::filesystem::copy_file(original / "config.json",
+                             folder.path() / "config.json");
+  const std::string bytes = read_file(original / "model.safetensors");
+  EXPECT_EQ(read_as(folder, bytes).model, c.identity.model);
+  const SafetensorsFile tensors(original / "model.safetensors");
+  const auto whole = tensors.file().bytes();
+  for (const SafeTensor& tensor : tensors.tensors()) {
+    if (tensor.data.size() < 1024) continue;
+    std::string changed = bytes;
+    const auto begin = tensor.data.data() - whole.data();
+    for (std::size_t i = 0; i < tensor.data.size(); i += 4)
+      changed[static_cast<std::size_t>(begin) + i] ^= 1;
+    EXPECT_NE(read_as(folder, changed).model, c.identity.model) << tensor.name;
+  }
 }
 
 // GEN-78
