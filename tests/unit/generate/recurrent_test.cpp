@@ -58,10 +58,11 @@ class Recurrent : public testing::TestWithParam<const char*> {
   void expect_same(const mx::array& got, const Ids& ids,
                    const std::string& what) const {
     const auto want = fresh(ids);
-    if (is_exact())
+    if (is_exact()) {
       EXPECT_EQ(numbers(got), want) << what;
-    else
+    } else {
       EXPECT_LE(test::worst(numbers(got), want), 2e-4) << what;
+    }
   }
   DraftModel draft_of(const std::shared_ptr<const LoadedModel>& loaded) const {
     return {loaded, std::make_shared<Cache>(loaded->model->make_cache())};
@@ -185,20 +186,22 @@ TEST_P(Recurrent, AnyOrderOfCallsEqualsAFreshRun) {
 // GEN-75, SPEC-08, SPEC-01: snapshots lead back to where the drafts began.
 TEST_P(Recurrent, GreedyIdsAreThoseOfPlainDecodingWhateverTheDraft) {
   const DraftModel itself = draft_of(loaded_);
-  const DraftModel noise = draft_of(load_golden("lfm2_q4g32"));
+  const DraftModel noise =
+      draft_of(load_golden(is_exact() ? "mamba2" : "lfm2"));
   int n_refused = 0, n_accepted = 0;
-  for (const int n_prompt : {1, 24, 90}) {
+  for (const int n_prompt : {1, 90}) {
     const Ids prompt = some(n_prompt, 9);
-    const Answer plain = run(prompt, {.max_tokens = 60});
+    const Answer plain = run(prompt, {.max_tokens = 40});
     for (const int n : {1, 3, 16}) {
       const GenerationOptions options{
-          .max_tokens = 60, .draft_tokens = n, .draft_fixed = true};
+          .max_tokens = 40, .draft_tokens = n, .draft_fixed = true};
       for (const DraftModel* draft : {&itself, &noise}) {
         const Answer got = run(prompt, options, draft);
         EXPECT_EQ(got.ids, plain.ids) << n_prompt << " " << n;
         EXPECT_EQ(got.stats.draft->warning, "");
-        if (draft == &itself)
+        if (draft == &itself) {
           EXPECT_EQ(got.stats.draft->n_accepted, got.stats.draft->n_proposed);
+        }
         n_accepted += got.stats.draft->n_accepted;
         n_refused += got.stats.draft->n_proposed - got.stats.draft->n_accepted;
       }

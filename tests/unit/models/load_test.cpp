@@ -250,7 +250,8 @@ TEST_F(LoadFolder, AnUnknownModelTypeListsThoseKnown) {
   no_tensors();
   SKUA_EXPECT_ERROR(load_model(folder()), Unsupported,
                     "model_type is warp-drive, expected one of gemma3, "
-                    "gemma3_text, llama, mimo, mistral, qwen2, qwen3");
+                    "gemma3_text, lfm2, llama, mamba2, mimo, mistral, qwen2, "
+                    "qwen3, qwen3_next");
   config("{}");
   SKUA_EXPECT_ERROR(load_model(folder()), InvalidInput,
                     "model_type is missing");
