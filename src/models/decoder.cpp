@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "nn/pace.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -57,10 +56,6 @@ DecoderConfig decoder_config(const Config& config, double default_rope_base) {
   return c;
 }
 
-bool is_leftover(const std::string& name) {
-  return name.ends_with("rotary_emb.inv_freq");
-}
-
 DecoderBlock::DecoderBlock(const Scope& w, const DecoderConfig& config,
                            bool sliding)
     : input_norm_(w / "input_layernorm", config.dim, config.norm_eps),
@@ -82,53 +77,41 @@ mx::array DecoderBlock::operator()(const mx::array& x,
   return mlp_(h, mlp_norm_, Residual::kInput);
 }
 
-Decoder::Decoder(const DecoderConfig& config, Scope w)
-    : vocab_size_(config.vocab_size),
-      embed_tokens_(w / "model" / "embed_tokens", config.vocab_size,
-                    config.dim),
-      norm_(w / "model" / "norm", config.dim, config.norm_eps),
+Decoder::Decoder(const DecoderConfig& config, const Scope& w)
+    : frame_({config.vocab_size, config.dim, config.norm_eps, config.tied},
+             w / "model" / "embed_tokens", w / "model" / "norm", w / "lm_head"),
       rope_(config.rope) {
   const Scope layers = w / "model" / "layers";
   for (std::size_t i = 0; i < config.sliding.size(); ++i)
     blocks_.emplace_back(layers / static_cast<int>(i), config,
                          config.sliding[i]);
-  if (!config.tied)
-    lm_head_.emplace(w / "lm_head", config.dim, config.vocab_size);
 }
 
 mx::array Decoder::run_blocks(const mx::array& ids, const Batch& batch,
                               Cache& cache) const {
   const RotaryAngles angles = rope_.angles(batch);
-  mx::array x = embed_tokens_(ids);
-  Pace pace(batch);
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    x = blocks_[i](x, angles, batch, cache.layer(static_cast<int>(i)));
-    pace(x);
-  }
-  return x;
-}
-
-mx::array Decoder::head(const mx::array& x) const {
-  return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);
+  return run_layers(
+      blocks_, frame_.embed(ids), batch, cache,
+      [&](const DecoderBlock& block, const mx::array& x, LayerCache& layer) {
+        return block(x, angles, batch, layer);
+      });
 }
 
 mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
                           Cache& cache) const {
-  return head(norm_(output_rows(run_blocks(ids, batch, cache), batch)));
+  return frame_.logits(run_blocks(ids, batch, cache), batch);
 }
 
 Decoder::Step Decoder::logits_and_hidden(const mx::array& ids,
                                          const Batch& batch,
                                          Cache& cache) const {
-  const mx::array x = norm_(run_blocks(ids, batch, cache));
-  return {head(output_rows(x, batch)), x};
+  const mx::array x = frame_.norm(run_blocks(ids, batch, cache));
+  return {frame_.head(output_rows(x, batch)), x};
 }
 
 std::unique_ptr<Decoder> build_decoder(const DecoderConfig& config,
                                        Weights& weights) {
-  weights.ignore([&](const std::string& name) {
-    return is_leftover(name) || (config.tied && name.starts_with("lm_head."));
-  });
+  ignore_leftovers(weights, config.tied);
   return std::make_unique<Decoder>(config, weights.root());
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "models/model.h"
 #include "models/mtp.h"
+#include "models/text_frame.h"
 #include "nn/attention.h"
 #include "nn/layers.h"
 #include "nn/rope.h"
@@ -34,9 +34,6 @@ void check_sizes(const std::string& where, int n_layers,
  *  Throws InvalidInput where one is missing or they contradict each other. */
 DecoderConfig decoder_config(const Config& config, double default_rope_base);
 
-/** True for tensors that no model needs: stored rotary frequencies. */
-bool is_leftover(const std::string& name);
-
 /** Pre-normed attention and gated MLP with residuals. */
 class DecoderBlock {
  public:
@@ -56,17 +53,15 @@ class DecoderBlock {
 /** Llama's layout: embedding, blocks, final norm, head. */
 class Decoder final : public CausalLM {
  public:
-  Decoder(const DecoderConfig& config, Scope w);
+  Decoder(const DecoderConfig& config, const Scope& w);
 
   int n_layers() const override { return static_cast<int>(blocks_.size()); }
-  int vocab_size() const override { return vocab_size_; }
+  int vocab_size() const override { return frame_.vocab_size(); }
   const MtpHead* mtp() const override { return mtp_.get(); }
   void set_mtp(std::unique_ptr<const MtpHead> head) { mtp_ = std::move(head); }
 
-  /** ids [T] int32 -> [T, dim] */
-  mx::array embed(const mx::array& ids) const { return embed_tokens_(ids); }
-  /** x [T, dim], normed -> [T, vocab_size] */
-  mx::array head(const mx::array& x) const;
+  /** What a head for multi-token prediction shares. */
+  const TextFrame& frame() const { return frame_; }
 
  private:
   // [T, dim], before the final norm.
@@ -77,11 +72,8 @@ class Decoder final : public CausalLM {
   Step logits_and_hidden(const mx::array& ids, const Batch& batch,
                          Cache& cache) const override;
 
-  int vocab_size_;
-  Embedding embed_tokens_;
+  TextFrame frame_;
   std::vector<DecoderBlock> blocks_;
-  RmsNorm norm_;
-  std::optional<Linear> lm_head_;
   Rope rope_;
   std::unique_ptr<const MtpHead> mtp_;
 };

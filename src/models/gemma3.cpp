@@ -6,7 +6,7 @@
 
 #include "models/decoder.h"
 #include "models/registry.h"
-#include "nn/pace.h"
+#include "models/text_frame.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -83,9 +83,10 @@ struct GemmaBlock {
 class Gemma3 final : public CausalLM {
  public:
   Gemma3(const GemmaConfig& c, const Scope& w)
-      : vocab_size_(c.vocab_size),
-        embed_tokens_(w / "model" / "embed_tokens", c.vocab_size, c.dim),
-        norm_(w / "model" / "norm", c.dim, c.norm_eps, kMinusOne),
+      : frame_({c.vocab_size, c.dim, c.norm_eps, !(w / "lm_head").has("weight"),
+                kMinusOne},
+               w / "model" / "embed_tokens", w / "model" / "norm",
+               w / "lm_head"),
         local_rope_(c.local_rope),
         global_rope_(c.global_rope),
         // The checkpoint was trained with this factor in bfloat16.
@@ -96,34 +97,26 @@ class Gemma3 final : public CausalLM {
       const bool global = i % c.global_every == c.global_every - 1;
       blocks_.emplace_back(w / "model" / "layers" / i, c, global);
     }
-    if ((w / "lm_head").has("weight"))
-      lm_head_.emplace(w / "lm_head", c.dim, c.vocab_size);
   }
 
   int n_layers() const override { return static_cast<int>(blocks_.size()); }
-  int vocab_size() const override { return vocab_size_; }
+  int vocab_size() const override { return frame_.vocab_size(); }
 
  private:
   mx::array logits(const mx::array& ids, const Batch& batch,
                    Cache& cache) const override {
     const RotaryAngles local = local_rope_.angles(batch);
     const RotaryAngles global = global_rope_.angles(batch);
-    mx::array x = mx::multiply(embed_tokens_(ids), scale_);
-    Pace pace(batch);
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      x = blocks_[i](x, blocks_[i].global ? global : local, batch,
-                     cache.layer(static_cast<int>(i)));
-      pace(x);
-    }
-    x = norm_(output_rows(x, batch));
-    return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);
+    const mx::array x = run_layers(
+        blocks_, mx::multiply(frame_.embed(ids), scale_), batch, cache,
+        [&](const GemmaBlock& block, const mx::array& h, LayerCache& layer) {
+          return block(h, block.global ? global : local, batch, layer);
+        });
+    return frame_.logits(x, batch);
   }
 
-  int vocab_size_;
-  Embedding embed_tokens_;
+  TextFrame frame_;
   std::vector<GemmaBlock> blocks_;
-  RmsNorm norm_;
-  std::optional<Linear> lm_head_;
   Rope local_rope_, global_rope_;
   mx::array scale_;
 };
@@ -132,7 +125,7 @@ class Gemma3 final : public CausalLM {
 
 std::unique_ptr<CausalLM> build_gemma3_text(const Config& config,
                                             Weights& weights) {
-  weights.ignore(is_leftover);
+  ignore_leftovers(weights, false);
   return std::make_unique<Gemma3>(gemma_config(config), weights.root());
 }
 

@@ -9,8 +9,8 @@
 
 #include "models/decoder.h"
 #include "models/registry.h"
+#include "models/text_frame.h"
 #include "nn/causal_conv.h"
-#include "nn/pace.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -156,38 +156,32 @@ struct Lfm2Block {
 class Lfm2 final : public CausalLM {
  public:
   Lfm2(const Lfm2Config& c, const Scope& w)
-      : vocab_size_(c.vocab_size),
-        embed_tokens_(w / "model" / "embed_tokens", c.vocab_size, c.dim),
-        norm_(w / "model" / "embedding_norm", c.dim, c.norm_eps),
+      : frame_({c.vocab_size, c.dim, c.norm_eps, c.tied},
+               w / "model" / "embed_tokens", w / "model" / "embedding_norm",
+               w / "lm_head"),
         rope_(c.rope) {
     for (std::size_t i = 0; i < c.attends.size(); ++i)
       blocks_.emplace_back(w / "model" / "layers" / static_cast<int>(i), c,
                            c.attends[i]);
-    if (!c.tied) lm_head_.emplace(w / "lm_head", c.dim, c.vocab_size);
   }
 
   int n_layers() const override { return static_cast<int>(blocks_.size()); }
-  int vocab_size() const override { return vocab_size_; }
+  int vocab_size() const override { return frame_.vocab_size(); }
 
  private:
   mx::array logits(const mx::array& ids, const Batch& batch,
                    Cache& cache) const override {
     const RotaryAngles angles = rope_.angles(batch);
-    mx::array x = embed_tokens_(ids);
-    Pace pace(batch);
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      x = blocks_[i](x, angles, batch, cache.layer(static_cast<int>(i)));
-      pace(x);
-    }
-    x = norm_(output_rows(x, batch));
-    return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);
+    const mx::array x = run_layers(
+        blocks_, frame_.embed(ids), batch, cache,
+        [&](const Lfm2Block& block, const mx::array& h, LayerCache& layer) {
+          return block(h, angles, batch, layer);
+        });
+    return frame_.logits(x, batch);
   }
 
-  int vocab_size_;
-  Embedding embed_tokens_;
+  TextFrame frame_;
   std::vector<Lfm2Block> blocks_;
-  RmsNorm norm_;
-  std::optional<Linear> lm_head_;
   Rope rope_;
 };
 
@@ -195,9 +189,7 @@ class Lfm2 final : public CausalLM {
 
 std::unique_ptr<CausalLM> build_lfm2(const Config& config, Weights& weights) {
   const Lfm2Config c = lfm2_config(config);
-  weights.ignore([&](const std::string& name) {
-    return is_leftover(name) || (c.tied && name.starts_with("lm_head."));
-  });
+  ignore_leftovers(weights, c.tied);
   return std::make_unique<Lfm2>(c, weights.root());
 }
 

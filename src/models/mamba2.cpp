@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "models/registry.h"
+#include "models/text_frame.h"
 #include "nn/causal_conv.h"
 #include "nn/layers.h"
-#include "nn/pace.h"
 #include "nn/ssd.h"
 #include "skua/error.h"
 
@@ -82,9 +82,10 @@ class MambaMixer {
         conv_(w / "conv1d", c.mixed(), c.n_taps),
         norm_(w / "norm", c.inner(), c.norm_eps),
         out_(w / "out_proj", c.inner(), c.dim),
-        dt_bias_(wide(w, "dt_bias")),
-        a_(mx::negative(mx::exp(wide(w, "A_log")))),
-        d_(mx::expand_dims(wide(w, "D"), -1)) {
+        dt_bias_(w.take_vector("dt_bias", c.n_heads, mx::float32)),
+        a_(mx::negative(
+            mx::exp(w.take_vector("A_log", c.n_heads, mx::float32)))),
+        d_(mx::expand_dims(w.take_vector("D", c.n_heads, mx::float32), -1)) {
     mx::eval(a_);
   }
 
@@ -110,13 +111,6 @@ class MambaMixer {
   }
 
  private:
-  mx::array wide(const Scope& w, const std::string& name) const {
-    mx::array v = w.take(name);
-    if (v.shape() != mx::Shape{c_.n_heads})
-      throw InvalidInput(w.where(), name + " is expected to be [num_heads]");
-    return mx::astype(v, mx::float32);
-  }
-
   mx::array time_steps(const mx::array& dt) const {
     const mx::array x = mx::add(mx::astype(dt, mx::float32), dt_bias_);
     const mx::array soft = mx::logaddexp(x, mx::array(0.0f));
@@ -139,49 +133,40 @@ struct MambaBlock {
 class Mamba2 final : public CausalLM {
  public:
   Mamba2(const MambaConfig& c, const Scope& w)
-      : vocab_size_(c.vocab_size),
-        embeddings_(w / "backbone" / "embeddings", c.vocab_size, c.dim),
-        norm_(w / "backbone" / "norm_f", c.dim, c.norm_eps) {
+      : frame_({c.vocab_size, c.dim, c.norm_eps, c.tied},
+               w / "backbone" / "embeddings", w / "backbone" / "norm_f",
+               w / "lm_head") {
     for (int i = 0; i < c.n_layers; ++i) {
       const Scope layer = w / "backbone" / "layers" / i;
       // The reference leaves these norms at their default.
       blocks_.push_back({RmsNorm(layer / "norm", c.dim, 1e-5f),
                          MambaMixer(layer / "mixer", c)});
     }
-    if (!c.tied) lm_head_.emplace(w / "lm_head", c.dim, c.vocab_size);
   }
 
   int n_layers() const override { return static_cast<int>(blocks_.size()); }
-  int vocab_size() const override { return vocab_size_; }
+  int vocab_size() const override { return frame_.vocab_size(); }
 
  private:
   mx::array logits(const mx::array& ids, const Batch& batch,
                    Cache& cache) const override {
-    mx::array x = embeddings_(ids);
-    Pace pace(batch);
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      x = blocks_[i].mixer(x, blocks_[i].norm, batch,
-                           cache.layer(static_cast<int>(i)).states());
-      pace(x);
-    }
-    x = norm_(output_rows(x, batch));
-    return lm_head_ ? (*lm_head_)(x) : embeddings_.as_linear(x);
+    const mx::array x = run_layers(
+        blocks_, frame_.embed(ids), batch, cache,
+        [&](const MambaBlock& block, const mx::array& h, LayerCache& layer) {
+          return block.mixer(h, block.norm, batch, layer.states());
+        });
+    return frame_.logits(x, batch);
   }
 
-  int vocab_size_;
-  Embedding embeddings_;
+  TextFrame frame_;
   std::vector<MambaBlock> blocks_;
-  RmsNorm norm_;
-  std::optional<Linear> lm_head_;
 };
 
 }  // namespace
 
 std::unique_ptr<CausalLM> build_mamba2(const Config& config, Weights& weights) {
   const MambaConfig c = mamba_config(config);
-  weights.ignore([&](const std::string& name) {
-    return c.tied && name.starts_with("lm_head.");
-  });
+  ignore_leftovers(weights, c.tied);
   return std::make_unique<Mamba2>(c, weights.root());
 }
 

@@ -15,7 +15,7 @@ const std::string kHeads = "model.mtp_layers.";
 class MimoHead final : public MtpHead {
  public:
   MimoHead(const DecoderConfig& config, const Scope& w, const Decoder& model)
-      : model_(model),
+      : frame_(model.frame()),
         dim_(config.dim),
         compute_(w.compute()),
         token_norm_(w / "token_layernorm", config.dim, config.norm_eps),
@@ -32,14 +32,14 @@ class MimoHead final : public MtpHead {
             LayerCache& cache) const override {
     mx::array x =
         input_proj_(mx::concatenate({hidden_norm_(mx::astype(hidden, compute_)),
-                                     token_norm_(model_.embed(ids))},
+                                     token_norm_(frame_.embed(ids))},
                                     1));
     x = block_(x, rope_.angles(batch), batch, cache);
     x = final_norm_(output_rows(x, batch));
-    return {model_.head(x), x};
+    return {frame_.head(x), x};
   }
 
-  const Decoder& model_;  // which owns the head
+  const TextFrame& frame_;  // of the model, which owns the head
   int dim_;
   mx::Dtype compute_;
   RmsNorm token_norm_, hidden_norm_;

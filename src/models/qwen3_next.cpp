@@ -10,10 +10,10 @@
 
 #include "models/decoder.h"
 #include "models/registry.h"
+#include "models/text_frame.h"
 #include "nn/causal_conv.h"
 #include "nn/gated_delta.h"
 #include "nn/moe.h"
-#include "nn/pace.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -174,8 +174,9 @@ class DeltaNet {
         conv_(w / "conv1d", 2 * c.keys() + c.values(), c.n_taps),
         norm_(w / "norm", c.value_dim, c.norm_eps),
         out_(w / "out_proj", c.values(), c.dim),
-        dt_bias_(wide(w, "dt_bias")),
-        a_(mx::negative(mx::exp(wide(w, "A_log")))) {
+        dt_bias_(w.take_vector("dt_bias", c.n_value_heads, mx::float32)),
+        a_(mx::negative(
+            mx::exp(w.take_vector("A_log", c.n_value_heads, mx::float32)))) {
     mx::eval(a_);
   }
 
@@ -219,16 +220,6 @@ class DeltaNet {
   }
 
  private:
-  mx::array wide(const Scope& w, const std::string& name) const {
-    const mx::array v = w.take(name);
-    if (v.shape() != mx::Shape{c_.n_value_heads}) {
-      throw InvalidInput(w.where(), name + " is expected to have " +
-                                        std::to_string(c_.n_value_heads) +
-                                        " numbers");
-    }
-    return mx::astype(v, mx::float32);
-  }
-
   // Of length 1, each for the value heads that share it.
   mx::array keys(const mx::array& x, int n_sharing) const {
     const mx::array heads = mx::astype(
@@ -299,37 +290,31 @@ struct NextBlock {
 class Qwen3Next final : public CausalLM {
  public:
   Qwen3Next(const NextConfig& c, const Scope& w)
-      : vocab_size_(c.vocab_size),
-        embed_tokens_(w / "model" / "embed_tokens", c.vocab_size, c.dim),
-        norm_(w / "model" / "norm", c.dim, c.norm_eps, c.norm_stored),
+      : frame_({c.vocab_size, c.dim, c.norm_eps, c.tied, c.norm_stored},
+               w / "model" / "embed_tokens", w / "model" / "norm",
+               w / "lm_head"),
         rope_(c.rope) {
     for (int i = 0; i < c.n_layers; ++i)
       blocks_.emplace_back(w / "model" / "layers" / i, c, i);
-    if (!c.tied) lm_head_.emplace(w / "lm_head", c.dim, c.vocab_size);
   }
 
   int n_layers() const override { return static_cast<int>(blocks_.size()); }
-  int vocab_size() const override { return vocab_size_; }
+  int vocab_size() const override { return frame_.vocab_size(); }
 
  private:
   mx::array logits(const mx::array& ids, const Batch& batch,
                    Cache& cache) const override {
     const RotaryAngles angles = rope_.angles(batch);
-    mx::array x = embed_tokens_(ids);
-    Pace pace(batch);
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      x = blocks_[i](x, angles, batch, cache.layer(static_cast<int>(i)));
-      pace(x);
-    }
-    x = norm_(output_rows(x, batch));
-    return lm_head_ ? (*lm_head_)(x) : embed_tokens_.as_linear(x);
+    const mx::array x = run_layers(
+        blocks_, frame_.embed(ids), batch, cache,
+        [&](const NextBlock& block, const mx::array& h, LayerCache& layer) {
+          return block(h, angles, batch, layer);
+        });
+    return frame_.logits(x, batch);
   }
 
-  int vocab_size_;
-  Embedding embed_tokens_;
+  TextFrame frame_;
   std::vector<NextBlock> blocks_;
-  RmsNorm norm_;
-  std::optional<Linear> lm_head_;
   Rope rope_;
 };
 
@@ -344,10 +329,7 @@ std::unique_ptr<CausalLM> build_qwen3_next(const Config& config,
                     ".mlp.experts.0.up_proj.weight"))
       c.norm_stored = RmsNorm::Stored::kWeightMinusOne;
   }
-  weights.ignore([&](const std::string& name) {
-    return is_leftover(name) || name.starts_with("mtp.") ||
-           (c.tied && name.starts_with("lm_head."));
-  });
+  ignore_leftovers(weights, c.tied);
   return std::make_unique<Qwen3Next>(c, weights.root());
 }
 

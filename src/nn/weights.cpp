@@ -133,14 +133,15 @@ mx::array Scope::take(const std::string& name) const {
   return weights_->take((*this / name).path());
 }
 
-mx::array Scope::take_vector(const std::string& name, int size) const {
+mx::array Scope::take_vector(const std::string& name, int size,
+                             mx::Dtype type) const {
   const mx::array tensor = take(name);
   if (tensor.shape() != mx::Shape{size}) {
     throw InvalidInput((*this / name).where(),
                        "shape is " + shape_text(tensor.shape()) +
                            ", expected [" + std::to_string(size) + "]");
   }
-  return mx::astype(tensor, compute());
+  return mx::astype(tensor, type);
 }
 
 WeightMatrix Scope::take_parts() const {

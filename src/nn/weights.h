@@ -107,9 +107,13 @@ class Scope {
 
   bool has(const std::string& name) const;
   mx::array take(const std::string& name) const;
-  /** A vector of `size` numbers, cast to the compute type.
+  /** A vector of `size` numbers, cast to the compute type or another.
    *  Throws InvalidInput if it is missing or of another shape. */
-  mx::array take_vector(const std::string& name, int size) const;
+  mx::array take_vector(const std::string& name, int size) const {
+    return take_vector(name, size, compute());
+  }
+  mx::array take_vector(const std::string& name, int size,
+                        mx::Dtype type) const;
   /** The weight matrix [rows, cols] here, dense or quantised by presence of
    *  `scales`. Throws InvalidInput, Unsupported. */
   WeightMatrix take_matrix(int rows, int cols) const;

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "models/model.h"
+#include "nn/layers.h"
+#include "nn/pace.h"
+
+namespace skua {
+
+/** What stands around the layers of a language model: token embeddings before
+ *  them, final norm and output head after them. */
+class TextFrame {
+ public:
+  struct Sizes {
+    int vocab_size, dim;
+    float norm_eps;
+    bool tied;  // the head is the embedding
+    RmsNorm::Stored norm_stored = RmsNorm::Stored::kWeight;
+  };
+
+  TextFrame(const Sizes& sizes, const Scope& embedding, const Scope& norm,
+            const Scope& head)
+      : vocab_size_(sizes.vocab_size),
+        embedding_(embedding, sizes.vocab_size, sizes.dim),
+        norm_(norm, sizes.dim, sizes.norm_eps, sizes.norm_stored) {
+    if (!sizes.tied) head_.emplace(head, sizes.dim, sizes.vocab_size);
+  }
+
+  int vocab_size() const { return vocab_size_; }
+
+  /** ids [T] int32 -> [T, dim] */
+  mx::array embed(const mx::array& ids) const { return embedding_(ids); }
+  /** x [T, dim] -> [T, dim] */
+  mx::array norm(const mx::array& x) const { return norm_(x); }
+  /** x [T, dim], normed -> [T, vocab_size] */
+  mx::array head(const mx::array& x) const {
+    return head_ ? (*head_)(x) : embedding_.as_linear(x);
+  }
+  /** x [T, dim] of the last layer -> [n, vocab_size] of the rows that the
+   *  batch wants; the others are neither normed nor multiplied. */
+  mx::array logits(const mx::array& x, const Batch& batch) const {
+    return head(norm(output_rows(x, batch)));
+  }
+
+ private:
+  int vocab_size_;
+  Embedding embedding_;
+  RmsNorm norm_;
+  std::optional<Linear> head_;
+};
+
+/** x after all layers: x = run(layer, x, its cache) of each in turn, in the
+ *  bounded memory of a Pace. */
+template <class Layer, class Run>
+mx::array run_layers(const std::vector<Layer>& layers, mx::array x,
+                     const Batch& batch, Cache& cache, const Run& run) {
+  Pace pace(batch);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    x = run(layers[i], x, cache.layer(static_cast<int>(i)));
+    pace(x);
+  }
+  return x;
+}
+
+/** Drops what no model needs: stored rotary frequencies and, where it is tied,
+ *  the head. */
+void ignore_leftovers(Weights& weights, bool tied);
+
+}  // namespace skua
