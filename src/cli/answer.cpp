@@ -56,7 +56,8 @@ void add_profile_options(Command& command, Profile& profile) {
       .shown_as("TYPE");
   command
       .choice("--precision", profile.precision, precision_words(),
-              "How exactly weights are multiplied: default, exact, fast")
+              "How exactly weights are multiplied: default, exact, "
+              "deterministic, fast")
       .shown_as("NAME");
   command
       .switch_to("--fast",
@@ -64,8 +65,15 @@ void add_profile_options(Command& command, Profile& profile) {
                  [&profile] { profile.precision = Precision::kFast; })
       .excludes("--precision");
   command
+      .switch_to("--deterministic",
+                 "Same bits alone, in any batch and however a prompt is cut",
+                 [&profile] { profile.precision = Precision::kDeterministic; })
+      .excludes("--fast")
+      .excludes("--precision");
+  command
       .switch_to("--exact", "Compute in float32 throughout: slower",
                  [&profile] { profile.precision = Precision::kExact; })
+      .excludes("--deterministic")
       .excludes("--fast")
       .excludes("--precision");
 }

@@ -93,6 +93,7 @@ void add_run(CLI::App& app) {
             "without kernels or a cache: very slow, to compare with")
       .excludes("--draft")
       .excludes("--mtp")
+      .excludes("--deterministic")
       .excludes("--fast")
       .excludes("--precision")
       .excludes("--prompt-cache");

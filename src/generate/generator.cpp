@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "generate/oracle.h"
+#include "kernels/deterministic_scope.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -112,8 +113,16 @@ Generator::Step Generator::plan(std::vector<std::int32_t>& ids) {
   return step;
 }
 
+bool Generator::checks_guesses(const Step& step) {
+  return std::ranges::any_of(step.parts, [](const Part& part) {
+    return part.sequence->answers() && part.n_logits > 1;
+  });
+}
+
 void Generator::start(Step& step, const mx::array& ids, bool find_likeliest) {
   step.begin = Clock::now();
+  std::optional<DeterministicScope> same_bits;
+  if (checks_guesses(step)) same_bits.emplace();
   const bool with_hidden = std::ranges::any_of(
       step.parts,
       [](const Part& part) { return part.sequence->reads_hidden(); });

@@ -70,6 +70,7 @@ class Generator {
   };
 
   Step plan(std::vector<std::int32_t>& ids);
+  static bool checks_guesses(const Step& step);
   void start(Step& step, const mx::array& ids, bool find_likeliest);
   void ask_oracle(Step& step, const std::vector<std::int32_t>& ids) const;
   bool foreseeable(const Step& step) const;

@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/deterministic_scope.h"
 #include "kernels/weight_matrix.h"
 
 namespace skua {
@@ -13,7 +14,7 @@ class MatrixInput {
   /** Appends the arrays of w. */
   MatrixInput(const WeightMatrix& w, std::vector<mx::array>& inputs)
       : quantization_(w.quantization),
-        precision_(w.precision),
+        precision_(DeterministicScope::limit(w.precision)),
         scaled_(w.scales.has_value()),
         biased_(w.biases.has_value()),
         at_(inputs.size()) {

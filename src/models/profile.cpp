@@ -212,6 +212,7 @@ const std::map<std::string, KvType>& quantized_type_words() {
 const std::map<std::string, Precision>& precision_words() {
   static const std::map<std::string, Precision> words = {
       {"default", Precision::kDefault},
+      {"deterministic", Precision::kDeterministic},
       {"exact", Precision::kExact},
       {"fast", Precision::kFast}};
   return words;

@@ -13,7 +13,6 @@
 namespace skua::cpu {
 namespace {
 
-constexpr std::size_t kRowsPerPiece = 64;
 // 32 MiB; the inputs of the kernels come to as much again at most.
 constexpr std::size_t kScratchFloats = std::size_t{8} << 20;
 
@@ -99,24 +98,28 @@ struct Piece {
   Range tokens;  // of the group
 };
 
-std::vector<Piece> pieces(const Routing& routing, std::size_t n_rows) {
+std::vector<Piece> pieces(const Routing& routing, const GroupInputs& inputs,
+                          std::size_t n_rows) {
   std::vector<Piece> all;
   for (std::size_t i = 0; i < routing.groups.size(); ++i) {
     const std::size_t n = routing.groups[i].places.size();
-    for (std::size_t t = 0; t < n; t += kTokensPerChunk) {
-      for (std::size_t r = 0; r < n_rows; r += kRowsPerPiece) {
+    const PieceSize size = inputs[i]->piece();
+    for (std::size_t t = 0; t < n; t += size.n_tokens) {
+      for (std::size_t r = 0; r < n_rows; r += size.n_rows) {
         all.push_back({i,
-                       {r, std::min(r + kRowsPerPiece, n_rows)},
-                       {t, std::min(t + kTokensPerChunk, n)}});
+                       {r, std::min(r + size.n_rows, n_rows)},
+                       {t, std::min(t + size.n_tokens, n)}});
       }
     }
   }
   return all;
 }
 
-// Room for the products of one piece with each of two matrices.
-float* piece_room() {
-  thread_local std::vector<float> room(2 * kRowsPerPiece * kTokensPerChunk);
+// Room for the products of one piece with two matrices.
+float* room_for(const Piece& piece) {
+  thread_local std::vector<float> room;
+  const std::size_t n = 2 * piece.rows.size() * piece.tokens.size();
+  if (room.size() < n) room.resize(n);
   return room.data();
 }
 
@@ -125,13 +128,14 @@ void multiply(const Routing& routing, const ExpertsView& w, const float* bias,
               const float* x, float* y) {
   const GroupInputs inputs = make_inputs(routing, w, x);
   const std::size_t n_rows = w.n_rows();
-  const std::vector<Piece> all = pieces(routing, n_rows);
+  const std::vector<Piece> all = pieces(routing, inputs, n_rows);
   parallel_for(all.size(), [&](std::size_t i) {
     const auto& [group, rows, tokens] = all[i];
     const auto& [expert, places] = routing.groups[group];
-    const float* product = piece_room();
-    inputs[group]->multiply(w.expert(expert), rows, tokens, piece_room(),
+    float* products = room_for(all[i]);
+    inputs[group]->multiply(w.expert(expert), rows, tokens, products,
                             rows.size());
+    const float* product = products;
     for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
       const std::size_t slot = routing.slots[places.begin + t];
       float* out = y + slot * n_rows + rows.begin;
@@ -150,14 +154,14 @@ void multiply_gated(const Routing& routing, const GatedExperts& experts,
   const GroupInputs inputs = make_inputs(routing, experts.gate, x);
   const GroupInputs others = make_inputs(routing, experts.up, x, &inputs);
   const std::size_t n_rows = experts.gate.n_rows();
-  const std::vector<Piece> all = pieces(routing, n_rows);
+  const std::vector<Piece> all = pieces(routing, inputs, n_rows);
   parallel_for(all.size(), [&](std::size_t i) {
     const auto& [group, rows, tokens] = all[i];
     const auto& [expert, places] = routing.groups[group];
     const LinearInput& gate_input = *inputs[group];
     const LinearInput& up_input = others[group] ? *others[group] : gate_input;
-    float* gate = piece_room();
-    float* up = gate + kRowsPerPiece * kTokensPerChunk;
+    float* gate = room_for(all[i]);
+    float* up = gate + rows.size() * tokens.size();
     gate_input.multiply(experts.gate.expert(expert), rows, tokens, gate,
                         rows.size());
     up_input.multiply(experts.up.expert(expert), rows, tokens, up, rows.size());

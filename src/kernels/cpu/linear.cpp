@@ -9,8 +9,6 @@
 namespace skua::cpu {
 namespace {
 
-constexpr std::size_t kRowsPerChunk = 64;
-
 // The inputs that the matrices of one call need: mostly one for all.
 class Inputs {
  public:
@@ -29,26 +27,26 @@ class Inputs {
   std::vector<std::unique_ptr<LinearInput>> inputs_;
 };
 
-// Calls body(rows, tokens) for pieces of [n_rows] x [n_tokens] as `pieces`
-// numbers them.
+// The pieces of [n_rows] x [n_tokens].
 struct Grid {
   std::size_t n_rows, n_tokens;
+  PieceSize piece;
 
   static std::size_t pieces(std::size_t n, std::size_t size) {
     return (n + size - 1) / size;
   }
   std::size_t n_chunks() const {
-    return pieces(n_rows, kRowsPerChunk) * pieces(n_tokens, kTokensPerChunk);
+    return pieces(n_rows, piece.n_rows) * pieces(n_tokens, piece.n_tokens);
   }
   Range rows(std::size_t chunk) const {
     const std::size_t begin =
-        chunk % pieces(n_rows, kRowsPerChunk) * kRowsPerChunk;
-    return {begin, std::min(begin + kRowsPerChunk, n_rows)};
+        chunk % pieces(n_rows, piece.n_rows) * piece.n_rows;
+    return {begin, std::min(begin + piece.n_rows, n_rows)};
   }
   Range tokens(std::size_t chunk) const {
     const std::size_t begin =
-        chunk / pieces(n_rows, kRowsPerChunk) * kTokensPerChunk;
-    return {begin, std::min(begin + kTokensPerChunk, n_tokens)};
+        chunk / pieces(n_rows, piece.n_rows) * piece.n_tokens;
+    return {begin, std::min(begin + piece.n_tokens, n_tokens)};
   }
 };
 
@@ -71,9 +69,12 @@ void run_chunk(const LinearJob& job, const LinearInput& input, Range rows,
   }
 }
 
-enum class Kernel { kDense, kExact, kAmx, kInt16 };
+enum class Kernel { kDense, kExact, kBf16, kAmx, kInt16 };
 
 Kernel kernel_for(const MatrixView& w, std::size_t n_tokens) {
+  if (n_tokens >= kMinBf16Tokens && rounds_to_bf16(w.precision) &&
+      has_bf16_kernel(w))
+    return Kernel::kBf16;
   if (w.encoding == Encoding::kDense) return Kernel::kDense;
   if (w.precision == Precision::kExact || !has_int16_kernel(w))
     return Kernel::kExact;
@@ -90,6 +91,8 @@ std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
       return dense_input(x, n_tokens, w.n_cols);
     case Kernel::kExact:
       return exact_input(x, n_tokens, w.n_cols);
+    case Kernel::kBf16:
+      return bf16_input(w, x, n_tokens);
     case Kernel::kAmx:
       return amx_input(w, x, n_tokens);
     case Kernel::kInt16:
@@ -104,8 +107,10 @@ const char* linear_kernel_name(const MatrixView& w, std::size_t n_tokens) {
       return dense_kernel_name(n_tokens);
     case Kernel::kExact:
       return "float32 rows, decoded";
+    case Kernel::kBf16:
+      return "AMX bf16 tiles";
     case Kernel::kAmx:
-      return "AMX tiles";
+      return "AMX int16 tiles";
     case Kernel::kInt16:
       break;
   }
@@ -124,8 +129,9 @@ void linear(std::span<const LinearJob> jobs, const float* x,
   std::vector<Task> tasks;
   std::size_t n_chunks = 0;
   for (const LinearJob& job : jobs) {
-    const Grid grid{job.w.n_rows, n_tokens};
-    tasks.push_back({&job, &inputs.get(job.w), grid, n_chunks});
+    const LinearInput& input = inputs.get(job.w);
+    const Grid grid{job.w.n_rows, n_tokens, input.piece()};
+    tasks.push_back({&job, &input, grid, n_chunks});
     n_chunks += grid.n_chunks();
   }
   parallel_for(n_chunks, [&](std::size_t chunk) {
@@ -145,12 +151,12 @@ void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
   Inputs inputs(x, n_tokens);
   const LinearInput& gate_input = inputs.get(w_gate);
   const LinearInput& up_input = inputs.get(w_up);
-  const Grid grid{w_gate.n_rows, n_tokens};
+  const Grid grid{w_gate.n_rows, n_tokens, gate_input.piece()};
   parallel_for(grid.n_chunks(), [&](std::size_t chunk) {
-    thread_local std::vector<float> products(2 * kRowsPerChunk *
-                                             kTokensPerChunk);
+    thread_local std::vector<float> products;
+    products.resize(2 * grid.piece.size());
     float* gate = products.data();
-    float* up = gate + kRowsPerChunk * kTokensPerChunk;
+    float* up = gate + grid.piece.size();
     const Range rows = grid.rows(chunk);
     const Range tokens = grid.tokens(chunk);
     gate_input.multiply(w_gate, rows, tokens, gate, rows.size());

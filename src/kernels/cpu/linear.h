@@ -17,8 +17,8 @@ struct LinearJob {
 
 /** All jobs, which may have no output in common.
  *  x  [n_tokens, K], K the columns of every matrix
- *  A row of y depends on its row of x alone: not on n_tokens, nor on how many
- *  threads share the work. */
+ *  A row of y does not depend on how many threads share the work; but for
+ *  kDefault and kFast it depends on its row of x alone, not on n_tokens. */
 void linear(std::span<const LinearJob> jobs, const float* x,
             std::size_t n_tokens);
 

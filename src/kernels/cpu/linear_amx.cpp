@@ -6,6 +6,7 @@
 #endif
 
 #include "base/cpu_level.h"
+#include "kernels/cpu/bf16_tiles-inl.h"
 #include "kernels/cpu/linear_tiles-inl.h"
 #include "skua/error.h"
 
@@ -31,6 +32,12 @@ struct AmxTiles {
                  : "memory");
   }
   template <int kTile>
+  static void load_once(const void* at, std::size_t stride) {
+    asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(at), "r"(stride),
+                 "i"(kTile)
+                 : "memory");
+  }
+  template <int kTile>
   static void store(void* at, std::size_t stride) {
     asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(at), "r"(stride),
                  "i"(kTile)
@@ -41,9 +48,15 @@ struct AmxTiles {
     asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
                  "i"(kB));
   }
+  template <int kSums, int kA, int kB>
+  static void multiply_bf16() {
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
+                 "i"(kB));
+  }
 };
 
 using AmxInput = TileInput<AmxTiles>;
+using AmxBf16Input = Bf16TileInput<AmxTiles>;
 
 }  // namespace
 
@@ -56,6 +69,15 @@ std::unique_ptr<LinearInput> amx_input(const MatrixView& w, const float* x,
   return std::make_unique<AmxInput>(w, x, n_tokens);
 }
 
+bool has_bf16_kernel(const MatrixView& w) {
+  return cpu_features().amx_bf16 && runs_avx512() && has_bf16_rows(w);
+}
+
+std::unique_ptr<LinearInput> bf16_input(const MatrixView& w, const float* x,
+                                        std::size_t n_tokens) {
+  return std::make_unique<AmxBf16Input>(w, x, n_tokens);
+}
+
 #else
 
 bool has_amx_kernel(const MatrixView&) {
@@ -65,6 +87,15 @@ bool has_amx_kernel(const MatrixView&) {
 std::unique_ptr<LinearInput> amx_input(const MatrixView&, const float*,
                                        std::size_t) {
   throw Unsupported("[amx_input] this CPU has no tiles");
+}
+
+bool has_bf16_kernel(const MatrixView&) {
+  return false;
+}
+
+std::unique_ptr<LinearInput> bf16_input(const MatrixView&, const float*,
+                                        std::size_t) {
+  throw Unsupported("[bf16_input] this CPU has no tiles");
 }
 
 #endif

@@ -15,6 +15,14 @@ struct Range {
  *  and a whole number of every kernel's tiles. */
 inline constexpr std::size_t kTokensPerChunk = 144;
 
+/** What one thread computes of a product at a time. */
+struct PieceSize {
+  std::size_t n_rows = 64;
+  std::size_t n_tokens = kTokensPerChunk;
+
+  constexpr std::size_t size() const { return n_rows * n_tokens; }
+};
+
 /** Activations x [n_tokens, n_cols] as one kernel wants them. */
 class LinearInput {
  public:
@@ -22,6 +30,9 @@ class LinearInput {
 
   /** True if multiply() takes w, whose columns are x's. */
   virtual bool serves(const MatrixView& w) const = 0;
+
+  /** The piece that multiply() computes best. */
+  virtual PieceSize piece() const { return {}; }
 
   /** out[t, r] = x[tokens.begin + t] . w[rows.begin + r], with rows of `out`
    *  `stride` apart. tokens.begin is a multiple of kTokensPerChunk. Safe to
@@ -75,5 +86,22 @@ bool has_amx_kernel(const MatrixView& w);
 /** As int16_input, and with the same bits, on AMX tiles. */
 std::unique_ptr<LinearInput> amx_input(const MatrixView& w, const float* x,
                                        std::size_t n_tokens);
+
+/** Fewer tokens do not pay for decoding weights to bfloat16. */
+inline constexpr std::size_t kMinBf16Tokens = 5;
+
+/** True if products of this precision may round both factors to bfloat16. */
+constexpr bool rounds_to_bf16(Precision precision) {
+  return precision == Precision::kDefault || precision == Precision::kFast;
+}
+
+/** True if bf16_input takes w at this process's level. */
+bool has_bf16_kernel(const MatrixView& w);
+
+/** For matrices stored like w, on AMX tiles. Weights and activations are
+ *  rounded to bfloat16, numbers below 2^-126 to 0; sums are float32. An error
+ *  is at most (2^-8 + n_cols * 2^-24) * sum |x w|. */
+std::unique_ptr<LinearInput> bf16_input(const MatrixView& w, const float* x,
+                                        std::size_t n_tokens);
 
 }  // namespace skua::cpu

@@ -12,20 +12,9 @@
 #include "kernels/cpu/int16_activations.h"
 #include "kernels/cpu/linear_input.h"
 #include "kernels/cpu/linear_rows.h"
-
-// The attribute of functions that may use the instructions beside the tiles'.
-#ifndef SKUA_TILE_TARGET
-#define SKUA_TILE_TARGET
-#endif
+#include "kernels/cpu/tiles-inl.h"
 
 namespace skua::cpu {
-
-/** Shapes of the eight tiles, as the instruction LDTILECFG reads them. */
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  std::uint16_t row_bytes[16] = {};
-  std::uint8_t rows[16] = {};
-};
 
 /** Tiles is a set of static functions:
  *    configure(const TileConfig&), release(), zero<tile>(),
@@ -74,13 +63,12 @@ class TileInput final : public LinearInput {
   }
 
  private:
-  static constexpr std::size_t kTerms = 2;   // bytes of an activation
-  static constexpr std::size_t kLanes = 16;  // tokens, or rows of a tile
+  static constexpr std::size_t kTerms = 2;           // bytes of an activation
+  static constexpr std::size_t kLanes = kTileLanes;  // tokens, or rows
   static constexpr std::size_t kPanelRows = 2 * kLanes;
   static constexpr std::size_t kTileWords = kLanes * kLanes;
   static constexpr std::size_t kPanelFloats = kPanelRows * kLanes;
   static_assert(kTokensPerChunk % kLanes == 0);
-  using Words = std::int32_t __attribute__((vector_size(64)));
 
   // Tiles 0 to 3 hold sums, 4 and 5 weights, 6 and 7 activations.
   struct Session {
@@ -179,7 +167,7 @@ class TileInput final : public LinearInput {
       for (std::size_t term = 0; term < kTerms; ++term) {
         for (std::size_t t = 0; t < kLanes; ++t)
           take_bytes(values + t * n_cols_ + c, n_step, term, bytes[t]);
-        transpose(bytes, tile);
+        transpose_words(bytes, tile);
         std::memcpy(out, tile, n_step * kLanes);
         out += n_step * kLanes;
       }
@@ -196,24 +184,6 @@ class TileInput final : public LinearInput {
       out[i] = byte_of(values[2 * i], term);
       out[n / 2 + i] = byte_of(values[2 * i + 1], term);
     }
-  }
-
-  // Of 16 x 16 words. Each round is a perfect shuffle: it moves the upper bit
-  // of the row to the lane and that of the lane to the row.
-  SKUA_TILE_TARGET static void transpose(const void* in, void* out) {
-    Words v[kLanes], next[kLanes];
-    std::memcpy(v, in, sizeof v);
-    for (int round = 0; round < 4; ++round) {
-      for (std::size_t i = 0; i < kLanes / 2; ++i) {
-        const Words a = v[i], b = v[i + kLanes / 2];
-        next[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19,
-                                              4, 20, 5, 21, 6, 22, 7, 23);
-        next[2 * i + 1] = __builtin_shufflevector(
-            a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-      }
-      std::memcpy(v, next, sizeof v);
-    }
-    std::memcpy(out, v, sizeof v);
   }
 
   // out[t, r] for the tokens and the first n_rows rows of the panel.
@@ -321,7 +291,7 @@ class TileInput final : public LinearInput {
       const float high = (p1[i] + p5[i]) + (p3[i] + p7[i]);
       sum[i] = low + high;
     }
-    transpose(joined, by_token);
+    transpose_words(joined, by_token);
     for (std::size_t t = tokens.begin; t < tokens.end; ++t, out += stride)
       std::copy_n(by_token[t], n_rows, out);
   }

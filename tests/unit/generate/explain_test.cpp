@@ -118,7 +118,8 @@ TEST(Explain, KernelsAreThoseOfTheFormatAndPhase) {
   EXPECT_EQ(up.n, dense->model->n_layers());
   EXPECT_EQ(up.format, "bfloat16");
   EXPECT_EQ(up.decode_kernel, "dense rows");
-  EXPECT_EQ(up.prefill_kernel, "dense panel");
+  const bool rounds = cpu_features().amx_bf16;
+  EXPECT_EQ(up.prefill_kernel, rounds ? "AMX bf16 tiles" : "dense panel");
 
   const auto of = [](const char* name, Precision precision) {
     const auto loaded = load(name, {.precision = precision});
@@ -135,9 +136,12 @@ TEST(Explain, KernelsAreThoseOfTheFormatAndPhase) {
               ElementsAre("mxfp8", decoded, decoded));
   if (cpu_level() == CpuLevel::kScalar) return;
   const bool tiles = cpu_features().amx_int8;
-  EXPECT_THAT(
-      of("llama_q4g32", Precision::kDefault),
-      ElementsAre(q4, "int16 rows", tiles ? "AMX tiles" : "int16 panel"));
+  const char* many = tiles ? "AMX int16 tiles" : "int16 panel";
+  EXPECT_THAT(of("llama_q4g32", Precision::kDeterministic),
+              ElementsAre(q4, "int16 rows", many));
+  if (rounds) many = "AMX bf16 tiles";
+  EXPECT_THAT(of("llama_q4g32", Precision::kDefault),
+              ElementsAre(q4, "int16 rows", many));
   if (!tiles) {
     EXPECT_THAT(of("llama_q4g32", Precision::kFast),
                 ElementsAre(q4, "int16 rows", "int8 panel"));

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "kernels/cpu/linear_tiles-inl.h"
+#include "kernels/cpu/tiles-inl.h"
 
 namespace skua::test {
 
@@ -49,6 +49,11 @@ class EmulatedTiles {
   }
 
   template <int kTile>
+  static void load_once(const void* at, std::size_t stride) {
+    load<kTile>(at, stride);
+  }
+
+  template <int kTile>
   static void store(void* at, std::size_t stride) {
     Tile& t = tile<kTile>();
     for (std::size_t r = 0; r < t.rows; ++r) {
@@ -60,9 +65,7 @@ class EmulatedTiles {
   template <int kSums, int kA, int kB>
   static void multiply() {
     Tile &sums = tile<kSums>(), &a = tile<kA>(), &b = tile<kB>();
-    expect(sums.rows == a.rows && sums.row_bytes == b.row_bytes &&
-               a.row_bytes == 4 * b.rows,
-           "shapes of a product");
+    expect_shapes(sums, a, b);
     for (std::size_t m = 0; m < sums.rows; ++m) {
       for (std::size_t n = 0; n < sums.row_bytes / 4; ++n) {
         std::int32_t sum = 0;
@@ -77,12 +80,42 @@ class EmulatedTiles {
     }
   }
 
+  // Pair by pair, without the instruction's flushing of denormals.
+  template <int kSums, int kA, int kB>
+  static void multiply_bf16() {
+    Tile &sums = tile<kSums>(), &a = tile<kA>(), &b = tile<kB>();
+    expect_shapes(sums, a, b);
+    for (std::size_t m = 0; m < sums.rows; ++m) {
+      for (std::size_t n = 0; n < sums.row_bytes / 4; ++n) {
+        float sum = 0;
+        std::memcpy(&sum, sums.row(m) + 4 * n, 4);
+        for (std::size_t k = 0; k < a.row_bytes / 2; ++k)
+          sum +=
+              bf16(a.row(m) + 2 * k) * bf16(b.row(k / 2) + 4 * n + k % 2 * 2);
+        std::memcpy(sums.row(m) + 4 * n, &sum, 4);
+      }
+    }
+  }
+
  private:
   struct Tile {
     std::size_t rows = 0, row_bytes = 0;
     std::array<std::uint8_t, 16 * 64> bytes = {};
     std::uint8_t* row(std::size_t r) { return bytes.data() + r * 64; }
   };
+
+  static float bf16(const std::uint8_t* at) {
+    std::uint8_t bytes[4] = {0, 0, at[0], at[1]};
+    float number = 0;
+    std::memcpy(&number, bytes, 4);
+    return number;
+  }
+
+  static void expect_shapes(const Tile& sums, const Tile& a, const Tile& b) {
+    expect(sums.rows == a.rows && sums.row_bytes == b.row_bytes &&
+               a.row_bytes == 4 * b.rows,
+           "shapes of a product");
+  }
 
   static void expect(bool holds, const char* what) {
     if (!holds) throw std::logic_error(what);

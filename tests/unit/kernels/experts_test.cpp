@@ -134,7 +134,7 @@ TEST_P(Experts, LinearEqualsTheSumInFloat64) {
   };
   for (const auto& [precision, tolerance] :
        {std::pair{Precision::kExact, 2e-6},
-        std::pair{Precision::kDefault, 3e-5}}) {
+        std::pair{Precision::kDeterministic, 3e-5}}) {
     const auto make = [precision = precision](int n_experts) {
       auto w = make_experts(GetParam(), n_experts, 66, kDim, 4, precision);
       return Layer{w, numbers(dequantize(w.all))};
@@ -197,7 +197,7 @@ struct ExactMlp {
 TEST_P(Experts, GatedMlpEqualsTheSumInFloat64) {
   for (const auto& [precision, tolerance] :
        {std::pair{Precision::kExact, 1e-5},
-        std::pair{Precision::kDefault, 1e-4}}) {
+        std::pair{Precision::kDeterministic, 1e-4}}) {
     const auto make = [precision = precision](int n_experts) {
       return ExactMlp{{GetParam(), n_experts, kDim, kHidden, precision}};
     };
@@ -233,7 +233,8 @@ TEST_P(Experts, GatedMlpEqualsTheSumInFloat64) {
 }
 
 TEST_P(Experts, ARowHasTheSameBitsAloneAndInAnyBatch) {
-  for (const Precision precision : {Precision::kExact, Precision::kDefault}) {
+  for (const Precision precision :
+       {Precision::kExact, Precision::kDeterministic}) {
     const Mlp mlp(GetParam(), 4, kDim, kHidden, precision);
     const mx::array x = normal({70, kDim}, 7);
     const mx::array ids = make_ids(70, 2, 4);
@@ -362,7 +363,7 @@ TEST(ExpertsMemory, NoByteIsReadOfExpertsWithoutAToken) {
 
 TEST(ExpertsMemory, BlocksOfTokensChangeNoBit) {
   // More than one block of scratch memory in both functions.
-  const Mlp mlp({"affine", 4, 64}, 3, 2048, 64, Precision::kDefault);
+  const Mlp mlp({"affine", 4, 64}, 3, 2048, 64, Precision::kDeterministic);
   const int n_tokens = 1100;
   const mx::array x = normal({n_tokens, 2048}, 4);
   const mx::array ids = make_ids(n_tokens, 8, 3);
@@ -446,7 +447,7 @@ TEST(ExpertGatedMlp, IsMadeOfTheSamePiecesAsItsComposition) {
 }
 
 TEST(ExpertGatedMlp, TakesMatricesOfSeveralKinds) {
-  Mlp mlp({"affine", 4, 64}, 4, 128, 192, Precision::kDefault);
+  Mlp mlp({"affine", 4, 64}, 4, 128, 192, Precision::kDeterministic);
   const mx::array x = normal({33, 128}, 2);
   const mx::array ids = make_ids(33, 2, 4);
   const mx::array weights = normal({33, 2}, 3);

@@ -2,6 +2,7 @@
 
 #include "base/cpu_level.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cpu/linear_tiles-inl.h"
 #include "tests/unit/kernels/emulated_tiles.h"
 #include "tests/unit/kernels/matrices.h"
 

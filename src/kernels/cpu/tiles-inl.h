@@ -1,0 +1,45 @@
+// What kernels on AMX tiles share, and a test's model of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+// The attribute of functions that may use the instructions beside the tiles'.
+#ifndef SKUA_TILE_TARGET
+#define SKUA_TILE_TARGET
+#endif
+
+namespace skua::cpu {
+
+/** Rows of a tile, and 32-bit words in one. */
+inline constexpr std::size_t kTileLanes = 16;
+
+/** Shapes of the eight tiles, as the instruction LDTILECFG reads them. */
+struct alignas(64) TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {};
+  std::uint8_t rows[16] = {};
+};
+
+/** Of 16 x 16 words; in and out may be one. */
+SKUA_TILE_TARGET inline void transpose_words(const void* in, void* out) {
+  using Words = std::int32_t __attribute__((vector_size(64)));
+  // Each round is a perfect shuffle: it moves the upper bit of the row to the
+  // lane and that of the lane to the row.
+  Words v[kTileLanes], next[kTileLanes];
+  std::memcpy(v, in, sizeof v);
+  for (int round = 0; round < 4; ++round) {
+    for (std::size_t i = 0; i < kTileLanes / 2; ++i) {
+      const Words a = v[i], b = v[i + kTileLanes / 2];
+      next[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4,
+                                            20, 5, 21, 6, 22, 7, 23);
+      next[2 * i + 1] = __builtin_shufflevector(
+          a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+    std::memcpy(v, next, sizeof v);
+  }
+  std::memcpy(out, v, sizeof v);
+}
+
+}  // namespace skua::cpu
