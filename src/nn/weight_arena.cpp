@@ -48,7 +48,7 @@ std::shared_ptr<std::byte> allocate_chunk(std::size_t size) {
 
 bool WeightArena::is_wanted() {
   const char* set = std::getenv("SKUA_HUGE_PAGES");
-  const std::string wanted = set == nullptr || *set == '\0' ? "0" : set;
+  const std::string wanted = set == nullptr || *set == '\0' ? "1" : set;
   if (wanted != "0" && wanted != "1") {
     throw InvalidInput("SKUA_HUGE_PAGES",
                        "is " + quote(wanted) + ", expected 0 or 1");

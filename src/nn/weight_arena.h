@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "base/memory.h"
+
 namespace skua {
 
 namespace mx = mlx::core;
@@ -13,10 +15,15 @@ namespace mx = mlx::core;
  *  until the last array ends. */
 class WeightArena {
  public:
-  /** True if SKUA_HUGE_PAGES is 1, the system has huge pages for those who
-   *  ask, and this process computes on CPU. Throws InvalidInput if it is
-   *  neither 0 nor 1. */
+  /** True if the system has huge pages for those who ask, this process
+   *  computes on CPU, and SKUA_HUGE_PAGES is not 0. Throws InvalidInput if it
+   *  is set to anything but 0 or 1. */
   static bool is_wanted();
+  /** True if so many bytes more leave half of the memory that was available
+   *  at first: larger models stay mapped. */
+  bool has_room(std::size_t n_bytes) const {
+    return n_bytes_ + n_bytes < available_memory_ / 2;
+  }
 
   /** A copy of an evaluated, row-contiguous array. */
   mx::array copy(const mx::array& a);
@@ -28,6 +35,7 @@ class WeightArena {
   std::size_t used_ = 0;
   std::size_t size_ = 0;
   std::size_t n_bytes_ = 0;
+  std::uint64_t available_memory_ = skua::available_memory();
 };
 
 }  // namespace skua

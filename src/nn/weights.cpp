@@ -33,11 +33,11 @@ void to_gpu_layout(WeightMatrix& w, mx::Dtype compute) {
 }  // namespace
 
 bool Weights::add(const std::string& name, mx::array tensor) {
-  // Small ones do not matter; large models stay mapped.
+  // Small ones do not matter.
   constexpr std::size_t kFewBytes = 4096;
   const bool moves = tensor.is_available() && tensor.flags().row_contiguous &&
                      tensor.nbytes() >= kFewBytes && WeightArena::is_wanted() &&
-                     arena_.n_bytes() + tensor.nbytes() < physical_memory() / 2;
+                     arena_.has_room(tensor.nbytes());
   if (moves) tensor = arena_.copy(tensor);
   if (!tensors_.emplace(name, std::move(tensor)).second)
     throw InvalidInput(source_, "tensor " + name + " comes twice");

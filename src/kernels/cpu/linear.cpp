@@ -27,6 +27,24 @@ class Inputs {
   std::vector<std::unique_ptr<LinearInput>> inputs_;
 };
 
+// Few tokens wait for the weights, and memory is read faster in long pieces;
+// enough of them are left for the threads to share evenly. n_rows are those of
+// all matrices of a call.
+PieceSize piece_for(const LinearInput& input, const MatrixView& w,
+                    std::size_t n_rows, std::size_t n_tokens) {
+  constexpr std::size_t kFewTokens = 20;
+  constexpr std::size_t kPieceBytes = 512 * 1024;
+  constexpr std::size_t kPiecesPerThread = 4;
+  PieceSize piece = input.piece();
+  if (n_tokens >= kFewTokens) return piece;
+  const std::size_t n_pieces =
+      kPiecesPerThread * static_cast<std::size_t>(thread_count());
+  const std::size_t even = (n_rows / n_pieces + 63) / 64 * 64;
+  const std::size_t large = kPieceBytes / w.row_bytes() / 64 * 64;
+  piece.n_rows = std::max<std::size_t>(64, std::min(even, large));
+  return piece;
+}
+
 // The pieces of [n_rows] x [n_tokens].
 struct Grid {
   std::size_t n_rows, n_tokens;
@@ -127,10 +145,12 @@ void linear(std::span<const LinearJob> jobs, const float* x,
   };
   Inputs inputs(x, n_tokens);
   std::vector<Task> tasks;
-  std::size_t n_chunks = 0;
+  std::size_t n_chunks = 0, n_rows = 0;
+  for (const LinearJob& job : jobs) n_rows += job.w.n_rows;
   for (const LinearJob& job : jobs) {
     const LinearInput& input = inputs.get(job.w);
-    const Grid grid{job.w.n_rows, n_tokens, input.piece()};
+    const Grid grid{job.w.n_rows, n_tokens,
+                    piece_for(input, job.w, n_rows, n_tokens)};
     tasks.push_back({&job, &input, grid, n_chunks});
     n_chunks += grid.n_chunks();
   }
@@ -151,7 +171,8 @@ void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
   Inputs inputs(x, n_tokens);
   const LinearInput& gate_input = inputs.get(w_gate);
   const LinearInput& up_input = inputs.get(w_up);
-  const Grid grid{w_gate.n_rows, n_tokens, gate_input.piece()};
+  const Grid grid{w_gate.n_rows, n_tokens,
+                  piece_for(gate_input, w_gate, w_gate.n_rows, n_tokens)};
   parallel_for(grid.n_chunks(), [&](std::size_t chunk) {
     thread_local std::vector<float> products;
     products.resize(2 * grid.piece.size());

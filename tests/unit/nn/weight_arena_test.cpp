@@ -30,7 +30,7 @@ TEST(WeightArena, CopiesOutliveItAndKeepTheirNumbers) {
   EXPECT_NE(copies[0].data<float>(), small.data<float>());
 }
 
-TEST(WeightArena, WeightsMoveThereOnRequest) {
+TEST(WeightArena, WeightsMoveThereUnlessForbidden) {
   const mx::array tensor = test::normal({64, 64}, 1);
   const auto added = [&] {
     Weights weights("here", mx::float32);
@@ -38,9 +38,11 @@ TEST(WeightArena, WeightsMoveThereOnRequest) {
     EXPECT_EQ(test::numbers(weights.take("w")), test::numbers(tensor));
     return copied;
   };
-  EXPECT_FALSE(added());
-  setenv("SKUA_HUGE_PAGES", "1", 1);
+  unsetenv("SKUA_HUGE_PAGES");
   EXPECT_EQ(added(), WeightArena::is_wanted());
+  setenv("SKUA_HUGE_PAGES", "0", 1);
+  EXPECT_FALSE(WeightArena::is_wanted());
+  EXPECT_FALSE(added());
   setenv("SKUA_HUGE_PAGES", "yes", 1);
   SKUA_EXPECT_ERROR(added(), InvalidInput,
                     "[SKUA_HUGE_PAGES] is 'yes', expected 0 or 1");
