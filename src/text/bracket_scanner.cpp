@@ -24,6 +24,13 @@ bool is_closing(char c, LiteralSyntax syntax) {
   return c == '}' || c == ']' || (c == ')' && syntax == LiteralSyntax::kPython);
 }
 
+// What JSON does not have outside its strings ends the search early.
+bool may_be_outside(char c, LiteralSyntax syntax) {
+  if (syntax != LiteralSyntax::kJson) return true;
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+         std::string_view(",:-+.E").find(c) != std::string_view::npos;
+}
+
 }  // namespace
 
 BracketScanner::Result BracketScanner::scan(std::string_view text,
@@ -75,7 +82,8 @@ BracketScanner::Result BracketScanner::outside(std::string_view rest,
     open_.pop_back();
     ++at;
     return open_.empty() ? Result::kDone : Result::kMore;
-  } else if (open_.empty() && !is_json_space(c)) {
+  } else if (!is_json_space(c) &&
+             (open_.empty() || !may_be_outside(c, syntax_))) {
     return Result::kBroken;
   }
   ++at;

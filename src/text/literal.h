@@ -62,6 +62,7 @@ class LiteralReader {
   bool escape(std::string& text);
   bool code_unit(std::size_t n_digits, char32_t& code);
   bool unicode_escape(std::string& text);
+  bool bare_words() const;
   std::string_view opening_quote() const;
   void skip_space();
 

@@ -25,9 +25,9 @@ struct ParsedMessage {
 struct MessageParserOptions {
   /** The tools offered: null or an array of JSON schemas, see ToolSchemas.
    *  Calls without markers of their own are read for these alone. */
-  Json tools;
+  Json tools = {};
   /** What open_marker says about the prompt. */
-  std::string_view open_marker;
+  std::string_view open_marker = {};
   /** Made ids begin with this, to be unique in a conversation. */
   int first_id = 0;
 };

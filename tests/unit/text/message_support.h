@@ -9,8 +9,8 @@
 namespace skua::test {
 
 struct ParseOptions {
-  Json tools;
-  std::string open_marker;
+  Json tools = {};
+  std::string open_marker = {};
 };
 
 /** The message and the deltas joined must be the same. */
