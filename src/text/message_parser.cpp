@@ -83,7 +83,7 @@ ParsedMessage MessageParser::finish() {
   if (!std::exchange(finished_, true)) {
     run(true);
     // White space behind a call belongs to no text.
-    if (!after_call_ || waits_for_call_) deliver(pending_.size());
+    if (!is_behind_call()) deliver(pending_.size());
     append(message_, delta_);
   }
   return std::exchange(delta_, {});
@@ -116,7 +116,7 @@ bool MessageParser::read_text(bool at_end) {
     bool undecided = false;
     const auto rest = std::string_view(pending_).substr(scan_);
     const Marker* marker =
-        markers.match(rest, {at_border_, after_call_}, undecided);
+        markers.match(rest, {at_border_, is_behind_call()}, undecided);
     if (undecided && !at_end) return false;
     if (marker) {
       take_marker(*marker);
@@ -171,7 +171,7 @@ void MessageParser::take_marker(const Marker& marker) {
 void MessageParser::begin_content() {
   state_ = State::kContent;
   at_border_ = after_call_ = true;
-  waits_for_call_ = false;
+  waits_for_call_ = new_part_ = false;
   drop_space_ = message_.content.empty() && delta_.content.empty();
 }
 

@@ -62,6 +62,7 @@ class MessageParser {
  private:
   enum class State { kContent, kReasoning, kCall };
 
+  bool is_behind_call() const { return after_call_ && !waits_for_call_; }
   void begin_with(std::string_view open);
   void add_markers();
   void run(bool at_end);

@@ -136,6 +136,8 @@ TEST(MessageCases, Hermes) {
            "R[] C[<tool_call>] call_0=f{}"},
           {"</tool_call> alone", "R[] C[</tool_call> alone]"},
           {"<tool_call>", "R[] C[<tool_call>]"},
+          {"A<tool_call>{\"name\":\"f\"}</tool_call><think></think>B",
+           "R[] C[AB] call_0=f{}"},
           {"<think>a <tool_call>{\"name\":\"f\"}</tool_call></think>b",
            "R[a <tool_call>{\"name\":\"f\"}</tool_call>] C[b]"},
       });
@@ -193,6 +195,8 @@ TEST(MessageCases, QwenCoder) {
           {"<function=a b></function>", "R[] C[<function=a b></function>]"},
           {"<function=a>text</function>", "R[] C[<function=a>text</function>]"},
           {"<function=></function>", "R[] C[<function=></function>]"},
+          {"<function=now></function></tool_call>\n<tool_call></tool_call>",
+           "R[] C[<tool_call></tool_call>] call_0=now{}"},
           {"<tool_call>", "R[] C[<tool_call>]"},
       });
 }
