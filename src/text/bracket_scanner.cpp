@@ -39,8 +39,6 @@ BracketScanner::Result BracketScanner::scan(std::string_view text,
     const auto rest = text.substr(at);
     if (may_become(rest, quote_.empty() ? long_quote(syntax_) : quote_))
       return Result::kMore;
-    if (!quote_.empty() && quote_.size() == 1 && rest == "\\")
-      return Result::kMore;
     const Result result = quote_.empty() ? outside(rest, at) : inside(rest, at);
     if (result != Result::kMore) return result;
   }

@@ -19,7 +19,7 @@ class BracketScanner {
 
   /** Goes on at `at`, where it was left; `text` may have grown at its end.
    *  Leaves `at` behind the value (kDone), at what cannot be (kBroken), or
-   *  where it needs more. */
+   *  where it needs more, which may be behind the text. */
   Result scan(std::string_view text, std::size_t& at);
 
  private:

@@ -1,7 +1,5 @@
 #include "text/marker_set.h"
 
-#include <algorithm>
-
 namespace skua {
 
 void MarkerSet::add(Marker marker, bool border_only) {
@@ -12,20 +10,14 @@ void MarkerSet::add(Marker marker, bool border_only) {
 
 const Marker* MarkerSet::match(std::string_view text, MarkerPlace place,
                                bool& undecided) const {
-  const Marker* longest = nullptr;
-  std::size_t longest_partial = 0;
+  undecided = false;
   for (const auto& [marker, border_only] : entries_) {
     if (border_only && !place.at_border) continue;
     if (marker.kind == MarkerKind::kAfterCall && !place.after_call) continue;
-    if (text.starts_with(marker.text)) {
-      if (!longest || marker.text.size() > longest->text.size())
-        longest = &marker;
-    } else if (marker.text.starts_with(text)) {
-      longest_partial = std::max(longest_partial, marker.text.size());
-    }
+    if (text.starts_with(marker.text)) return &marker;
+    undecided |= marker.text.starts_with(text);
   }
-  undecided = longest_partial > (longest ? longest->text.size() : 0);
-  return longest;
+  return nullptr;
 }
 
 }  // namespace skua

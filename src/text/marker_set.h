@@ -36,8 +36,9 @@ class MarkerSet {
 
   bool may_begin(char c) const { return first_[static_cast<unsigned char>(c)]; }
 
-  /** The longest marker that `text` begins with, null if none. Sets
-   *  `undecided` where more text could make it another one. */
+  /** The first marker that `text` begins with, null if none; no marker may
+   *  be the beginning of a longer one. Sets `undecided` where more text could
+   *  make it a marker. */
   const Marker* match(std::string_view text, MarkerPlace place,
                       bool& undecided) const;
 

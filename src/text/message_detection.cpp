@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "base/json.h"
+#include "skua/error.h"
 #include "text/message_format.h"
 
 namespace skua {
@@ -71,6 +73,21 @@ const MessageFormat& choose_message_format(std::string_view override_name,
   if (const auto* format = find_message_format(tool_parser_type))
     return *format;
   return detect_message_format(chat_template);
+}
+
+std::string find_tool_parser_type(const std::filesystem::path& folder) {
+  const auto path = folder / "tokenizer_config.json";
+  if (!std::filesystem::exists(path)) return "";
+  const Json config = read_json(path);
+  if (!config.is_object())
+    throw InvalidInput(path.string(), "is not a JSON object");
+  const auto type = config.find("tool_parser_type");
+  if (type == config.end() || type->is_null()) return "";
+  if (!type->is_string())
+    throw InvalidInput(
+        path.string() + ".tool_parser_type",
+        std::string("got ") + type->type_name() + ", expected a string");
+  return type->get<std::string>();
 }
 
 }  // namespace skua

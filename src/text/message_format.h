@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +62,10 @@ const MessageFormat& detect_message_format(std::string_view chat_template);
 const MessageFormat& choose_message_format(std::string_view override_name,
                                            std::string_view tool_parser_type,
                                            std::string_view chat_template);
+
+/** `tool_parser_type` of the folder's tokenizer_config.json, empty where it
+ *  has none. Throws InvalidInput for a bad file. */
+std::string find_tool_parser_type(const std::filesystem::path& folder);
 
 /** The marker that the answer to `prompt` begins behind, because the prompt
  *  ends with it (white space aside): of reasoning or of a call; else empty.

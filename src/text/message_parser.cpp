@@ -117,11 +117,11 @@ bool MessageParser::read_text(bool at_end) {
     const auto rest = std::string_view(pending_).substr(scan_);
     const Marker* marker =
         markers.match(rest, {at_border_, is_behind_call()}, undecided);
-    if (undecided && !at_end) return false;
     if (marker) {
       take_marker(*marker);
       return true;
     }
+    if (undecided && !at_end) return false;
     take_char(c);
   }
   return false;

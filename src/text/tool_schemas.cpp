@@ -126,7 +126,6 @@ std::string ToolSchemas::argument(std::string_view tool, std::string_view name,
     const auto kind = arguments.find(name);
     if (kind != arguments.end()) kinds = kind->second;
   }
-  if (kinds == kString) return json_quote(text);
   const auto literal = any_literal(text);
   if (literal && (!kinds || (literal_kind(*literal) & kinds & ~kString)))
     return *literal;

@@ -136,6 +136,9 @@ TEST(MessageCases, Hermes) {
            "R[] C[<tool_call>] call_0=f{}"},
           {"</tool_call> alone", "R[] C[</tool_call> alone]"},
           {"<tool_call>", "R[] C[<tool_call>]"},
+          // A call that the beginning of one hides.
+          {"<tool_call>{\"name\": \"f<tool_call>{\"name\":\"g\"}",
+           "R[] C[<tool_call>{\"name\": \"f] call_0=g{}"},
           {"A<tool_call>{\"name\":\"f\"}</tool_call><think></think>B",
            "R[] C[AB] call_0=f{}"},
           {"<think>a <tool_call>{\"name\":\"f\"}</tool_call></think>b",
@@ -332,6 +335,8 @@ TEST(MessageCases, Kimi) {
             {"<|tool_calls_section_begin|>what",
              "R[] C[<|tool_calls_section_begin|>"
              "what]"},
+            {"<|tool_call_begin|>functions.a:b<|tool_call_argument_begin|>{}",
+             "R[] C[] functions.a:b=a:b{}"},
             {"<|tool_call_begin|>f:0<|tool_call_argument_begin|>no<|tool_call_"
              "end|>",
              "R[] C[<|tool_call_begin|>f:0<|tool_call_argument_begin|>no"
@@ -478,6 +483,7 @@ TEST(MessageCases, Functionary) {
            "R[] C[OK] call_0=get_weather{\"city\":\"A\"} call_1=now{}", ">>>"},
           {"now\n{}", "R[] C[] call_0=now{}", ">>>"},
           {"Just text\nof mine", "R[] C[Just text\nof mine]", ">>>"},
+          {">>>nobody\n{}", "R[] C[>>>nobody\n{}]"},
           {">>>all\n>>> 1 + 1\n2", "R[] C[>>> 1 + 1\n2]"},
       });
 }
@@ -602,6 +608,7 @@ TEST(MessageCases, GptOss) {
            "analysis<|message|>b<|end|><|start|>assistant<|channel|>final"
            "<|message|>c",
            "R[a\nb] C[c]", "<|start|>"},
+          {"<|channel|>final to=user<|message|>Hi", "R[] C[Hi]", "<|start|>"},
           {"Plain text.", "R[] C[Plain text.]", "<|start|>"},
           {"<|channel|>commentary to=functions.f<|message|>no json<|call|>",
            "R[] C[<|channel|>commentary to=functions.f<|message|>no json]",

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "skua/error.h"
+#include "tests/support.h"
 #include "tests/unit/text/message_support.h"
 
 namespace skua {
@@ -137,6 +138,17 @@ TEST(MessageParser, ALongCallIsContent) {
   EXPECT_EQ(over.calls[0].arguments, "{}");
 }
 
+// What the search for a hidden call costs is bounded.
+TEST(MessageParser, ALongRefusedCallIsNotSearched) {
+  const auto broken = [](std::size_t n_bytes) {
+    return "<tool_call>{\"a\": \"" + std::string(n_bytes, 'x') +
+           "<tool_call>{\"name\":\"f\"}";
+  };
+  EXPECT_EQ(parse_long("hermes", broken(1000)).calls.size(), 1U);
+  EXPECT_EQ(show(parse_long("hermes", broken(5000))),
+            "R[] C[" + broken(5000) + "]");
+}
+
 TEST(MessageParser, ReadsALimitedNumberOfCalls) {
   const std::string call = "<tool_call>{\"name\":\"f\"}</tool_call>";
   const auto message = parse_long("hermes", repeat(call, kMaxCalls + 2));
@@ -260,6 +272,37 @@ TEST(MessageFormat, IsChosenByOverrideThenTypeThenTemplate) {
   } catch (const InvalidInput& error) {
     EXPECT_THAT(error.what(), HasSubstr("'unheard_of'"));
     EXPECT_THAT(error.what(), HasSubstr("hermes"));
+  }
+}
+
+TEST(MessageFormat, TheTypeIsReadFromTheFolder) {
+  const test::TempDir folder;
+  EXPECT_EQ(find_tool_parser_type(folder.path()), "");
+  const auto config = folder.path() / "tokenizer_config.json";
+  test::write_text(config, R"({"tool_parser_type": "glm47"})");
+  EXPECT_EQ(find_tool_parser_type(folder.path()), "glm47");
+  test::write_text(config, R"({"tool_parser_type": null})");
+  EXPECT_EQ(find_tool_parser_type(folder.path()), "");
+  for (const char* bad : {"[]", R"({"tool_parser_type": 5})", "{"}) {
+    test::write_text(config, bad);
+    EXPECT_THROW(find_tool_parser_type(folder.path()), InvalidInput) << bad;
+  }
+}
+
+TEST(MessageFormat, NoMarkerIsTheBeginningOfALongerOne) {
+  for (const auto& format : message_formats()) {
+    auto marks = format.before_calls;
+    for (const auto* list : {&format.after_calls, &format.frames})
+      marks.insert(marks.end(), list->begin(), list->end());
+    for (const auto& each : format.calls) marks.push_back(each.open);
+    for (const auto& each : format.reasoning) {
+      marks.push_back(each.open);
+      marks.push_back(each.close);
+    }
+    for (const auto a : marks)
+      for (const auto b : marks)
+        EXPECT_FALSE(!a.empty() && a != b && b.starts_with(a))
+            << format.name << ": " << a << " and " << b;
   }
 }
 

@@ -281,6 +281,60 @@ TEST(MessageTemplates, RenderedCallsAreReadBack) {
   EXPECT_EQ(passed, total);
 }
 
+// The text between two messages.
+std::string_view turn_between(std::string_view text, std::string_view question,
+                              std::string_view answer) {
+  const std::size_t begin = text.find(question);
+  if (begin == std::string_view::npos) return {};
+  text.remove_prefix(begin + question.size());
+  return text.substr(0, text.find(answer));
+}
+
+// What Jinja2 rendered of three calls. Around each are the marks of turns and
+// the tool's result, so that formats whose calls begin a message are left out.
+TEST(MessageTemplates, GoldenCallsAreReadBack) {
+  SKUA_ASSET_OR_SKIP(path, "templates/golden_renderings.json");
+  const Json golden = read_json(path);
+  int passed = 0, total = 0;
+  for (const auto& each : golden["cases"]) {
+    const std::string file = each["template"], context = each["context"];
+    const auto source =
+        path.parent_path() / std::filesystem::path(file).filename();
+    if (!context.starts_with("tool_use") || !each.contains("output") ||
+        !std::filesystem::exists(source))
+      continue;
+    const auto& format = detect_message_format(test::read_text(source));
+    if (format.name == "llama3") continue;
+    const Json& messages = golden["contexts"][context]["messages"];
+    for (std::size_t i = 0; i + 3 < messages.size(); ++i) {
+      if (!messages[i + 1].contains("tool_calls")) continue;
+      const auto& call = messages[i + 1]["tool_calls"][0]["function"];
+      const auto turn = turn_between(
+          each["output"].get_ref<const std::string&>(),
+          messages[i]["content"].get_ref<const std::string&>(),
+          messages[i + 3]["content"].get_ref<const std::string&>());
+      if (turn.find(call["name"].get_ref<const std::string&>()) ==
+          std::string_view::npos)
+        continue;
+      ++total;
+      const auto message = test::parse(
+          format, turn, {.tools = golden["contexts"][context]["tools"]});
+      const Json arguments =
+          call["arguments"].is_string()
+              ? Json::parse(call["arguments"].get<std::string>())
+              : call["arguments"];
+      const bool equal = message.calls.size() == 1 &&
+                         message.calls[0].name == call["name"] &&
+                         Json::parse(message.calls[0].arguments) == arguments;
+      EXPECT_TRUE(equal) << file << " " << context << ": " << turn << "\n"
+                         << test::show(message);
+      passed += equal;
+    }
+  }
+  std::printf("golden_renderings.json: %d/%d calls read back\n", passed, total);
+  EXPECT_GT(total, 0);
+}
+
 TEST(MessageTemplates, FormatsAreDetected) {
   SKUA_ASSET_OR_SKIP(folder, "templates");
   std::map<std::string, std::string> formats;
