@@ -151,19 +151,12 @@ void MessageParser::take_marker(const Marker& marker) {
       drop_to(behind);
       break;
     case MarkerKind::kReasoning:
-      deliver(solid_);
-      drop_to(behind);
-      begin_reasoning(marker.index);
-      break;
     case MarkerKind::kReasoningEnd:
-      deliver(solid_);
-      drop_to(behind);
-      begin_content();
-      break;
     case MarkerKind::kFrame:
       deliver(waits_for_call_ ? scan_ : solid_);
       drop_to(behind);
       begin_content();
+      if (marker.kind == MarkerKind::kReasoning) begin_reasoning(marker.index);
       break;
   }
 }

@@ -254,6 +254,9 @@ TEST(MessageCases, Longcat) {
 TEST(MessageCases, Minimax) {
   check("minimax_m2",
         {
+            {"<minimax:tool_call><invoke name=\"f\"><parameter name=\"a\">"
+             "</minimax:tool_call></parameter></invoke></minimax:tool_call>",
+             "R[] C[] call_0=f{\"a\":\"</minimax:tool_call>\"}"},
             {"hm\n</think>\n\nOK\n\n<minimax:tool_call>\n<invoke "
              "name=\"get_weather\">"
              "\n<parameter name=\"city\">A\"</parameter>\n<parameter "
@@ -319,6 +322,8 @@ TEST(MessageCases, Apriel) {
 TEST(MessageCases, Kimi) {
   check("kimi_k2",
         {
+            {"a<|tool_calls_section_begin|></think>b",
+             "R[a<|tool_calls_section_begin|>] C[b]", "<think>"},
             {"<think>a</think>b<|tool_calls_section_begin|><|tool_call_begin|>"
              "functions.get_weather:0<|tool_call_argument_begin|>{\"city\": "
              "\"A\"}"
@@ -550,6 +555,8 @@ TEST(MessageCases, Gemma) {
   check(
       "gemma4",
       {
+          {"<|tool_call>call:a b{}<tool_call|>",
+           "R[] C[<|tool_call>call:a b{}<tool_call|>]"},
           {"<|channel>thought\nhm\n<channel|><|tool_call>call:get_weather{city:"
            "<|\"|>A, {b}\"\n<|\"|>,days:3}<tool_call|><|tool_call>call:now{}"
            "<tool_call|>",
@@ -573,17 +580,23 @@ TEST(MessageCases, Gemma) {
              "<end_function_call>",
              "R[] C[] call_0=get_weather{\"city\":\"A, b\",\"days\":2}"},
         });
-  check("gemma3",
-        {
-            {"```tool_code\nget_weather(city=\"A\")\n```",
-             "R[] C[] call_0=get_weather{\"city\":\"A\"}"},
-            {"```tool_code\nprint(now())\nprint(search(q='`'))\n```",
-             "R[] C[] call_0=now{} call_1=search{\"q\":\"`\"}"},
-            {"OK\n```json\n{\"name\": \"now\", \"parameters\": {}}\n```",
-             "R[] C[OK] call_0=now{}"},
-            {"```json\n{\"a\": 1}\n```", "R[] C[```json\n{\"a\": 1}\n```]"},
-            {"```python\nnow()\n```", "R[] C[```python\nnow()\n```]"},
-        });
+  check(
+      "gemma3",
+      {
+          {"```tool_code\nget_weather(city=\"A\")\n```",
+           "R[] C[] call_0=get_weather{\"city\":\"A\"}"},
+          {"```tool_code\nprint(now())\nprint(search(q='`'))\n```",
+           "R[] C[] call_0=now{} call_1=search{\"q\":\"`\"}"},
+          {"OK\n```json\n{\"name\": \"now\", \"parameters\": {}}\n```",
+           "R[] C[OK] call_0=now{}"},
+          {"```tool_code\nsearch(q='```')\n```",
+           "R[] C[] call_0=search{\"q\":\"```\"}"},
+          {"```tool_code\nnobody()\n```", "R[] C[```tool_code\nnobody()\n```]"},
+          {"```json\n{\"name\": \"now\"}\nx\n```",
+           "R[] C[```json\n{\"name\": \"now\"}\nx\n```]"},
+          {"```json\n{\"a\": 1}\n```", "R[] C[```json\n{\"a\": 1}\n```]"},
+          {"```python\nnow()\n```", "R[] C[```python\nnow()\n```]"},
+      });
 }
 
 TEST(MessageCases, GptOss) {

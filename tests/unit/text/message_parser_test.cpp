@@ -81,6 +81,17 @@ TEST(MessageParser, HoldsBackNoLongerThanAMarkerCanCome) {
   }
 }
 
+TEST(MessageParser, AHeaderHasALimit) {
+  for (const char* format :
+       {"qwen3_coder", "glm", "mistral", "kimi_k2", "deepseek_v3", "gemma4",
+        "functionary_v31", "functionary_v32", "minimax_m2"}) {
+    const std::string open(message_format(format).calls[0].open);
+    auto parser = parser_of(format);
+    const std::string name(kMaxCallHeader, 'a');
+    EXPECT_EQ(parser.feed(open + name).content, open + name) << format;
+  }
+}
+
 // Wherever an answer is cut off, it is read, and what is no call is content.
 TEST(MessageParser, UnfinishedCallsAreContent) {
   const struct {
