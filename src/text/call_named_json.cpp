@@ -99,22 +99,26 @@ class TaggedReader final : public NamedJsonReader {
   }
 };
 
-// Functionary 3.2: who is spoken to, and what is said.
+// Functionary: who is spoken to, a separator, and what is said.
 class RecipientReader final : public NamedJsonReader {
  public:
-  explicit RecipientReader(const ToolSchemas& tools) : tools_(tools) {}
+  /** `tools` holds who may be called; null for anyone. */
+  RecipientReader(std::string_view separator, const ToolSchemas* tools)
+      : separator_(separator), tools_(tools) {}
 
  private:
   CallResult read_header(std::string_view body, bool) override {
-    const CallResult found = find_mark(body, "\n");
+    const CallResult found = find_mark(body, separator_);
     if (found != CallResult::kCalls) return found;
-    const auto name = body.substr(0, at_ - 1);
+    const auto name = body.substr(0, at_ - separator_.size());
     if (name == "all") return CallResult::kContent;
-    return set_name(name) && tools_.has(name) ? CallResult::kCalls
-                                              : CallResult::kFailed;
+    return set_name(name) && (!tools_ || tools_->has(name))
+               ? CallResult::kCalls
+               : CallResult::kFailed;
   }
 
-  const ToolSchemas& tools_;
+  std::string_view separator_;
+  const ToolSchemas* tools_;
 };
 
 }  // namespace
@@ -136,7 +140,11 @@ std::unique_ptr<CallReader> tagged_json_call_reader(const ToolSchemas&) {
 }
 
 std::unique_ptr<CallReader> recipient_call_reader(const ToolSchemas& tools) {
-  return std::make_unique<RecipientReader>(tools);
+  return std::make_unique<RecipientReader>("\n", &tools);
+}
+
+std::unique_ptr<CallReader> recipient_tag_call_reader(const ToolSchemas&) {
+  return std::make_unique<RecipientReader>("\n<|content|>", nullptr);
 }
 
 }  // namespace skua

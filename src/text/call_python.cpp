@@ -99,12 +99,14 @@ class BarePythonicReader final : public BracketReader {
 // A code block; what it is called stands in the marker.
 class CodeBlockReader final : public MarkedReader {
  public:
-  explicit CodeBlockReader(const ToolSchemas& tools)
+  /** `tools` holds what may be called; null for anything. */
+  explicit CodeBlockReader(const ToolSchemas* tools)
       : MarkedReader("```"), tools_(tools) {}
 
  private:
   CallResult read_header(std::string_view head) override {
-    return tools_.empty() ? CallResult::kFailed : begins_any_call(head);
+    return tools_ && tools_->empty() ? CallResult::kFailed
+                                     : begins_any_call(head);
   }
 
   bool may_end(std::string_view value) override {
@@ -118,7 +120,7 @@ class CodeBlockReader final : public MarkedReader {
       const bool is_list = text.starts_with('[') && read_list(text, calls_);
       if (!is_list && !read_lines(text)) return false;
     }
-    return all_known(calls_, tools_);
+    return !tools_ || all_known(calls_, *tools_);
   }
 
   // Calls one after the other, also within print().
@@ -133,7 +135,7 @@ class CodeBlockReader final : public MarkedReader {
     return !calls_.empty();
   }
 
-  const ToolSchemas& tools_;
+  const ToolSchemas* tools_;
 };
 
 class PythonTagReader final : public CallReader {
@@ -246,7 +248,11 @@ std::unique_ptr<CallReader> bare_pythonic_call_reader(
 }
 
 std::unique_ptr<CallReader> code_block_call_reader(const ToolSchemas& tools) {
-  return std::make_unique<CodeBlockReader>(tools);
+  return std::make_unique<CodeBlockReader>(&tools);
+}
+
+std::unique_ptr<CallReader> python_block_call_reader(const ToolSchemas&) {
+  return std::make_unique<CodeBlockReader>(nullptr);
 }
 
 std::unique_ptr<CallReader> python_tag_call_reader(const ToolSchemas& tools) {

@@ -119,6 +119,8 @@ std::unique_ptr<CallReader> deepseek_call_reader(const ToolSchemas& tools);
 std::unique_ptr<CallReader> tagged_json_call_reader(const ToolSchemas& tools);
 /** NAME and a line break, then ARGUMENTS; or "all" and content. */
 std::unique_ptr<CallReader> recipient_call_reader(const ToolSchemas& tools);
+/** The same with <|content|> behind the line break, for any NAME. */
+std::unique_ptr<CallReader> recipient_tag_call_reader(const ToolSchemas& tools);
 /** NAME><parameter=KEY>VALUE</parameter>...</function> */
 std::unique_ptr<CallReader> function_tag_call_reader(const ToolSchemas& tools);
 /** NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call> */
@@ -140,6 +142,8 @@ std::unique_ptr<CallReader> function_gemma_call_reader(
     const ToolSchemas& tools);
 /** A code block with NAME(KEY=VALUE), or with JSON; until its fence. */
 std::unique_ptr<CallReader> code_block_call_reader(const ToolSchemas& tools);
+/** The same with the names of any tools. */
+std::unique_ptr<CallReader> python_block_call_reader(const ToolSchemas& tools);
 /** What follows <|python_tag|>: JSON, NAME.call(KEY=VALUE), or code. */
 std::unique_ptr<CallReader> python_tag_call_reader(const ToolSchemas& tools);
 /** The header of a message of gpt-oss up to <|message|>, and its call. */

@@ -526,6 +526,29 @@ TEST(MessageCases, JsonLists) {
         });
 }
 
+TEST(MessageCases, OlderFormats) {
+  check("jamba", {{"OK\n<tool_calls>[\n{\"name\": \"now\", \"arguments\": {}},"
+                   "{\"name\": \"f\"}\n]</tool_calls>",
+                   "R[] C[OK] call_0=now{} call_1=f{}"}});
+  check("nemotron_v2", {{"<think>a</think><TOOLCALL>[{\"name\": \"now\", "
+                         "\"arguments\": {}}]</TOOLCALL>",
+                         "R[a] C[] call_0=now{}"}});
+  check("firefunction_v1",
+        {{"<functioncall>{\"name\": \"now\", \"arguments\": {}}",
+          "R[] C[] call_0=now{}"},
+         {"<plain>Hello", "R[] C[Hello]"}});
+  check("functionary_v2",
+        {{"all\n<|content|>Hello", "R[] C[Hello]", "<|recipient|>"},
+         {"all\n<|content|>OK\n<|from|>assistant\n<|recipient|>f\n<|content|>"
+          "{\"a\": 1}\n<|from|>assistant\n<|recipient|>now\n<|content|>{}",
+          "R[] C[OK] call_0=f{\"a\":1} call_1=now{}", "<|recipient|>"},
+         {"no recipient", "R[] C[no recipient]", "<|recipient|>"}});
+  check("minicpm3",
+        {{"<|thought_start|>\na\n<|thought_end|>\n<|tool_call_start|>\n"
+          "```python\nf(a=\"1\",b=true)\nnow()\n```\n<|tool_call_end|>\n",
+          "R[a] C[] call_0=f{\"a\":\"1\",\"b\":true} call_1=now{}"}});
+}
+
 TEST(MessageCases, Cohere) {
   check(
       "command_r7b",

@@ -335,6 +335,87 @@ TEST(MessageTemplates, GoldenCallsAreReadBack) {
   EXPECT_GT(total, 0);
 }
 
+// Hugging Face's cases: those whose rendering shows calls, read back.
+TEST(MessageTemplates, HuggingFaceCallsAreReadBack) {
+  SKUA_ASSET_OR_SKIP(path, "templates/e2e_cases.json");
+  const std::map<std::string, std::string> formats = {
+      {"meetkai/functionary-medium-v2.2", "functionary_v2"},
+      {"CohereForAI/c4ai-command-r-v01 (JSON Schema)", "command_r"},
+      {"mistralai/Mistral-7B-Instruct-v0.3 (JSON Schema)", "mistral"},
+      {"Qwen/Qwen2.5-7B-Instruct", "hermes"},
+      {"Qwen/Qwen3.5-4B", "qwen3_coder"},
+      {"openbmb/MiniCPM3-4B", "minicpm3"},
+      {"zai-org/GLM-5.1", "glm"}};
+  const Json cases = read_json(path);
+  int passed = 0, total = 0;
+  for (const auto& each : cases) {
+    const auto expected = formats.find(each["name"].get<std::string>());
+    if (expected == formats.end()) continue;
+    const Json& messages = each["data"]["messages"];
+    std::size_t at = 0;
+    while (messages[at].value("tool_calls", Json()).empty()) ++at;
+    const auto& format =
+        detect_message_format(each["chat_template"].get<std::string>());
+    EXPECT_EQ(format.name, expected->second) << expected->first;
+    const std::string text = each["target"];
+    const std::size_t begin =
+        at ? text.rfind(messages[at - 1]["content"].get<std::string>()) : 0;
+    ASSERT_NE(begin, std::string::npos) << expected->first;
+    const std::string turn = text.substr(begin);
+    const auto message = test::parse(format, turn);
+    const Json& calls = messages[at]["tool_calls"];
+    total += static_cast<int>(calls.size());
+    ASSERT_GE(message.calls.size(), calls.size()) << turn << "\n"
+                                                  << test::show(message);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      const Json& call =
+          calls[i].contains("function") ? calls[i]["function"] : calls[i];
+      const Json& wanted = call["arguments"];
+      const Json arguments =
+          wanted.is_string() ? Json::parse(wanted.get<std::string>()) : wanted;
+      const bool equal = message.calls[i].name == call["name"] &&
+                         Json::parse(message.calls[i].arguments) == arguments;
+      EXPECT_TRUE(equal) << turn << "\n" << test::show(message);
+      passed += equal;
+    }
+  }
+  std::printf("e2e_cases.json: %d/%d calls read back\n", passed, total);
+  EXPECT_GE(total, static_cast<int>(formats.size()));
+}
+
+TEST(MessageTemplates, HuggingFaceFormatsAreDetected) {
+  SKUA_ASSET_OR_SKIP(path, "templates/e2e_cases.json");
+  const std::map<std::string, std::string> formats = {
+      {"fireworks-ai/firefunction-v1", "firefunction_v1"},
+      {"NousResearch/Hermes-2-Pro-Llama-3-8B (JSON Schema)", "hermes"},
+      {"mistralai/Mistral-Nemo-Instruct-2407", "mistral"},
+      {"meta-llama/Llama-3.1-8B-Instruct", "llama3"},
+      {"meta-llama/Llama-3.2-11B-Vision-Instruct", "llama3"},
+      {"deepseek-ai/DeepSeek-R1", "deepseek_v3"},
+      {"Qwen/Qwen3-0.6B", "hermes"},
+      {"CohereLabs/c4ai-command-a-03-2025", "command_r7b"},
+      {"CohereLabs/command-a-reasoning-08-2025", "command_r7b"},
+      {"ai21labs/AI21-Jamba-Large-1.6", "jamba"},
+      {"HuggingFaceTB/SmolLM3-3B", "hermes"},
+      {"moonshotai/Kimi-K2-Thinking", "kimi_k2"},
+      {"LiquidAI/LFM2.5-VL-450M", "lfm2"},
+      {"mistralai/Mixtral-8x7B-Instruct-v0.1", "plain"},
+      {"HuggingFaceH4/zephyr-7b-beta (add_generation_prompt=true)", "plain"}};
+  const Json cases = read_json(path);
+  int passed = 0;
+  for (const auto& each : cases) {
+    const auto expected = formats.find(each["name"].get<std::string>());
+    if (expected == formats.end()) continue;
+    const auto& format =
+        detect_message_format(each["chat_template"].get<std::string>());
+    EXPECT_EQ(format.name, expected->second) << expected->first;
+    passed += format.name == expected->second;
+  }
+  std::printf("e2e_cases.json: %d/%zu formats detected\n", passed,
+              formats.size());
+  EXPECT_EQ(passed, static_cast<int>(formats.size()));
+}
+
 TEST(MessageTemplates, FormatsAreDetected) {
   SKUA_ASSET_OR_SKIP(folder, "templates");
   std::map<std::string, std::string> formats;
