@@ -227,6 +227,17 @@ std::optional<Turn> render_turn(const ChatTemplate& chat_template,
   return std::nullopt;
 }
 
+// Does `got` have the name and arguments of `wanted`, where these are JSON or
+// its text? Some templates sort them.
+bool is_same(const ToolCall& got, const Json& wanted) {
+  const Json& given = wanted["arguments"];
+  const Json arguments =
+      given.is_string() ? Json::parse(given.get<std::string>()) : given;
+  return got.name == wanted["name"].get<std::string>() &&
+         nlohmann::json(parse_json(got.arguments, "arguments")) ==
+             nlohmann::json(arguments);
+}
+
 int read_back(const Expected& expected, const Turn& turn, const Json& calls) {
   const auto& format = message_format(expected.format);
   const auto message = test::parse(
@@ -237,12 +248,7 @@ int read_back(const Expected& expected, const Turn& turn, const Json& calls) {
   int n_equal = 0;
   for (std::size_t i = 0; i < std::min(message.calls.size(), calls.size());
        ++i) {
-    const auto& want = calls[i]["function"];
-    const Json arguments = parse_json(message.calls[i].arguments, "arguments");
-    const bool equal =
-        message.calls[i].name == want["name"] &&
-        // Some templates sort the arguments.
-        nlohmann::json(arguments) == nlohmann::json(want["arguments"]);
+    const bool equal = is_same(message.calls[i], calls[i]["function"]);
     EXPECT_TRUE(equal) << expected.file << ": " << turn.text << "\n"
                        << test::show(message);
     n_equal += equal;
@@ -319,13 +325,8 @@ TEST(MessageTemplates, GoldenCallsAreReadBack) {
       ++total;
       const auto message = test::parse(
           format, turn, {.tools = golden["contexts"][context]["tools"]});
-      const Json arguments =
-          call["arguments"].is_string()
-              ? Json::parse(call["arguments"].get<std::string>())
-              : call["arguments"];
-      const bool equal = message.calls.size() == 1 &&
-                         message.calls[0].name == call["name"] &&
-                         Json::parse(message.calls[0].arguments) == arguments;
+      const bool equal =
+          message.calls.size() == 1 && is_same(message.calls[0], call);
       EXPECT_TRUE(equal) << file << " " << context << ": " << turn << "\n"
                          << test::show(message);
       passed += equal;
@@ -370,11 +371,7 @@ TEST(MessageTemplates, HuggingFaceCallsAreReadBack) {
     for (std::size_t i = 0; i < calls.size(); ++i) {
       const Json& call =
           calls[i].contains("function") ? calls[i]["function"] : calls[i];
-      const Json& wanted = call["arguments"];
-      const Json arguments =
-          wanted.is_string() ? Json::parse(wanted.get<std::string>()) : wanted;
-      const bool equal = message.calls[i].name == call["name"] &&
-                         Json::parse(message.calls[i].arguments) == arguments;
+      const bool equal = is_same(message.calls[i], call);
       EXPECT_TRUE(equal) << turn << "\n" << test::show(message);
       passed += equal;
     }
