@@ -10,7 +10,7 @@ class GemmaReader final : public BracketReader {
       : BracketReader(syntax), syntax_(syntax) {}
 
  private:
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     const CallResult found = find_mark(body, "{");
     if (found != CallResult::kCalls) return found;
     --at_;

@@ -20,7 +20,7 @@ class HarmonyReader final : public BracketReader {
   HarmonyReader() : BracketReader(LiteralSyntax::kJson) {}
 
  private:
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     const CallResult begins = begins_header(body);
     if (begins != CallResult::kCalls) return begins;
     const CallResult found = find_mark(body, kMessage);

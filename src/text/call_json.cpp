@@ -86,7 +86,7 @@ class BareJsonReader final : public BracketReader {
       : BracketReader(LiteralSyntax::kJson), tools_(tools) {}
 
  private:
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     if (tools_.empty()) return CallResult::kFailed;
     return begins_json_call(body);
   }
@@ -108,18 +108,18 @@ CallResult begins_json_call(std::string_view body) {
       "name",      "type",      "function",    "parameters",
       "arguments", "tool_name", "tool_call_id"};
   const auto head = body.substr(0, kMaxCallHeader);
+  const CallResult undecided =
+      head.size() == kMaxCallHeader ? CallResult::kFailed : CallResult::kMore;
   LiteralReader reader(head, LiteralSyntax::kJson);
   reader.take("[");
-  if (reader.at_end()) return CallResult::kMore;
+  if (reader.at_end()) return undecided;
   if (!reader.take("{")) return CallResult::kFailed;
-  if (reader.at_end())
-    return head.size() == kMaxCallHeader ? CallResult::kFailed
-                                         : CallResult::kMore;
+  if (reader.at_end()) return undecided;
   for (const auto key : kKeys) {
     const std::string quoted = '"' + std::string(key) + '"';
     const auto rest = reader.rest();
     if (rest.starts_with(quoted)) return CallResult::kCalls;
-    if (quoted.starts_with(rest)) return CallResult::kMore;
+    if (quoted.starts_with(rest)) return undecided;
   }
   return CallResult::kFailed;
 }
@@ -130,6 +130,7 @@ std::string read_json_arguments(std::string_view json) {
   if (*value == "null") return "{}";
   std::string text;
   if (!LiteralReader(*value, LiteralSyntax::kJson).string(text)) return *value;
+  if (trim_space(text).empty()) return "{}";
   const auto inner = literal_to_json(text, LiteralSyntax::kJson);
   return inner && inner->starts_with('{') ? *inner : *value;
 }

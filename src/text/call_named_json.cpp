@@ -27,7 +27,7 @@ class NamedJsonReader : public BracketReader {
 
 class MistralReader final : public NamedJsonReader {
   // An array directly behind the marker has the names in it.
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     constexpr std::string_view kArguments = "[ARGS]", kId = "[CALL_ID]";
     const auto head = body.substr(0, kMaxCallHeader);
     const auto trimmed = trim_space(head);
@@ -49,7 +49,7 @@ class MistralReader final : public NamedJsonReader {
 };
 
 class KimiReader final : public NamedJsonReader {
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     constexpr std::string_view kArguments = "<|tool_call_argument_begin|>";
     const CallResult found = find_mark(body, kArguments);
     if (found != CallResult::kCalls) return found;
@@ -65,7 +65,7 @@ class KimiReader final : public NamedJsonReader {
 };
 
 class DeepSeekReader final : public NamedJsonReader {
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     constexpr std::string_view kSeparator = "<｜tool▁sep｜>";
     const CallResult found = find_mark(body, kSeparator);
     if (found != CallResult::kCalls) return found;
@@ -91,7 +91,7 @@ class DeepSeekReader final : public NamedJsonReader {
 };
 
 class TaggedReader final : public NamedJsonReader {
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     const CallResult found = find_mark(body, ">");
     if (found != CallResult::kCalls) return found;
     return set_name(body.substr(0, at_ - 1)) ? CallResult::kCalls
@@ -107,7 +107,7 @@ class RecipientReader final : public NamedJsonReader {
       : separator_(separator), tools_(tools) {}
 
  private:
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     const CallResult found = find_mark(body, separator_);
     if (found != CallResult::kCalls) return found;
     const auto name = body.substr(0, at_ - separator_.size());

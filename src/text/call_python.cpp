@@ -85,7 +85,7 @@ class BarePythonicReader final : public BracketReader {
       : BracketReader(LiteralSyntax::kPython), tools_(tools) {}
 
  private:
-  CallResult read_header(std::string_view body, bool) override {
+  CallResult read_header(std::string_view body) override {
     return tools_.empty() ? CallResult::kFailed : begins_any_call(body);
   }
 

@@ -4,7 +4,7 @@
 
 namespace skua {
 
-CallResult BracketReader::read_header(std::string_view, bool) {
+CallResult BracketReader::read_header(std::string_view) {
   return CallResult::kCalls;
 }
 
@@ -19,9 +19,9 @@ CallResult BracketReader::find_mark(std::string_view body,
   return CallResult::kCalls;
 }
 
-CallResult BracketReader::read(std::string_view body, bool at_end) {
+CallResult BracketReader::read(std::string_view body, bool) {
   if (!in_value_) {
-    const CallResult header = read_header(body, at_end);
+    const CallResult header = read_header(body);
     if (header != CallResult::kCalls) return header;
     in_value_ = true;
     start_ = at_;

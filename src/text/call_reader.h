@@ -50,7 +50,7 @@ class BracketReader : public CallReader {
   explicit BracketReader(LiteralSyntax syntax) : scanner_(syntax) {}
 
   /** Finds where the value begins: kCalls if `at_` is there. */
-  virtual CallResult read_header(std::string_view body, bool at_end);
+  virtual CallResult read_header(std::string_view body);
   /** Adds the calls of the whole value and returns true, or false if there
    *  are none. */
   virtual bool read_value(std::string_view value) = 0;
@@ -96,7 +96,7 @@ bool read_json_calls(std::string_view json, std::vector<ToolCall>& calls);
 CallResult begins_json_call(std::string_view body);
 
 /** Arguments that stand alone as JSON text; those in a JSON string are taken
- *  out of it, none or null give {}. Empty if it is not JSON. */
+ *  out of it; null and empty text give {}. Empty if it is not JSON. */
 std::string read_json_arguments(std::string_view json);
 
 using MakeCallReader = std::unique_ptr<CallReader> (*)(const ToolSchemas&);

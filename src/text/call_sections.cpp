@@ -36,13 +36,13 @@ class InvokeReader final : public MarkedReader {
   }
 
   bool read_value(std::string_view value) override {
-    Cursor cursor(value);
+    TagCursor cursor(value);
     while (cursor.take(tags_.invoke))
       if (!read_invoke(cursor)) return false;
     return cursor.at_end() && !calls_.empty();
   }
 
-  bool read_invoke(Cursor& cursor) {
+  bool read_invoke(TagCursor& cursor) {
     std::string_view name;
     if (!cursor.take_until("\"", name) || name.empty() || !cursor.take(">"))
       return false;
@@ -90,7 +90,7 @@ class McpReader final : public MarkedReader {
   }
 
   bool read_value(std::string_view value) override {
-    Cursor cursor(value);
+    TagCursor cursor(value);
     std::string_view server, name, json;
     while (!cursor.at_end()) {
       if (cursor.take("<server_name>") &&

@@ -37,7 +37,7 @@ class FunctionTagReader final : public MarkedReader {
   }
 
   bool read_value(std::string_view value) override {
-    Cursor cursor(value);
+    TagCursor cursor(value);
     std::string_view name;
     if (!cursor.take_until(">", name) || !is_tag_name(name)) return false;
     std::vector<LiteralMember> arguments;
@@ -62,7 +62,7 @@ bool read_glm_call(std::string_view value, const ToolSchemas& tools,
                    std::vector<ToolCall>& calls) {
   const auto name = trim_space(value.substr(0, value.find("<arg_key>")));
   if (!is_tag_name(name)) return false;
-  Cursor cursor(value);
+  TagCursor cursor(value);
   cursor.take(name);
   std::vector<LiteralMember> arguments;
   while (cursor.take("<arg_key>")) {

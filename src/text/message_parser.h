@@ -40,9 +40,10 @@ inline constexpr std::size_t kMaxCalls = 256;
  *  while it comes. The result does not depend on how the text is cut.
  *
  *  No text is lost: what looks like a call and is none, or is not finished, is
- *  content as it was written. Markers are dropped, and so is white space
- *  between them and the text beside them. Text is held back only where it may
- *  be part of a marker or call, or white space before one. */
+ *  content as it was written. Markers are dropped (frames wherever they are),
+ *  and so is white space between them and the text beside them. Text is held
+ * back only where it may be part of a marker or call, or white space before
+ * one. */
 class MessageParser {
  public:
   /** `format` must outlive the parser. Throws InvalidInput for bad tools or a

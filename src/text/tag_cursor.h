@@ -19,9 +19,9 @@ inline CallResult next_is(std::string_view text, char c) {
 }
 
 /** What is left of a text while it is read from front to back. */
-class Cursor {
+class TagCursor {
  public:
-  explicit Cursor(std::string_view text) : rest_(text) {}
+  explicit TagCursor(std::string_view text) : rest_(text) {}
 
   bool take(std::string_view mark) {
     const auto trimmed = trim_left(rest_);

@@ -90,6 +90,8 @@ TEST(MessageCases, Hermes) {
            "1}\"}</tool_call>",
            "R[] C[] call_0=f{\"a\":1}"},
           {"<tool_call>{\"name\":\"f\"}</tool_call>", "R[] C[] call_0=f{}"},
+          {"<tool_call>{\"name\":\"f\",\"arguments\":\" \"}</tool_call>",
+           "R[] C[] call_0=f{}"},
           {"<tool_call>{\"name\":\"f\",\"parameters\":null}</tool_call>",
            "R[] C[] call_0=f{}"},
           {"<tool_call>{\"name\":\"f\",\"arguments\":[1]}</tool_call>",

@@ -81,6 +81,25 @@ TEST(MessageParser, HoldsBackNoLongerThanAMarkerCanCome) {
   }
 }
 
+TEST(MessageParser, HoldsBackNoLongerThanReasoningCanBeginOrEnd) {
+  for (const auto& format : message_formats()) {
+    for (const auto& [open, close] : format.reasoning) {
+      for (std::size_t n = 1; n < open.size(); ++n) {
+        MessageParser parser(format);
+        const std::string part(open.substr(0, n));
+        EXPECT_EQ(parser.feed(part).content, "") << format.name << part;
+        EXPECT_EQ(parser.feed("\x01").content, part + "\x01") << format.name;
+      }
+      for (std::size_t n = 1; n < close.size() && !open.empty(); ++n) {
+        MessageParser parser(format, {.open_marker = open});
+        const std::string part(close.substr(0, n));
+        EXPECT_EQ(parser.feed("x" + part).reasoning, "x") << format.name;
+        EXPECT_EQ(parser.feed("\x01").reasoning, part + "\x01") << part;
+      }
+    }
+  }
+}
+
 TEST(MessageParser, AHeaderHasALimit) {
   for (const char* format :
        {"qwen3_coder", "glm", "mistral", "kimi_k2", "deepseek_v3", "gemma4",
