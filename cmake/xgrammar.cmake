@@ -42,11 +42,12 @@ endif()
 set(_source ${SKUA_XGRAMMAR_ROOT}/source)
 file(GLOB_RECURSE _sources ${_source}/cpp/*.cc)
 list(FILTER _sources EXCLUDE REGEX "/cpp/tvm_ffi/")
-add_library(xgrammar STATIC ${_sources})
+add_library(xgrammar STATIC ${_sources}
+  ${PROJECT_SOURCE_DIR}/cmake/xgrammar_log.cpp)
 # Its code is not ours to warn about.
 target_compile_options(xgrammar PRIVATE -w)
 target_include_directories(xgrammar SYSTEM PUBLIC ${_source}/include
   ${_source}/3rdparty/dlpack/include ${_source}/3rdparty/picojson)
 target_compile_definitions(xgrammar PUBLIC XGRAMMAR_ENABLE_CPPTRACE=0
-  XGRAMMAR_ENABLE_INTERNAL_CHECK=0)
+  XGRAMMAR_ENABLE_INTERNAL_CHECK=0 XGRAMMAR_LOG_CUSTOMIZE=1)
 target_link_libraries(xgrammar PRIVATE Threads::Threads)

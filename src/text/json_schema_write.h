@@ -27,6 +27,7 @@ class SchemaWriter {
   std::int32_t free_string(std::int64_t min, std::int64_t max);
   std::int32_t escape_rest();
   std::int32_t space();
+  GrammarSequence before_end(std::int64_t n);
 
   // json_schema_write_array.cpp
   std::int32_t array_rule(const Shape& shape);

@@ -59,6 +59,13 @@ bool few_words(const Dfa& dfa, std::int32_t state, std::u32string& word,
 
 }  // namespace
 
+// Between the last of n members and the bracket. The blank behind the opening
+// one is the only one of an empty value.
+GrammarSequence SchemaWriter::before_end(std::int64_t n) {
+  return n > 0 ? GrammarSequence{GrammarItem::ref(space())}
+               : GrammarSequence{};
+}
+
 std::int32_t SchemaWriter::array_rule(const Shape& shape) {
   if (shape.unique && (shape.max < 0 || shape.max > 1))
     return unique_array(shape);
@@ -85,7 +92,7 @@ std::int32_t SchemaWriter::array_rule(const Shape& shape) {
     bool may_end = state.first >= shape.min;
     for (std::size_t k = 0; k < shape.counts.size(); ++k)
       may_end = may_end && state.second[k] >= shape.counts[k].min;
-    if (may_end) rules_.add(rule, {});
+    if (may_end) rules_.add(rule, before_end(state.first));
     if (shape.max >= 0 && state.first >= shape.max) continue;
     // Each goal counts the next item or does not.
     const auto index = static_cast<std::size_t>(state.first);
@@ -119,8 +126,7 @@ std::int32_t SchemaWriter::array_rule(const Shape& shape) {
     }
   }
   return rules_.rule_of({text("["), GrammarItem::ref(space()),
-                         GrammarItem::ref(start), GrammarItem::ref(space()),
-                         text("]")});
+                         GrammarItem::ref(start), text("]")});
 }
 
 std::optional<std::vector<std::string>> SchemaWriter::few_values(
@@ -190,7 +196,7 @@ std::int32_t SchemaWriter::unique_array(const Shape& shape) {
     const auto rule = ids[taken];
     std::size_t n = 0;
     for (std::size_t bits = taken; bits > 0; bits &= bits - 1) ++n;
-    if (static_cast<std::int64_t>(n) >= shape.min) rules_.add(rule, {});
+    if (static_cast<std::int64_t>(n) >= shape.min) rules_.add(rule, before_end(static_cast<std::int64_t>(n)));
     if (shape.max >= 0 && static_cast<std::int64_t>(n) >= shape.max) continue;
     for (const auto value : choices[std::min(n, special)]) {
       const std::size_t bit = std::size_t{1} << value;
@@ -206,8 +212,7 @@ std::int32_t SchemaWriter::unique_array(const Shape& shape) {
     }
   }
   return rules_.rule_of({text("["), GrammarItem::ref(space()),
-                         GrammarItem::ref(start), GrammarItem::ref(space()),
-                         text("]")});
+                         GrammarItem::ref(start), text("]")});
 }
 
 }  // namespace skua

@@ -192,7 +192,8 @@ std::int32_t SchemaWriter::object_rule(const Shape& shape) {
     GrammarSequence comma;
     if (state.written > 0) comma = {text(","), GrammarItem::ref(space())};
     if (state.passed == n) {
-      if (state.distinct >= shape.min) rules_.add(rule, {});
+      if (state.distinct >= shape.min) 
+        rules_.add(rule, before_end(state.written));
       if (pair < 0 || !has_room) continue;
       auto sequence = comma;
       sequence.push_back(GrammarItem::ref(pair));
@@ -217,8 +218,7 @@ std::int32_t SchemaWriter::object_rule(const Shape& shape) {
                                                 state.distinct}))});
   }
   return rules_.rule_of({text("{"), GrammarItem::ref(space()),
-                         GrammarItem::ref(start), GrammarItem::ref(space()),
-                         text("}")});
+                         GrammarItem::ref(start), text("}")});
 }
 
 }  // namespace skua
