@@ -44,6 +44,8 @@ file(GLOB_RECURSE _sources ${_source}/cpp/*.cc)
 list(FILTER _sources EXCLUDE REGEX "/cpp/tvm_ffi/")
 add_library(xgrammar STATIC ${_sources}
   ${PROJECT_SOURCE_DIR}/cmake/xgrammar_log.cpp)
+# Clang refuses its variants of incomplete types in C++20.
+set_target_properties(xgrammar PROPERTIES CXX_STANDARD 17)
 # Its code is not ours to warn about.
 target_compile_options(xgrammar PRIVATE -w)
 target_include_directories(xgrammar SYSTEM PUBLIC ${_source}/include

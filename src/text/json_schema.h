@@ -10,6 +10,9 @@ namespace skua {
 /** Blanks at most at the start of a line of a JSON answer. */
 constexpr std::int32_t kMaxJsonIndent = 32;
 
+/** Digits at most before, and behind, the point of a number in one. */
+constexpr int kMaxJsonDigits = 30;
+
 /** Adds the rules of the JSON texts that are valid under `schema`, of draft 7
  *  where its `$schema` says so, else of 2020-12, and returns the first one.
  *
@@ -18,8 +21,8 @@ constexpr std::int32_t kMaxJsonIndent = 32;
  *  other required ones, then the rest; behind a comma, a colon or a bracket
  *  stands nothing, one blank, or a line end with at most kMaxJsonIndent
  *  blanks; names, and strings under `pattern`, `format` or `enum`, escape
- *  what must be escaped alone; integers have no fraction and numbers under a
- *  bound no exponent.
+ *  what must be escaped alone; integers have no fraction, numbers under a
+ *  bound no exponent, others one of two digits.
  *
  *  Throws InvalidInput for a schema that is none, and Unsupported with the
  *  JSON pointer of a keyword that cannot be enforced. Keywords without a

@@ -55,7 +55,7 @@ std::optional<Shapes> SchemaExpander::container(const Json& schema,
     if (!value.get<bool>()) return positive ? any_shapes() : Shapes{};
     if (!positive) unsupported(schema, key, "it stands inside a 'not'");
     Shape shape = any_of(JsonType::kArray);
-    shape.unique = true;
+    shape.unique_at = document_.where(schema, key);
     return constrained(shape, true);
   }
   return std::nullopt;
@@ -82,7 +82,9 @@ Shapes SchemaExpander::property_group(const Json& schema, bool positive) {
          object(schema, key, schema[key]).items()) {
       auto& list = key[1] == 'r' ? group.properties : group.patterns;
       list.emplace_back(name, SchemaGoal{{&member}});
-      if (key[1] == 'a') pattern(name);  // refuses what is no pattern
+      if (key[1] == 'a')
+        pattern(name,
+                document_.where(schema, key));  // refuses what is no pattern
       if (positive || allows_all(member)) continue;
       if (key[1] == 'a') unsupported(schema, key, "it stands inside a 'not'");
       Shape shape = with_property(name, {{&member, false}});

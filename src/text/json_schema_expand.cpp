@@ -77,10 +77,11 @@ const Json& SchemaExpander::object(const Json& schema, const std::string& key,
   return value;
 }
 
-const Dfa& SchemaExpander::pattern(const std::string& text) {
+const Dfa& SchemaExpander::pattern(const std::string& text,
+                                   const std::string& where) {
   const auto found = patterns_.find(text);
   if (found != patterns_.end()) return found->second;
-  return patterns_.emplace(text, compile_pattern(text, true, "schema"))
+  return patterns_.emplace(text, compile_pattern(text, true, where))
       .first->second;
 }
 
@@ -147,7 +148,14 @@ std::optional<Shapes> SchemaExpander::keyword(const Json& schema,
                                               const std::string& key,
                                               const Json& value,
                                               bool positive) {
-  if (auto shapes = scalar(schema, key, value, positive)) return shapes;
+  try {
+    if (auto shapes = scalar(schema, key, value, positive)) return shapes;
+  } catch (const Unsupported& error) {
+    // Automata do not know what they are made for.
+    const std::string what = error.what();
+    if (what.starts_with("[schema#")) throw;
+    unsupported(schema, key, what);
+  }
   if (auto shapes = container(schema, key, value, positive)) return shapes;
   return applicator(schema, key, value, positive);
 }

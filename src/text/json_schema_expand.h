@@ -25,8 +25,10 @@ class SchemaExpander {
   /** Whether it is known that no value is under the goal. Looks `depth`
    *  levels into required properties. */
   bool is_empty(const SchemaGoal& goal, int depth);
-  /** The automaton of a `pattern`, compiled once. */
-  const Dfa& pattern(const std::string& text);
+  /** The automaton of a `pattern`, compiled once. Throws as compile_pattern,
+   *  naming `where`. */
+  const Dfa& pattern(const std::string& text,
+                     const std::string& where = "schema");
 
   const SchemaDocument& document() const { return document_; }
 

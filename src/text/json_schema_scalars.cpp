@@ -68,7 +68,9 @@ std::optional<Shapes> SchemaExpander::scalar(const Json& schema,
   if (key == "enum") return values(schema, array(schema, key, value), positive);
   if (key == "const") return one_value(schema, value, positive);
   if (key == "pattern")
-    return strings(pattern(text(schema, key, value)), positive);
+    return strings(
+        pattern(text(schema, key, value), document_.where(schema, key)),
+        positive);
   if (key == "format") {
     const char* known = format_pattern(text(schema, key, value));
     if (!known) return std::nullopt;

@@ -46,7 +46,7 @@ Shape both(const Shape& a, const Shape& b) {
   result.shortest = a.shortest || b.shortest;
   append_new(result.items, b.items);
   append_new(result.counts, b.counts);
-  result.unique = a.unique || b.unique;
+  if (a.unique_at.empty()) result.unique_at = b.unique_at;
   append_new(result.properties, b.properties);
   append_new(result.required, b.required);
   append_new(result.names, b.names);
@@ -113,7 +113,7 @@ bool Shape::operator==(const Shape& other) const {
          allows_false == other.allows_false &&
          same_language(language, other.language) &&
          shortest == other.shortest && items == other.items &&
-         counts == other.counts && unique == other.unique &&
+         counts == other.counts && unique_at == other.unique_at &&
          properties == other.properties && required == other.required &&
          names == other.names;
 }

@@ -66,7 +66,7 @@ struct Shape {
 
   std::vector<ItemGroup> items;
   std::vector<ItemCount> counts;
-  bool unique = false;
+  std::string unique_at;  // the place of `uniqueItems`, if any
 
   std::vector<PropertyGroup> properties;
   std::vector<std::string> required;

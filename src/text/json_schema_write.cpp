@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "skua/error.h"
 #include "text/json_number.h"
 #include "text/json_schema.h"
+#include "text/pattern.h"
 
 namespace skua {
 namespace {
@@ -12,6 +15,9 @@ namespace {
 // Of strings up to this length each place is a state; longer ones count
 // characters while they are matched, where an escape is several.
 constexpr std::int64_t kMaxExactLength = 8;
+
+// Automata that are looked through for one that is there already.
+constexpr std::size_t kMaxSharedNumbers = 20;
 
 GrammarItem text(std::string s) {
   return GrammarItem::literal(std::move(s));
@@ -60,23 +66,30 @@ void SchemaWriter::write_shape(std::int32_t rule, const Shape& shape) {
   }
 }
 
+// Numbers stay within a double: so many digits, and an exponent of two.
 std::int32_t SchemaWriter::number_rule(const Shape& shape) {
-  if (shape.language) {
-    const Dfa& dfa = *shape.language;
-    return add_dfa(rules_,
-                   shape.shortest ? dfa_and(dfa, shortest_numbers()) : dfa,
-                   Spelling::kPlain);
-  }
+  static const Dfa short_numbers = compile_pattern(
+      fmt::format("-?[0-9]{{1,{0}}}(\\.[0-9]{{1,{0}}})?", kMaxJsonDigits),
+      false, "number");
+  Dfa dfa = dfa_and(number_language(shape), short_numbers);
+  if (shape.shortest) dfa = dfa_and(dfa, shortest_numbers());
+  const auto known =
+      std::find_if(numbers_.begin(), numbers_.end(),
+                   [&](const auto& entry) { return entry.first == dfa; });
+  const auto plain = known != numbers_.end()
+                         ? known->second
+                         : add_dfa(rules_, dfa, Spelling::kPlain);
+  if (known == numbers_.end() && numbers_.size() < kMaxSharedNumbers)
+    numbers_.emplace_back(std::move(dfa), plain);
+  if (shape.language) return plain;
   auto& rule = rules_.named("number");
   if (rule >= 0) return rule;
-  const CharSet digits({{'0', '9'}});
-  const auto number = add_dfa(rules_, all_numbers(), Spelling::kPlain);
   const auto exponent =
       rules_.rule_of({GrammarItem::of(CharSet({{'e', 'e'}, {'E', 'E'}})),
                       GrammarItem::of(CharSet({{'+', '+'}, {'-', '-'}}), 0, 1),
-                      GrammarItem::of(digits, 1, -1)});
+                      GrammarItem::of(CharSet({{'0', '9'}}), 1, 2)});
   rule = rules_.rule_of(
-      {GrammarItem::ref(number), GrammarItem::ref(exponent, 0, 1)});
+      {GrammarItem::ref(plain), GrammarItem::ref(exponent, 0, 1)});
   return rule;
 }
 
@@ -128,33 +141,34 @@ std::int32_t SchemaWriter::free_string(std::int64_t min, std::int64_t max) {
                       GrammarItem::ref(to)});
   };
   known = rules_.add_rule();
-  auto state = known;
+  const auto more = max - min;
+  const bool counted = max >= 0 && more > kMaxExactLength;
+  // A counted rule holds all characters: it is slow to enter one later on.
+  const auto body = counted ? rules_.add_rule() : known;
+  auto state = body;
   for (std::int64_t i = 0; i < min; ++i) {
     const auto next = rules_.add_rule();
     add_char(state, next);
     state = next;
   }
-  const auto more = max - min;
-  if (max < 0) {
-    rules_.add(state, {text("\"")});
-    add_char(state, state);
-  } else if (more <= kMaxExactLength) {
-    for (std::int64_t i = 0; i < more; ++i) {
-      const auto next = rules_.add_rule();
-      rules_.add(state, {text("\"")});
-      add_char(state, next);
-      state = next;
-    }
-    rules_.add(state, {text("\"")});
-  } else {
-    const auto body = rules_.add_rule(), rest = rules_.add_rule();
-    rules_.set_max_chars(body, more);
-    for (const auto rule : {body, rest}) {
+  if (counted) {
+    const auto rest = rules_.add_rule();
+    for (const auto rule : {state, rest}) {
       rules_.add(rule, {});
       add_char(rule, rest);
     }
-    rules_.add(state, {GrammarItem::ref(body), text("\"")});
+    rules_.set_max_chars(body, max);
+    rules_.add(known, {GrammarItem::ref(body), text("\"")});
+    return known;
   }
+  for (std::int64_t i = 0; i < (max < 0 ? 0 : more); ++i) {
+    const auto next = rules_.add_rule();
+    rules_.add(state, {text("\"")});
+    add_char(state, next);
+    state = next;
+  }
+  rules_.add(state, {text("\"")});
+  if (max < 0) add_char(state, state);
   return known;
 }
 

@@ -58,6 +58,7 @@ class SchemaWriter {
   SchemaExpander& expander_;
   std::map<SchemaGoal, std::int32_t> rule_of_;
   std::vector<SchemaGoal> todo_;
+  std::vector<std::pair<Dfa, std::int32_t>> numbers_;
 };
 
 }  // namespace skua

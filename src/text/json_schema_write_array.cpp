@@ -62,12 +62,11 @@ bool few_words(const Dfa& dfa, std::int32_t state, std::u32string& word,
 // Between the last of n members and the bracket. The blank behind the opening
 // one is the only one of an empty value.
 GrammarSequence SchemaWriter::before_end(std::int64_t n) {
-  return n > 0 ? GrammarSequence{GrammarItem::ref(space())}
-               : GrammarSequence{};
+  return n > 0 ? GrammarSequence{GrammarItem::ref(space())} : GrammarSequence{};
 }
 
 std::int32_t SchemaWriter::array_rule(const Shape& shape) {
-  if (shape.unique && (shape.max < 0 || shape.max > 1))
+  if (!shape.unique_at.empty() && (shape.max < 0 || shape.max > 1))
     return unique_array(shape);
   const auto special = static_cast<std::int64_t>(n_special(shape));
   const auto last = std::max<std::int64_t>({special, shape.min, 1});
@@ -162,16 +161,15 @@ std::optional<std::vector<std::string>> SchemaWriter::few_values(
 // Items that differ can be told apart where there are few to choose from: a
 // state is the items so far and the set of values taken.
 std::int32_t SchemaWriter::unique_array(const Shape& shape) {
-  const auto refuse = [] [[noreturn]] (const std::string& why) {
-    throw Unsupported("schema uniqueItems", why);
-  };
-  if (!shape.counts.empty()) refuse("it stands beside 'contains'");
+  const char* too_many = "the items have more than a few values";
+  if (!shape.counts.empty())
+    throw Unsupported(shape.unique_at, "it stands beside 'contains'");
   const std::size_t special = n_special(shape);
   std::vector<std::string> values;
   std::vector<std::vector<std::size_t>> choices;  // by index
   for (std::size_t i = 0; i <= special; ++i) {
     const auto found = few_values(item_goal(shape, i));
-    if (!found) refuse("the items have more than a few values");
+    if (!found) throw Unsupported(shape.unique_at, too_many);
     choices.emplace_back();
     for (const auto& value : *found) {
       const auto at = std::find(values.begin(), values.end(), value);
@@ -179,8 +177,7 @@ std::int32_t SchemaWriter::unique_array(const Shape& shape) {
       if (at == values.end()) values.push_back(value);
     }
   }
-  if (values.size() > kMaxUnique)
-    refuse("the items have more than a few values");
+  if (values.size() > kMaxUnique) throw Unsupported(shape.unique_at, too_many);
 
   std::map<std::size_t, std::int32_t> ids;  // by the set taken, as bits
   std::vector<std::size_t> todo;
@@ -196,7 +193,8 @@ std::int32_t SchemaWriter::unique_array(const Shape& shape) {
     const auto rule = ids[taken];
     std::size_t n = 0;
     for (std::size_t bits = taken; bits > 0; bits &= bits - 1) ++n;
-    if (static_cast<std::int64_t>(n) >= shape.min) rules_.add(rule, before_end(static_cast<std::int64_t>(n)));
+    if (static_cast<std::int64_t>(n) >= shape.min)
+      rules_.add(rule, before_end(static_cast<std::int64_t>(n)));
     if (shape.max >= 0 && static_cast<std::int64_t>(n) >= shape.max) continue;
     for (const auto value : choices[std::min(n, special)]) {
       const std::size_t bit = std::size_t{1} << value;

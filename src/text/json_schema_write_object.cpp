@@ -192,7 +192,7 @@ std::int32_t SchemaWriter::object_rule(const Shape& shape) {
     GrammarSequence comma;
     if (state.written > 0) comma = {text(","), GrammarItem::ref(space())};
     if (state.passed == n) {
-      if (state.distinct >= shape.min) 
+      if (state.distinct >= shape.min)
         rules_.add(rule, before_end(state.written));
       if (pair < 0 || !has_room) continue;
       auto sequence = comma;
