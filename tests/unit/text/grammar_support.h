@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <string>
@@ -66,6 +67,60 @@ class ByteGrammars {
   std::int32_t end;
   GrammarCompiler compiler;
 };
+
+/** The value with the properties of each object in every order, as far as
+ *  there are few. */
+inline std::vector<Json> all_orders(const Json& value) {
+  constexpr std::size_t kMax = 200;
+  std::vector<Json> result = {value.is_array() ? Json::array()
+                                               : Json::object()};
+  if (!value.is_structured()) return {value};
+  const auto extend = [&](const std::string& name, const Json& member) {
+    std::vector<Json> longer;
+    for (const auto& begun : result) {
+      for (const auto& order : all_orders(member)) {
+        if (longer.size() == kMax) break;
+        longer.push_back(begun);
+        if (value.is_array()) {
+          longer.back().push_back(order);
+        } else {
+          longer.back()[name] = order;
+        }
+      }
+    }
+    result = std::move(longer);
+  };
+  if (value.is_array()) {
+    for (const auto& member : value) extend("", member);
+    return result;
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, member] : value.items()) names.push_back(name);
+  if (names.size() > 4) {
+    for (const auto& name : names) extend(name, value[name]);
+    return result;
+  }
+  std::vector<Json> all;
+  std::sort(names.begin(), names.end());
+  do {
+    result = {Json::object()};
+    for (const auto& name : names) extend(name, value[name]);
+    all.insert(all.end(), result.begin(), result.end());
+  } while (all.size() < kMax &&
+           std::next_permutation(names.begin(), names.end()));
+  return all;
+}
+
+/** Whether a grammar takes the value in some order of its properties, written
+ *  in UTF-8 or in ASCII. */
+inline bool accepts_in_some_order(
+    const ByteGrammars& grammars,
+    const std::shared_ptr<const CompiledGrammar>& grammar, const Json& value) {
+  for (const auto& order : all_orders(value))
+    for (const bool ascii : {false, true})
+      if (grammars.accepts(grammar, order.dump(-1, ' ', ascii))) return true;
+  return false;
+}
 
 inline Grammar regex(const std::string& source) {
   return {Grammar::Kind::kRegex, source, {}};

@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <iostream>
+#include <thread>
 
 #include "skua/error.h"
 #include "tests/support.h"
@@ -170,6 +172,25 @@ TEST(Grammar, GbnfNamesThePlaceOfAMistake) {
   EXPECT_THAT(compile("root ::= root \"a\""),
               ThrowsMessage<InvalidInput>(HasSubstr("no text matches")));
   EXPECT_THROW(compile("root ::= " + std::string(100, '('))(), InvalidInput);
+}
+
+TEST(Grammar, ThreadsShareACompiledGrammar) {
+  ByteGrammars grammars;
+  const std::string text = R"({"name": "a b c", "list": [1, 2, {"x": null}]})";
+  std::atomic<int> whole = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      GrammarMatcher matcher(grammars.compiler.compile(schema("true")));
+      for (const char c : text) {
+        const auto bits = grammars.mask(matcher);
+        const auto id = static_cast<unsigned char>(c);
+        if (!(bits[id / 32] >> (id % 32) & 1) || !matcher.accept(id)) return;
+      }
+      whole += matcher.can_end();
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(whole, 4);
 }
 
 TEST(Grammar, ReadsTheGbnfAssets) {

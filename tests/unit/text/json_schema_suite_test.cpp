@@ -12,43 +12,18 @@
 namespace skua::test {
 namespace {
 
-// `value` with the properties of each object in the order of `schema`'s
-// declarations, wherever in the schema they stand.
-void declared_names(const Json& schema, std::vector<std::string>& names) {
-  if (schema.is_object()) {
-    for (const char* key : {"properties"})
-      if (schema.contains(key) && schema[key].is_object())
-        for (const auto& [name, value] : schema[key].items())
-          names.push_back(name);
-    if (schema.contains("required") && schema["required"].is_array())
-      for (const auto& name : schema["required"])
-        if (name.is_string()) names.push_back(name);
-  }
-  if (schema.is_structured())
-    for (const auto& member : schema) declared_names(member, names);
-}
-
-Json ordered(const Json& value, const std::vector<std::string>& names) {
-  if (value.is_array()) {
-    Json result = Json::array();
-    for (const auto& member : value) result.push_back(ordered(member, names));
+// The value with numbers as an answer writes them: 1 for 1.0.
+Json plain_numbers(const Json& value) {
+  if (value.is_structured()) {
+    Json result = value;
+    for (auto& member : result) member = plain_numbers(member);
     return result;
   }
-  if (!value.is_object()) {
-    // 1.0 and 1 are the same value; large ones are written out.
-    if (value.is_number_float()) {
-      const double number = value.get<double>();
-      if (number == std::floor(number) && std::abs(number) < 1e15)
-        return static_cast<std::int64_t>(number);
-    }
-    return value;
-  }
-  Json result = Json::object();
-  for (const auto& name : names)
-    if (value.contains(name)) result[name] = ordered(value[name], names);
-  for (const auto& [name, member] : value.items())
-    if (!result.contains(name)) result[name] = ordered(member, names);
-  return result;
+  if (!value.is_number_float()) return value;
+  const double number = value.get<double>();
+  const bool is_whole =
+      number == std::floor(number) && std::abs(number) < 9.3e15;
+  return is_whole ? Json(static_cast<std::int64_t>(number)) : value;
 }
 
 struct Counts {
@@ -82,17 +57,13 @@ void run_group(ByteGrammars& grammars, const Json& group, Counts& counts,
         << name << ": " << error.what() << "\n"
         << with_dialect;
   }
-  std::vector<std::string> names;
-  declared_names(with_dialect, names);
   for (const auto& test : group["tests"]) {
     const Json& data = test["data"];
     const bool valid = test["valid"].get<bool>();
-    bool accepted = false;
-    if (!unsatisfiable)
-      for (const Json& value : {data, ordered(data, names)})
-        for (const bool ascii : {false, true})
-          accepted =
-              accepted || grammars.accepts(grammar, value.dump(-1, ' ', ascii));
+    const bool accepted =
+        !unsatisfiable &&
+        (accepts_in_some_order(grammars, grammar, data) ||
+         accepts_in_some_order(grammars, grammar, plain_numbers(data)));
     ++(valid ? counts.valid : counts.invalid);
     if (accepted) ++(valid ? counts.valid_accepted : counts.invalid_accepted);
     if (accepted != valid)
@@ -102,12 +73,29 @@ void run_group(ByteGrammars& grammars, const Json& group, Counts& counts,
   }
 }
 
+// contentEncoding and contentMediaType are annotations, as 2020-12 has it.
+bool is_annotation(const std::filesystem::path& file) {
+  return file.parent_path().filename() == "optional" &&
+         file.stem() == "content";
+}
+
+// Formats that are enforced; others are annotations.
+const std::set<std::string> kFormats = {
+    "date",          "date-time",    "duration",
+    "email",         "hostname",     "ipv4",
+    "ipv6",          "json-pointer", "relative-json-pointer",
+    "time",          "unknown",      "uri",
+    "uri-reference", "uuid"};
+
 Counts run_folder(const std::filesystem::path& folder, bool draft7) {
   ByteGrammars grammars;
   Counts counts;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().extension() == ".json") files.push_back(entry.path());
+    if (entry.path().extension() == ".json" && !is_annotation(entry) &&
+        (folder.filename() != "format" ||
+         kFormats.count(entry.path().stem().string()) > 0))
+      files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   for (const auto& file : files)
     for (const auto& group : read_json(file))
@@ -126,6 +114,29 @@ Counts run_folder(const std::filesystem::path& folder, bool draft7) {
 TEST(JsonSchemaSuite, Draft202012) {
   SKUA_ASSET_OR_SKIP(folder, "schema/JSON-Schema-Test-Suite/draft2020-12");
   run_folder(folder, false);
+}
+
+TEST(JsonSchemaSuite, Draft202012Optional) {
+  SKUA_ASSET_OR_SKIP(folder,
+                     "schema/JSON-Schema-Test-Suite/draft2020-12/optional");
+  run_folder(folder, false);
+}
+
+TEST(JsonSchemaSuite, Draft202012Formats) {
+  SKUA_ASSET_OR_SKIP(
+      folder, "schema/JSON-Schema-Test-Suite/draft2020-12/optional/format");
+  run_folder(folder, false);
+}
+
+TEST(JsonSchemaSuite, Draft7Optional) {
+  SKUA_ASSET_OR_SKIP(folder, "schema/JSON-Schema-Test-Suite/draft7/optional");
+  run_folder(folder, true);
+}
+
+TEST(JsonSchemaSuite, Draft7Formats) {
+  SKUA_ASSET_OR_SKIP(folder,
+                     "schema/JSON-Schema-Test-Suite/draft7/optional/format");
+  run_folder(folder, true);
 }
 
 TEST(JsonSchemaSuite, Draft7) {

@@ -65,5 +65,94 @@ TEST_F(JsonSchema, WhitespaceIsBounded) {
           "[\n" + std::string(33, ' ') + "]"});
 }
 
+TEST_F(JsonSchema, AnyJsonIsWellFormed) {
+  expect(
+      "true",
+      {"null", "-0.5e+10", "[1, \"a\", {}]", "{\"a\": {\"b\": [true]}}",
+       "\"\\ud83d\\ude00\"", "\"\xf0\x9f\x98\x80\""},
+      {"", "nul", "01", "1.", "+1", ".5", "[1,]", "{\"a\"}", "{a:1}", "\"\n\"",
+       "\"\\ud83d\"", "\"\\x41\"", "\"\xf0\x9f\"", "1e999", "[1] "});
+}
+
+TEST_F(JsonSchema, PropertiesComeAsDeclared) {
+  const auto* source = R"({"properties":{"b":{"type":"integer"},"a":true},
+    "required":["c"],"type":"object"})";
+  expect(source,
+         {R"({"b":1,"a":2,"c":3,"d":4})", R"({"c":3})", R"({ "a": 2, "c": 3 })",
+          R"({"c":3,"d":4,"e":5})"},
+         {R"({"a":2,"b":1,"c":3})", R"({"b":1})", R"({"b":1.5,"c":3})",
+          R"({"b":1,"c":3,"b":"x"})", R"({"c":3,"\u0062":"x"})", "{}"});
+}
+
+TEST_F(JsonSchema, NumbersKeepToTheirBounds) {
+  expect(R"({"type":"integer","minimum":-12,"exclusiveMaximum":105})",
+         {"-12", "0", "-1", "9", "99", "104"},
+         {"-13", "105", "1000", "1.5", "-0", "1e1", "007"});
+  expect(R"({"type":"number","exclusiveMinimum":0.25,"maximum":1.5})",
+         {"0.26", "0.2500001", "1", "1.0", "1.50"},
+         {"0.25", "0.250", "0", "-1", "1.51", "2", "1e0"});
+  expect(R"({"multipleOf":0.01,"type":"number"})", {"1.25", "-3", "0.10"},
+         {"1.255", "0.001"});
+  expect(R"({"type":"integer","multipleOf":7})", {"0", "14", "-7", "7007"},
+         {"8", "-15", "7000001"});
+}
+
+TEST_F(JsonSchema, RecursionIsKept) {
+  expect(R"({"type":"object","properties":{"v":{"type":"integer"},
+            "next":{"$ref":"#"}},"required":["v"],
+            "additionalProperties":false})",
+         {R"({"v":1})", R"({"v":1,"next":{"v":2,"next":{"v":3}}})"},
+         {R"({"v":1,"next":{}})", R"({"v":1,"next":{"v":2,"next":1}})"});
+}
+
+TEST_F(JsonSchema, RefusalsNameTheKeywordAndItsPlace) {
+  const auto compile = [&](const char* source) {
+    return [this, source] { grammars.compiler.compile(schema(source)); };
+  };
+  const auto refused = [&](const char* source, const char* place) {
+    EXPECT_THAT(compile(source), ThrowsMessage<Unsupported>(HasSubstr(place)))
+        << source;
+  };
+  refused(R"x({"properties":{"a/b":{"type":"array","uniqueItems":true}}})x",
+          "schema#/properties/a~1b/uniqueItems");
+  refused(R"x({"anyOf":[{"$ref":"http://x.org/y"}]})x", "schema#/anyOf/0/$ref");
+  refused(R"x({"$schema":"http://x.org/y"})x", "schema#/$schema");
+  refused(R"x({"items":{"pattern":"(?=a)"}})x", "schema#/items/pattern");
+  refused(R"x({"items":{"multipleOf":1e-80}})x", "schema#/items/multipleOf");
+  refused(R"x({"not":{"propertyNames":{"maxLength":2}}})x",
+          "schema#/not/propertyNames");
+  refused(R"x({"not":{"uniqueItems":true}})x", "schema#/not/uniqueItems");
+  refused(R"x({"$ref":"#"})x", "schema#/$ref");
+
+  const auto invalid = [&](const char* source, const char* place) {
+    EXPECT_THAT(compile(source), ThrowsMessage<InvalidInput>(HasSubstr(place)))
+        << source;
+  };
+  invalid("{", "schema");
+  invalid("1", "schema#");
+  invalid(R"x({"type":"int"})x", "schema#/type");
+  invalid(R"x({"minLength":-1})x", "schema#/minLength");
+  invalid(R"x({"maxItems":"1"})x", "schema#/maxItems");
+  invalid(R"x({"anyOf":{}})x", "schema#/anyOf");
+  invalid(R"x({"required":[1]})x", "schema#/required");
+  invalid(R"x({"properties":[1]})x", "schema#/properties");
+  invalid(R"x({"items":{"pattern":"("}})x", "schema#/items/pattern");
+  invalid(R"x({"$ref":"#/$defs/a"})x", "schema#/$ref");
+  invalid(R"x({"enum":[]})x", "no text matches");
+  invalid(R"x({"type":"object","properties":{"a":{"$ref":"#"}},
+             "required":["a"]})x",
+          "no text matches");
+}
+
+TEST_F(JsonSchema, LargeBoundsAreRefusedInTime) {
+  EXPECT_THROW(accepts(R"({"minItems":1000000000})", ""), Unsupported);
+  EXPECT_THROW(accepts(R"({"minLength":1000000000,"type":"string"})", ""),
+               Unsupported);
+  EXPECT_THROW(
+      accepts(R"({"maxLength":1000000000,"pattern":"a","type":"string"})", ""),
+      Unsupported);
+  EXPECT_TRUE(accepts(R"({"maxLength":1000000000,"type":"string"})", "\"a\""));
+}
+
 }  // namespace
 }  // namespace skua::test
