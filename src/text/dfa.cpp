@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "skua/error.h"
+#include "text/work_limit.h"
 
 namespace skua {
 namespace {
@@ -117,6 +118,7 @@ class Product {
       if (target != kDead) append_edge(edges, {at, next - 1}, target);
       at = next;
     }
+    WorkLimit::spend(edges.size() + 1);
     result_.states[index].edges = std::move(edges);
   }
 
@@ -173,6 +175,17 @@ Dfa dfa_or(const Dfa& a, const Dfa& b) {
 }
 Dfa dfa_minus(const Dfa& a, const Dfa& b) {
   return Product(a, b, Operation::kMinus).build();
+}
+Dfa dfa_any_of(std::vector<Dfa> parts) {
+  while (parts.size() > 1) {
+    // In pairs, so that each is copied seldom.
+    std::vector<Dfa> joined;
+    for (std::size_t i = 0; i + 1 < parts.size(); i += 2)
+      joined.push_back(dfa_or(parts[i], parts[i + 1]));
+    if (parts.size() % 2 != 0) joined.push_back(std::move(parts.back()));
+    parts = std::move(joined);
+  }
+  return parts.empty() ? Dfa{} : std::move(parts[0]);
 }
 Dfa dfa_not(const Dfa& a) {
   return dfa_minus(dfa_any(), a);

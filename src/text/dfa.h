@@ -41,6 +41,8 @@ Dfa dfa_words(const std::vector<std::u32string>& words);
  *  where that is cheap. Throws Unsupported (see kMaxDfaStates). */
 Dfa dfa_and(const Dfa& a, const Dfa& b);
 Dfa dfa_or(const Dfa& a, const Dfa& b);
+/** dfa_or of all of them. */
+Dfa dfa_any_of(std::vector<Dfa> parts);
 Dfa dfa_minus(const Dfa& a, const Dfa& b);
 Dfa dfa_not(const Dfa& a);
 /** Texts of at least `min` and, if max >= 0, at most `max` characters. */

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "text/dfa.h"
+#include "text/work_limit.h"
 
 namespace skua {
 namespace {
@@ -106,6 +107,7 @@ Dfa merge_equal(const Dfa& dfa) {
                    });
              })>
         found;
+    WorkLimit::spend(size);
     std::vector<std::int32_t> next(size);
     for (std::size_t i = 0; i < size; ++i) {
       std::vector<Dfa::Edge> edges;

@@ -12,6 +12,8 @@ namespace skua {
 namespace {
 
 constexpr int kMaxDepth = 64;
+// Each may hang on the one before, which takes quadratic time to match.
+constexpr std::size_t kMaxGbnfRules = 2000;
 constexpr std::int32_t kMaxRepeat = 10'000;
 
 int hex_value(char c) {
@@ -125,6 +127,10 @@ class GbnfParser {
   }
 
   void read_choices(std::int32_t rule, int depth) {
+    if (rules_.size() > kMaxGbnfRules)
+      throw Unsupported(
+          "grammar",
+          "more than " + std::to_string(kMaxGbnfRules) + " rules and groups");
     if (depth > kMaxDepth)
       invalid("groups nest deeper than " + std::to_string(kMaxDepth));
     do {

@@ -12,6 +12,7 @@
 #include "text/json_schema.h"
 #include "text/pattern.h"
 #include "text/utf8.h"
+#include "text/work_limit.h"
 
 namespace skua {
 namespace {
@@ -38,7 +39,8 @@ std::int32_t add_choices(GrammarRules& rules,
 }
 
 // The grammar in the notation of xgrammar.
-std::string to_ebnf(const Grammar& grammar) {
+std::string to_ebnf(const Grammar& grammar, std::size_t max_work) {
+  const WorkLimit limit(max_work);
   GrammarRules rules;
   std::int32_t root = -1;
   switch (grammar.kind) {
@@ -162,7 +164,7 @@ std::shared_ptr<const CompiledGrammar> GrammarCompiler::compile(
   check(grammar, impl_->limits);
   auto key = grammar.key();
   if (auto found = impl_->find(key)) return found;
-  const auto ebnf = to_ebnf(grammar);
+  const auto ebnf = to_ebnf(grammar, impl_->limits.max_work);
   try {
     xgrammar::GrammarCompiler compiler(impl_->vocabulary, 1, false);
     auto compiled = std::make_shared<const CompiledGrammar>(

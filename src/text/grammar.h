@@ -32,6 +32,8 @@ struct Grammar {
 struct GrammarLimits {
   std::size_t max_source_bytes = 1 << 20;
   std::size_t max_choices = 10'000;
+  /** Steps of some 100 ns to turn a source into rules. */
+  std::size_t max_work = 20'000'000;
   /** Compiled grammars a compiler keeps, the masks of reached states
    *  included; the last one is kept in any case. */
   std::size_t max_cache_bytes = std::size_t{256} << 20;

@@ -130,8 +130,9 @@ Shapes SchemaExpander::type(const Json& schema, const Json& value,
 
 Shapes SchemaExpander::values(const Json& schema, const Json& list,
                               bool positive) {
-  // All strings at once: an enum may have thousands.
+  // All strings and all numbers at once: an enum may have thousands.
   std::vector<std::u32string> words;
+  std::vector<Dfa> numbers_listed;
   Shapes result = positive ? Shapes{} : any_shapes();
   const auto add = [&](const Shapes& shapes) {
     result = positive ? either(result, shapes) : intersect(result, shapes);
@@ -139,9 +140,19 @@ Shapes SchemaExpander::values(const Json& schema, const Json& list,
   for (const auto& value : list) {
     if (value.is_string()) {
       words.push_back(to_utf32(value.get_ref<const std::string&>()));
+    } else if (value.is_number()) {
+      numbers_listed.push_back(numbers_equal(value.dump()));
     } else {
       add(one_value(schema, value, positive));
     }
+  }
+  if (!numbers_listed.empty()) {
+    Dfa dfa = dfa_any_of(std::move(numbers_listed));
+    Shape shape =
+        of_language(JsonType::kNumber,
+                    positive ? std::move(dfa) : dfa_minus(all_numbers(), dfa));
+    shape.shortest = positive;
+    add(positive ? Shapes{shape} : constrained(shape, true));
   }
   if (words.empty()) return result;
   const Dfa dfa = dfa_words(words);

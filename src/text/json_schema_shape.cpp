@@ -4,6 +4,7 @@
 
 #include "skua/error.h"
 #include "text/json_number.h"
+#include "text/work_limit.h"
 
 namespace skua {
 namespace {
@@ -34,6 +35,7 @@ bool is_empty(const Shape& shape) {
 
 // The values in both shapes of one type.
 Shape both(const Shape& a, const Shape& b) {
+  WorkLimit::spend(10);
   Shape result = a;
   result.min = std::max(a.min, b.min);
   if (b.max >= 0) result.max = a.max < 0 ? b.max : std::min(a.max, b.max);

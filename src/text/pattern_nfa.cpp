@@ -4,6 +4,7 @@
 #include <map>
 
 #include "skua/error.h"
+#include "text/work_limit.h"
 
 namespace skua {
 namespace {
@@ -102,7 +103,9 @@ Dfa PatternNfa::determinise(std::int32_t start, std::int32_t accept) const {
     std::vector<Dfa::Edge> edges;
     for (auto& [range, targets] : moves(Set(sets[i]))) {
       Set next = closure(std::move(targets), false, false);
-      work += next.size() + states_.size() / 64 + 1;
+      const std::size_t steps = next.size() + states_.size() / 64 + 1;
+      WorkLimit::spend(steps);
+      work += steps;
       if (work > kMaxSubsetWork) too_large();
       auto found = ids.find(next);
       if (found == ids.end()) {
