@@ -109,9 +109,14 @@ Shapes SchemaExpander::expand(const Json& schema, bool positive) {
     unsupported(schema, "", "schemas refer to each other too deeply");
   if (!open_.insert(literal).second)
     unsupported(schema, "$ref", "a schema that is defined by itself");
+  // Also where it is refused, which is_empty gets over.
+  struct Closing {
+    std::set<SchemaLiteral>& open;
+    const SchemaLiteral& literal;
+    ~Closing() { open.erase(literal); }
+  } const closing{open_, literal};
   auto shapes = expand_keywords(schema, positive);
   if (!positive) shapes = without_annotations(std::move(shapes));
-  open_.erase(literal);
   done_.emplace(literal, shapes);
   return shapes;
 }
@@ -276,10 +281,14 @@ Shapes SchemaExpander::dependencies(const Json& schema, const std::string& key,
 }
 
 bool SchemaExpander::is_empty(const SchemaGoal& goal, int depth) {
-  const auto shapes = expand(goal);
-  return std::all_of(shapes.begin(), shapes.end(), [&](const Shape& shape) {
-    return shape_is_empty(shape, depth);
-  });
+  try {
+    const auto shapes = expand(goal);
+    return std::all_of(shapes.begin(), shapes.end(), [&](const Shape& shape) {
+      return shape_is_empty(shape, depth);
+    });
+  } catch (const Unsupported&) {
+    return false;  // a schema that is being expanded, for one
+  }
 }
 
 bool SchemaExpander::shape_is_empty(const Shape& shape, int depth) {

@@ -88,6 +88,7 @@ bool join(Shape& to, const Shape& from) {
 
 void add(Shapes& shapes, const Shape& shape, bool keep_covered) {
   if (is_empty(shape)) return;
+  WorkLimit::spend(shapes.size() / 4 + 1);
   for (auto& other : shapes) {
     if (other.type != shape.type) continue;
     if (other == shape || (!keep_covered && is_any(other))) return;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMaxUnique = 10;  // values to choose from
 constexpr std::size_t kMaxWordLength = 1000;
+constexpr std::size_t kMaxCounts = 4;  // contains of one array
 
 GrammarItem text(std::string s) {
   return GrammarItem::literal(std::move(s));
@@ -68,6 +69,9 @@ GrammarSequence SchemaWriter::before_end(std::int64_t n) {
 std::int32_t SchemaWriter::array_rule(const Shape& shape) {
   if (!shape.unique_at.empty() && (shape.max < 0 || shape.max > 1))
     return unique_array(shape);
+  if (shape.counts.size() > kMaxCounts)
+    throw Unsupported("schema", "more than " + std::to_string(kMaxCounts) +
+                                    " 'contains' for one array");
   const auto special = static_cast<std::int64_t>(n_special(shape));
   const auto last = std::max<std::int64_t>({special, shape.min, 1});
   // A state: the items so far, and how many of them each goal has counted.

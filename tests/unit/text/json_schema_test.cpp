@@ -144,6 +144,35 @@ TEST_F(JsonSchema, RefusalsNameTheKeywordAndItsPlace) {
           "no text matches");
 }
 
+TEST_F(JsonSchema, OneOfLooksIntoRequiredProperties) {
+  expect(R"({"oneOf":[
+            {"type":"object","required":["next","kind"],
+             "properties":{"next":{"$ref":"#"},"kind":{"const":"a"}}},
+            {"type":"object","required":["kind"],
+             "properties":{"kind":{"const":"b"}}}]})",
+         {R"({"kind":"b"})", R"({"next":{"kind":"b"},"kind":"a"})"},
+         {R"({"kind":"a"})", R"({"next":{"kind":"a"},"kind":"a"})", "{}"});
+  expect(R"({"oneOf":[{"multipleOf":2,"type":"integer"},
+                      {"multipleOf":3,"type":"integer"}]})",
+         {"2", "3", "8"}, {"6", "0", "7", "-12"});
+}
+
+TEST_F(JsonSchema, WorkIsBounded) {
+  GrammarCompiler small(*grammars.tokenizer, {grammars.end},
+                        grammars.tokenizer->size(), {.max_work = 1000});
+  EXPECT_NE(small.compile(regex("a*")), nullptr);
+  EXPECT_THAT([&] { small.compile(regex("(a|b)*a(a|b){9}")); },
+              ThrowsMessage<Unsupported>(HasSubstr("work")));
+}
+
+TEST_F(JsonSchema, EnumsMayBeLong) {
+  Json list = Json::array();
+  for (int i = 0; i < 3000; ++i) list.push_back(i * 7919);
+  const auto source = Json({{"enum", list}}).dump();
+  expect(source, {"0", "7919", "23749081"},
+         {"1", "7918", "7919.5", "79190000"});
+}
+
 TEST_F(JsonSchema, LargeBoundsAreRefusedInTime) {
   EXPECT_THROW(accepts(R"({"minItems":1000000000})", ""), Unsupported);
   EXPECT_THROW(accepts(R"({"minLength":1000000000,"type":"string"})", ""),
