@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "bench/generate.h"
+#include "bench/grammar.h"
 #include "bench/machine.h"
 #include "bench/model.h"
 #include "bench/sampler.h"
@@ -57,6 +58,13 @@ void add_stops(CLI::App& app) {
   auto* command = app.add_subcommand(
       "stops", "Nanoseconds per character of looking for stop strings");
   command->callback([] { run_stop_tests(print_line); });
+}
+
+void add_grammar(CLI::App& app, std::string& path) {
+  auto* command = app.add_subcommand(
+      "grammar", "Time to compile grammars and to compute token masks");
+  command->add_option("path", path, "A folder or a .gguf file")->required();
+  command->callback([&path] { run_grammar_tests(path, print_line); });
 }
 
 struct GenerateArguments {
@@ -132,9 +140,11 @@ int main(int argc, char** argv) {
   MachineOptions machine;
   ModelArguments model;
   GenerateArguments generate;
+  std::string tokenizer;
   add_machine(app, machine);
   add_model(app, model);
   add_generate(app, generate);
+  add_grammar(app, tokenizer);
   add_tests(app);
   add_sampler(app);
   add_stops(app);

@@ -26,6 +26,14 @@ install(DIRECTORY ${_mlx_libs} DESTINATION lib/skua)
 file(GLOB _mlx_licences ${SKUA_MLX_ROOT}/*.dist-info/LICENSE*
   ${SKUA_MLX_ROOT}/*.dist-info/licenses/LICENSE*)
 install(FILES ${_mlx_licences} DESTINATION share/doc/skua/mlx)
+# xgrammar is linked in; picojson, a header of it, has its licence inside.
+install(FILES ${SKUA_XGRAMMAR_ROOT}/source/LICENSE
+  ${SKUA_XGRAMMAR_ROOT}/source/NOTICE cmake/xgrammar_patch.cmake
+  DESTINATION share/doc/skua/xgrammar)
+install(FILES ${SKUA_XGRAMMAR_ROOT}/source/3rdparty/picojson/picojson.h
+  DESTINATION share/doc/skua/xgrammar/picojson)
+install(FILES ${SKUA_XGRAMMAR_ROOT}/source/3rdparty/dlpack/LICENSE
+  DESTINATION share/doc/skua/xgrammar/dlpack)
 if(SKUA_BACKEND STREQUAL cuda)
   # MLX compiles kernels at run time against these.
   install(DIRECTORY ${SKUA_MLX_ROOT}/mlx/include DESTINATION lib/skua/mlx)

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <xgrammar/xgrammar.h>
+
+#include <set>
+
+#include "text/grammar.h"
+
+namespace skua {
+
+/** What a compiled grammar and its matchers share; private to grammar*.cpp. */
+struct CompiledGrammar::Impl {
+  xgrammar::CompiledGrammar grammar;
+  std::set<std::int32_t> end_ids;
+  std::int32_t logits_size;
+};
+
+}  // namespace skua

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "text/grammar_rules.h"
+#include "text/json_schema_expand.h"
+
+namespace skua {
+
+/** Writes shapes as rules of JSON text. Properties come in the order in which
+ *  the schema declares them, others behind; see json_schema.h. */
+class SchemaWriter {
+ public:
+  SchemaWriter(GrammarRules& rules, SchemaExpander& expander)
+      : rules_(rules), expander_(expander) {}
+
+  /** The rule of the values under a goal. */
+  std::int32_t write(const SchemaGoal& goal);
+
+ private:
+  std::int32_t rule_of(const SchemaGoal& goal);
+  void write_shape(std::int32_t rule, const Shape& shape);
+  std::int32_t string_rule(const Shape& shape);
+  std::int32_t number_rule(const Shape& shape);
+  std::int32_t free_string(std::int64_t min, std::int64_t max);
+  std::int32_t escape_rest();
+  std::int32_t space();
+  GrammarSequence before_end(std::int64_t n);
+
+  // json_schema_write_array.cpp
+  std::int32_t array_rule(const Shape& shape);
+  std::int32_t unique_array(const Shape& shape);
+  /** All values under a goal as JSON text, should they be few. */
+  std::optional<std::vector<std::string>> few_values(const SchemaGoal& goal);
+
+  // json_schema_write_object.cpp
+  struct Property {
+    std::string name;
+    SchemaGoal goal;
+    bool required = false;
+  };
+  struct OpenNames {
+    Dfa names;
+    SchemaGoal goal;
+  };
+  std::int32_t object_rule(const Shape& shape);
+  std::vector<Property> declared(const Shape& shape, const Language& names);
+  SchemaGoal property_goal(const Shape& shape, const std::string& name);
+  std::vector<OpenNames> open_names(const Shape& shape,
+                                    const std::vector<Property>& declared,
+                                    const Language& names);
+  std::int32_t pair_rule(const std::vector<OpenNames>& open);
+  Language property_names(const Shape& shape);
+
+  GrammarRules& rules_;
+  SchemaExpander& expander_;
+  std::map<SchemaGoal, std::int32_t> rule_of_;
+  std::vector<SchemaGoal> todo_;
+  std::vector<std::pair<Dfa, std::int32_t>> numbers_;
+};
+
+}  // namespace skua
