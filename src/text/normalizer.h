@@ -1,10 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "text/aligned_text.h"
+#include "text/charsmap.h"
 #include "text/regex.h"
 
 namespace skua {
@@ -26,23 +29,49 @@ struct ReplaceAll {
   std::shared_ptr<const Regex> pattern;
   std::string text;
 };
+/** BERT's: no control characters, plain spaces, Chinese characters apart. */
+struct BertClean {
+  bool clean_text = true;
+  bool handle_chinese_chars = true;
+  bool strip_accents = true;
+  bool lowercase = true;
+};
+/** SentencePiece's cleaning for machine translation. */
+struct NmtClean {};
+/** SentencePiece's table of replacements, applied to grapheme clusters. */
+struct MapChars {
+  std::shared_ptr<const Charsmap> map;
+};
+/** GPT-2's characters for bytes. */
+struct SpellBytes {};
+/** SentencePiece's white space: none at the ends, one between words. */
+struct SqueezeSpaces {};
 
 /** Rewrites a text before it is split, one step after the other.
  *  Source: huggingface/tokenizers, normalizers/. */
 class Normalizer {
  public:
   using Step = std::variant<NormalizeUnicode, Lowercase, StripAccents,
-                            StripSpace, Prepend, ReplaceAll>;
+                            StripSpace, Prepend, ReplaceAll, BertClean,
+                            NmtClean, MapChars, SpellBytes, SqueezeSpaces>;
 
   void add(Step step) { steps_.push_back(std::move(step)); }
   bool empty() const { return steps_.empty(); }
-  std::string apply(std::string text) const;
+  /** Throws InvalidInput where the text grows beyond all measure. */
+  AlignedText apply(AlignedText text) const;
+  std::string apply(std::string_view text) const;
 
  private:
   std::vector<Step> steps_;
 };
 
-/** `text` with every match of `pattern` replaced by `with`. */
+/** `text` in a Unicode normalization form. */
+AlignedText normalize_unicode(AlignedText text, UnicodeForm form);
+
+/** `text` with every match of `pattern` replaced by `with`. Throws
+ *  InvalidInput where it grows beyond all measure. */
+AlignedText replace_matches(AlignedText text, const Regex& pattern,
+                            std::string_view with);
 std::string replace_matches(std::string_view text, const Regex& pattern,
                             std::string_view with);
 

@@ -56,17 +56,27 @@ bool builds_own_template(const Config& config) {
   return false;
 }
 
+std::string spelling_of(const TokenizerParts& parts, std::int32_t id) {
+  if (const AddedToken* added = parts.added.by_id(id)) return added->content;
+  return std::string(parts.vocabulary->piece(id));
+}
+
+// What stands in front of the text or behind it, as the flag says.
 void apply_flag(const Config& config, const char* key,
-                std::optional<std::int32_t> id,
-                std::vector<std::int32_t>& ids) {
+                std::optional<std::int32_t> id, bool in_front,
+                TokenizerParts& parts) {
   const Json* flag = config.find(key);
   if (!flag) return;
   if (!flag->is_boolean())
     config.fail(key, "is of the wrong kind, expected true or false");
-  ids.clear();
-  if (!flag->get<bool>()) return;
-  if (!id) config.fail(key, "is true, but there is no such token");
-  ids.push_back(*id);
+  if (flag->get<bool>() && !id)
+    config.fail(key, "is true, but there is no such token");
+  TemplatePiece token;
+  if (flag->get<bool>()) {
+    token.ids = {*id};
+    token.tokens = {spelling_of(parts, *id)};
+  }
+  parts.post_processor.surround(token, in_front);
 }
 
 }  // namespace
@@ -82,8 +92,8 @@ void read_tokenizer_config(const fs::path& folder, TokenizerParts& parts) {
     read_special(config, "unk_token", parts, special.unk);
     read_special(config, "pad_token", parts, special.pad);
     if (!builds_own_template(config)) continue;
-    apply_flag(config, "add_bos_token", special.bos, parts.before);
-    apply_flag(config, "add_eos_token", special.eos, parts.after);
+    apply_flag(config, "add_bos_token", special.bos, true, parts);
+    apply_flag(config, "add_eos_token", special.eos, false, parts);
   }
 }
 

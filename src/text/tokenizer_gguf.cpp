@@ -34,6 +34,7 @@ class Loader {
     parts_.added =
         AddedVocabulary(added_tokens(), parts_.normalizer, where("tokens"));
     read_special();
+    skip_byte_spelling(parts_);
     return std::make_shared<const Tokenizer>(std::move(parts_));
   }
 
@@ -139,10 +140,12 @@ class Loader {
       scores.push_back(static_cast<float>(score));
     }
     check_length("scores", scores.size());
-    std::vector<bool> mergeable(n_tokens(), true);
+    ScoredBpeOptions options;
+    options.unk = special_id("unknown_token_id");
+    options.unmergeable.assign(n_tokens(), false);
     for (std::size_t i = 0; i < types_.size(); ++i)
-      mergeable[i] =
-          types_[i] != kUnknown && types_[i] != kControl && types_[i] != kByte;
+      options.unmergeable[i] =
+          types_[i] == kUnknown || types_[i] == kControl || types_[i] == kByte;
     const bool prefix = file_.boolean_or(key("add_space_prefix"), true);
     if (prefix) parts_.normalizer.add(Prepend{std::string(kSpaceMark)});
     const auto pattern = [&](std::string_view text) {
@@ -155,9 +158,8 @@ class Loader {
     parts_.decoder.add(DecodeFuse{});
     if (prefix) parts_.decoder.add(DecodeStrip{" ", 1, 0});
     add_bos_ = true;
-    parts_.model = std::make_shared<const ScoredBpe>(
-        parts_.vocabulary, std::move(scores), std::move(mergeable),
-        special_id("unknown_token_id"));
+    parts_.model = std::make_shared<ScoredBpe>(
+        parts_.vocabulary, std::move(scores), std::move(options));
     parts_.kind = "SentencePiece BPE, byte fallback";
   }
 
@@ -172,11 +174,18 @@ class Loader {
       if (id) special.eos_ids.insert(*id);
     add_turn_ends(parts_);
     if (wanted("add_bos_token", add_bos_, special.bos)) {
-      parts_.before.push_back(*special.bos);
+      surround(*special.bos, true);
       special.add_bos = true;
     }
     if (wanted("add_eos_token", false, special.eos))
-      parts_.after.push_back(*special.eos);
+      surround(*special.eos, false);
+  }
+
+  void surround(std::int32_t id, bool in_front) {
+    TemplatePiece token;
+    token.ids = {id};
+    token.tokens = {std::string(parts_.vocabulary->piece(id))};
+    parts_.post_processor.surround(token, in_front);
   }
 
   bool wanted(const char* name, bool fallback,
