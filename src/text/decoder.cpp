@@ -124,6 +124,10 @@ bool needs_all(const Decoder::Step& step) {
 
 }  // namespace
 
+void Decoder::add(Step step) {
+  steps_.push_back(std::move(step));
+}
+
 std::string Decoder::bytes_of(std::string_view piece) const {
   std::string text(piece);
   for (const Step& step : steps_) {

@@ -54,7 +54,7 @@ class Decoder {
                    DecodeStrip, DecodeReplace, DecodeMetaspace, DecodeBpe,
                    DecodeWordPiece, DecodeCtc>;
 
-  void add(Step step) { steps_.push_back(std::move(step)); }
+  void add(Step step);
   const std::vector<Step>& steps() const { return steps_; }
 
   /** The bytes that a piece of the vocabulary stands for inside a text. */

@@ -75,6 +75,13 @@ AlignedText run(const Prepend& step, const AlignedText& text) {
   return out.take();
 }
 
+AlignedText run(const Append& step, const AlignedText& text) {
+  TextRewriter out(text);
+  out.keep(text.text.size());
+  if (!text.text.empty()) out.add(step.text);
+  return out.take();
+}
+
 AlignedText run(const ReplaceAll& step, AlignedText text) {
   return replace_matches(std::move(text), *step.pattern, step.text);
 }
@@ -133,63 +140,12 @@ AlignedText run(const NmtClean&, const AlignedText& text) {
   });
 }
 
-// `text` for the next `n` bytes, a character for a character as far as that
-// goes.
-void put_chars(TextRewriter& out, std::string_view old, std::string_view text) {
-  std::size_t from = 0, at = 0;
-  bool any = false;
-  while (at < text.size()) {
-    const std::size_t n = utf8_at(text, at).n;
-    const std::size_t n_old = utf8_at(old, from).n;
-    if (n_old > 0)
-      out.replace(text.substr(at, n), n_old);
-    else
-      out.add(text.substr(at, n));
-    any = true;
-    at += n;
-    from += n_old;
-  }
-  // The reference forgets what it leaves out in front of everything.
-  if (any || out.at() > 0) out.drop(old.size() - from);
-}
-
-// Bytes of the grapheme cluster at `at`.
-std::size_t cluster_size(std::string_view text, std::size_t at) {
-  Utf8Char c = utf8_at(text, at);
-  utf8proc_int32_t state = 0;
-  std::size_t n = c.n;
-  while (at + n < text.size()) {
-    const Utf8Char next = utf8_at(text, at + n);
-    if (utf8proc_grapheme_break_stateful(
-            static_cast<utf8proc_int32_t>(c.code),
-            static_cast<utf8proc_int32_t>(next.code), &state))
-      break;
-    n += next.n;
-    c = next;
-  }
-  return n;
-}
-
 AlignedText run(const MapChars& step, const AlignedText& text) {
-  constexpr std::size_t kMaxCluster = 6;
-  const std::string_view view = text.text;
-  TextRewriter out(text);
-  for (std::size_t at = 0; at < view.size();) {
-    const std::size_t n = cluster_size(view, at);
-    const auto map = [&](std::string_view part) {
-      const Charsmap::Match match = step.map->shortest(part);
-      if (match.n_bytes > 0) put_chars(out, part, match.text);
-      return match.n_bytes > 0;
-    };
-    const std::size_t end = at + n;
-    if (n < kMaxCluster && map(view.substr(at, n))) at = end;
-    while (at < end) {
-      const std::size_t n_char = utf8_at(view, at).n;
-      if (!map(view.substr(at, n_char))) out.keep(n_char);
-      at += n_char;
-    }
-  }
-  return out.take();
+  return map_clusters(text, *step.map);
+}
+
+AlignedText run(const SentencePieceRules& step, const AlignedText& text) {
+  return apply_rules(text, step);
 }
 
 AlignedText run(const SpellBytes&, const AlignedText& text) {
@@ -199,20 +155,6 @@ AlignedText run(const SpellBytes&, const AlignedText& text) {
       out.put(byte_level_char(static_cast<std::uint8_t>(text.text[at + i])),
               at);
     out.drop(c.n);
-  });
-}
-
-AlignedText run(const SqueezeSpaces&, const AlignedText& text) {
-  const std::size_t last = text.text.find_last_not_of(' ');
-  bool space = true;
-  return rewrite(text, [&](TextRewriter& out, Utf8Char c) {
-    const bool blank = c.code == ' ';
-    const bool trailing = last == text.text.npos || out.at() > last;
-    if (blank && (space || trailing))
-      out.drop(c.n);
-    else
-      out.keep(c.n);
-    space = blank;
   });
 }
 
@@ -238,6 +180,10 @@ AlignedText replace_matches(AlignedText text, const Regex& pattern,
 std::string replace_matches(std::string_view text, const Regex& pattern,
                             std::string_view with) {
   return replace_matches(AlignedText(text, false), pattern, with).text;
+}
+
+void Normalizer::add(Step step) {
+  steps_.push_back(std::move(step));
 }
 
 AlignedText Normalizer::apply(AlignedText text) const {

@@ -9,6 +9,7 @@
 #include "text/aligned_text.h"
 #include "text/charsmap.h"
 #include "text/regex.h"
+#include "text/trie.h"
 
 namespace skua {
 
@@ -23,6 +24,9 @@ struct StripSpace {
   bool left, right;
 };
 struct Prepend {
+  std::string text;
+};
+struct Append {
   std::string text;
 };
 struct ReplaceAll {
@@ -42,20 +46,27 @@ struct NmtClean {};
 struct MapChars {
   std::shared_ptr<const Charsmap> map;
 };
+/** The whole of SentencePiece's own normalizer but the mark in front: at each
+ *  place the longest text of the table is replaced, the texts of `fixed` stay
+ *  as they are, and spaces become `mark`. */
+struct SentencePieceRules {
+  std::shared_ptr<const Charsmap> map;  // may be null
+  std::shared_ptr<const Trie> fixed;
+  bool remove_extra_spaces = true;  // at the ends, and behind another
+  std::string mark = " ";
+};
 /** GPT-2's characters for bytes. */
 struct SpellBytes {};
-/** SentencePiece's white space: none at the ends, one between words. */
-struct SqueezeSpaces {};
 
 /** Rewrites a text before it is split, one step after the other.
  *  Source: huggingface/tokenizers, normalizers/. */
 class Normalizer {
  public:
   using Step = std::variant<NormalizeUnicode, Lowercase, StripAccents,
-                            StripSpace, Prepend, ReplaceAll, BertClean,
-                            NmtClean, MapChars, SpellBytes, SqueezeSpaces>;
+                            StripSpace, Prepend, Append, ReplaceAll, BertClean,
+                            NmtClean, MapChars, SentencePieceRules, SpellBytes>;
 
-  void add(Step step) { steps_.push_back(std::move(step)); }
+  void add(Step step);
   bool empty() const { return steps_.empty(); }
   /** Throws InvalidInput where the text grows beyond all measure. */
   AlignedText apply(AlignedText text) const;
@@ -67,6 +78,11 @@ class Normalizer {
 
 /** `text` in a Unicode normalization form. */
 AlignedText normalize_unicode(AlignedText text, UnicodeForm form);
+
+/** Single steps. */
+AlignedText map_clusters(const AlignedText& text, const Charsmap& map);
+AlignedText apply_rules(const AlignedText& text,
+                        const SentencePieceRules& rules);
 
 /** `text` with every match of `pattern` replaced by `with`. Throws
  *  InvalidInput where it grows beyond all measure. */

@@ -120,13 +120,18 @@ class Tokenizer {
   std::vector<std::int32_t> before_, after_;  // ids around one text
 };
 
-/** The tokenizer of a model folder in Hugging Face's layout: tokenizer.json,
+/** The tokenizer of a model folder: tokenizer.json, else tokenizer.model
+ *  (SentencePiece, or ranks as of Llama 3), else *.tiktoken or tekken.json,
  *  with tokenizer_config.json and special_tokens_map.json where present.
- *  Throws NotFound (no tokenizer.json), Error, InvalidInput naming file and
- *  field, Unsupported naming the kind of model, normalizer, pre-tokenizer,
+ *  Throws NotFound (none of them), Error, InvalidInput naming file and field,
+ *  Unsupported naming the kind of model, normalizer, pre-tokenizer,
  *  post-processor or decoder. */
 std::shared_ptr<const Tokenizer> load_tokenizer(
     const std::filesystem::path& folder);
+
+/** The same from one of these files, with what lies beside it. */
+std::shared_ptr<const Tokenizer> load_tokenizer_file(
+    const std::filesystem::path& path);
 
 /** The tokenizer in the metadata of a GGUF file (tokenizer.ggml.*). Throws
  *  as above. */

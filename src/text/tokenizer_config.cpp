@@ -1,6 +1,9 @@
 #include "text/tokenizer_config.h"
 
+#include <charconv>
+
 #include "base/json.h"
+#include "base/quote.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -81,7 +84,42 @@ void apply_flag(const Config& config, const char* key,
 
 }  // namespace
 
-void read_tokenizer_config(const fs::path& folder, TokenizerParts& parts) {
+std::vector<AddedToken> read_config_tokens(const fs::path& folder) {
+  constexpr std::int32_t kMaxId = 1 << 24;
+  const fs::path path = folder / "tokenizer_config.json";
+  std::vector<AddedToken> tokens;
+  if (!fs::exists(path)) return tokens;
+  const Config config(path);
+  constexpr const char* kKey = "added_tokens_decoder";
+  const Json* list = config.find(kKey);
+  if (!list) return tokens;
+  if (!list->is_object()) config.fail(kKey, "is no object");
+  for (const auto& [id, item] : list->items()) {
+    AddedToken token;
+    const auto [end, error] =
+        std::from_chars(id.data(), id.data() + id.size(), token.id);
+    const auto flag = [&](const char* name, bool fallback) {
+      const auto found = item.find(name);
+      return found != item.end() && found->is_boolean() ? found->get<bool>()
+                                                        : fallback;
+    };
+    if (error != std::errc() || end != id.data() + id.size() || token.id < 0 ||
+        token.id >= kMaxId || !item.is_object() ||
+        !item.value("content", Json()).is_string())
+      config.fail(kKey, "has at " + quote(id) + " no token");
+    token.content = item["content"].get<std::string>();
+    token.single_word = flag("single_word", false);
+    token.lstrip = flag("lstrip", false);
+    token.rstrip = flag("rstrip", false);
+    token.special = flag("special", false);
+    token.normalized = flag("normalized", !token.special);
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
+void read_tokenizer_config(const fs::path& folder, bool flags_count,
+                           TokenizerParts& parts) {
   for (const char* name :
        {"special_tokens_map.json", "tokenizer_config.json"}) {
     if (!fs::exists(folder / name)) continue;
@@ -91,7 +129,7 @@ void read_tokenizer_config(const fs::path& folder, TokenizerParts& parts) {
     read_special(config, "eos_token", parts, special.eos);
     read_special(config, "unk_token", parts, special.unk);
     read_special(config, "pad_token", parts, special.pad);
-    if (!builds_own_template(config)) continue;
+    if (!flags_count && !builds_own_template(config)) continue;
     apply_flag(config, "add_bos_token", special.bos, true, parts);
     apply_flag(config, "add_eos_token", special.eos, false, parts);
   }

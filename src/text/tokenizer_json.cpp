@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "base/file.h"
 #include "base/quote.h"
 #include "skua/error.h"
 #include "text/bpe.h"
@@ -12,8 +11,6 @@
 
 namespace skua {
 namespace {
-
-namespace fs = std::filesystem;
 
 AddedToken read_added(const JsonField& field, std::int64_t id) {
   AddedToken token;
@@ -75,7 +72,15 @@ TokenizerParts read_parts(const JsonField& root) {
   return parts;
 }
 
-std::shared_ptr<const Tokenizer> finish(TokenizerParts parts) {
+}  // namespace
+
+TokenizerParts read_tokenizer_json(std::string_view text,
+                                   const std::string& where) {
+  simdjson::dom::parser parser;
+  return read_parts(parse_big_json(parser, text, where));
+}
+
+std::shared_ptr<const Tokenizer> finish_tokenizer(TokenizerParts parts) {
   SpecialTokens& special = parts.special;
   if (special.eos) special.eos_ids.insert(*special.eos);
   add_turn_ends(parts);
@@ -85,24 +90,9 @@ std::shared_ptr<const Tokenizer> finish(TokenizerParts parts) {
   return std::make_shared<const Tokenizer>(std::move(parts));
 }
 
-}  // namespace
-
 std::shared_ptr<const Tokenizer> parse_tokenizer_json(
     std::string_view text, const std::string& where) {
-  simdjson::dom::parser parser;
-  return finish(read_parts(parse_big_json(parser, text, where)));
-}
-
-std::shared_ptr<const Tokenizer> load_tokenizer(const fs::path& folder) {
-  const fs::path path = folder / "tokenizer.json";
-  const MappedFile file(path);
-  const auto bytes = file.bytes();
-  simdjson::dom::parser parser;
-  TokenizerParts parts = read_parts(parse_big_json(
-      parser, {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-      path.string()));
-  read_tokenizer_config(folder, parts);
-  return finish(std::move(parts));
+  return finish_tokenizer(read_tokenizer_json(text, where));
 }
 
 }  // namespace skua

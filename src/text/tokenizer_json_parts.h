@@ -6,8 +6,16 @@
 #include "text/normalizer.h"
 #include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
+#include "text/tokenizer.h"
 
 namespace skua {
+
+/** All parts in the text of a tokenizer.json; throws as below. */
+TokenizerParts read_tokenizer_json(std::string_view text,
+                                   const std::string& where);
+
+/** Completes what a loader found about special tokens. */
+std::shared_ptr<const Tokenizer> finish_tokenizer(TokenizerParts parts);
 
 /** The parts of a tokenizer.json beside its model. All throw InvalidInput
  *  for a field that is missing or wrong, Unsupported for a kind that is not

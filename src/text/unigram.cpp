@@ -1,6 +1,7 @@
 #include "text/unigram.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "skua/error.h"
 #include "text/utf8.h"
@@ -29,14 +30,24 @@ Unigram::Unigram(std::shared_ptr<const Vocabulary> vocabulary,
       byte_tokens_(find_byte_tokens(*vocabulary_)) {
   std::vector<std::pair<std::string_view, std::int32_t>> items;
   bool any = false;
+  // The source starts from the smallest positive number.
+  double max_score = std::numeric_limits<float>::min();
+  std::vector<bool> fixed(scores_.size());
+  for (const auto id : options_.fixed)
+    fixed[static_cast<std::size_t>(id)] = true;
   for (std::int32_t id = 0; id < vocabulary_->size(); ++id) {
     const auto i = static_cast<std::size_t>(id);
     const bool unused = !options_.unused.empty() && options_.unused[i];
     if (!vocabulary_->has(id) || unused) continue;
     items.emplace_back(vocabulary_->piece(id), id);
+    if (fixed[i]) continue;
     unk_score_ = any ? std::min(unk_score_, scores_[i]) : scores_[i];
+    max_score = std::max(max_score, scores_[i]);
     any = true;
   }
+  for (const auto id : options_.fixed)
+    scores_[static_cast<std::size_t>(id)] =
+        static_cast<double>(vocabulary_->piece(id).size()) * max_score - 0.1;
   unk_score_ -= kUnkPenalty;
   trie_ = Trie(std::move(items));
 }
@@ -45,9 +56,9 @@ Unigram::Unigram(std::shared_ptr<const Vocabulary> vocabulary,
 template <typename Score>
 std::vector<Token> Unigram::best_path(std::string_view piece) const {
   std::vector<Best<Score>> best(piece.size() + 1);
-  const auto offer = [&](std::size_t begin, std::size_t end, Score score,
+  const auto offer = [&](std::size_t begin, std::size_t end, double score,
                          std::int32_t id) {
-    const Score sum = score + best[begin].score;
+    const Score sum = static_cast<Score>(score) + best[begin].score;
     Best<Score>& there = best[end];
     if (there.begin == kNone || sum > there.score)
       there = {sum, static_cast<std::uint32_t>(begin), id};
@@ -62,15 +73,14 @@ std::vector<Token> Unigram::best_path(std::string_view piece) const {
       const std::int32_t id = trie_.value(node);
       if (id < 0) continue;
       single = single || i + 1 == at + n_char;
-      offer(at, i + 1,
-            static_cast<Score>(scores_[static_cast<std::size_t>(id)]), id);
+      offer(at, i + 1, scores_[static_cast<std::size_t>(id)], id);
     }
     if (!single) {
       if (!options_.unk)
         throw InvalidInput("tokenizer",
                            "the text has a character without a token, and "
                            "the vocabulary has no unknown token");
-      offer(at, at + n_char, static_cast<Score>(unk_score_), *options_.unk);
+      offer(at, at + n_char, unk_score_, *options_.unk);
     }
     at += n_char;
   }

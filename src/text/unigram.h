@@ -19,6 +19,8 @@ struct UnigramOptions {
   bool float_sums = false;
   /** Tokens that no text gives; empty: none. */
   std::vector<bool> unused;
+  /** Tokens that win over all others. */
+  std::vector<std::int32_t> fixed;
 };
 
 /** The tokens with the highest sum of scores (log-probabilities). Characters
