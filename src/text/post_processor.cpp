@@ -72,6 +72,19 @@ Encoding tokens_of(const TemplatePiece& piece) {
 
 }  // namespace
 
+void set_bert_template(const TemplatePiece& cls, const TemplatePiece& sep,
+                       bool roberta, PostProcessor& post) {
+  TemplatePiece last = sep;
+  last.type_id = roberta ? 0 : 1;
+  const TemplatePiece first = {.text = 0};
+  const TemplatePiece second = {.text = 1, .type_id = last.type_id};
+  post.single = {cls, first, sep};
+  post.pair = {cls, first, sep};
+  if (roberta) post.pair.push_back(sep);
+  post.pair.push_back(second);
+  post.pair.push_back(last);
+}
+
 void PostProcessor::surround(const TemplatePiece& token, bool in_front) {
   const auto around = [&](std::vector<TemplatePiece>& pieces, int text) {
     auto at = std::find_if(pieces.begin(), pieces.end(),

@@ -62,21 +62,6 @@ std::vector<TemplatePiece> read_template(const JsonField& field,
   return pieces;
 }
 
-void read_bert(const JsonField& field, std::int32_t n_tokens, bool roberta,
-               PostProcessor& post) {
-  const TemplatePiece cls = read_token(field.at("cls"), n_tokens);
-  const TemplatePiece sep = read_token(field.at("sep"), n_tokens);
-  TemplatePiece last = sep;
-  last.type_id = roberta ? 0 : 1;
-  const TemplatePiece first = {.text = 0};
-  const TemplatePiece second = {.text = 1, .type_id = last.type_id};
-  post.single = {cls, first, sep};
-  post.pair = {cls, first, sep};
-  if (roberta) post.pair.push_back(sep);
-  post.pair.push_back(second);
-  post.pair.push_back(last);
-}
-
 void read_step(const JsonField& field, std::int32_t n_tokens, bool& templated,
                PostProcessor& post) {
   const std::string_view kind = field.at("type").string();
@@ -101,7 +86,8 @@ void read_step(const JsonField& field, std::int32_t n_tokens, bool& templated,
     if (field.find("pair"))
       post.pair = read_template(field, "pair", n_tokens, 2);
   } else if (kind == "BertProcessing" || roberta) {
-    read_bert(field, n_tokens, roberta, post);
+    set_bert_template(read_token(field.at("cls"), n_tokens),
+                      read_token(field.at("sep"), n_tokens), roberta, post);
   } else {
     refuse(field, "post-processor", kind);
   }

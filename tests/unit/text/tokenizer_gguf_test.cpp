@@ -144,22 +144,26 @@ TEST_P(GgmlVocabulary, EncodesAsGgmlDoes) {
 INSTANTIATE_TEST_SUITE_P(Kinds, GgmlVocabulary,
                          testing::Values("gpt-2", "starcoder", "refact",
                                          "deepseek-coder", "llama-spm", "phi-3",
-                                         "llama-bpe", "qwen2"),
+                                         "llama-bpe", "qwen2", "bert-bge"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::erase(name, '-');
                            return name;
                          });
 
-TEST(TokenizerGguf, NamesTheModelThatIsNotSupported) {
+TEST(TokenizerGguf, BertPutsItsTokensAroundOneTextOrTwo) {
   SKUA_ASSET_OR_SKIP(path, "tokenizers/ggml-vocab/ggml-vocab-bert-bge.gguf");
-  try {
-    load_tokenizer(GgufFile(path));
-    FAIL() << "loaded";
-  } catch (const Unsupported& error) {
-    EXPECT_NE(std::string(error.what()).find("'bert'"), std::string::npos)
-        << error.what();
-  }
+  const auto tokenizer = load_tokenizer(GgufFile(path));
+  EXPECT_EQ(tokenizer->encode("the of"), (Ids{101, 1996, 1997, 102}));
+  const Encoding pair = tokenizer->encode_pair("the", "of and");
+  EXPECT_EQ(pair.ids, (Ids{101, 1996, 102, 1997, 1998, 102}));
+  EXPECT_EQ(pair.type_ids, (Ids{0, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(pair.offsets[4], (SourceSpan{3, 6}));
+  EXPECT_EQ(tokenizer->decode(pair.ids, true), "the of and");
+  SKUA_ASSET_OR_SKIP(text, "tokenizers/encoded/bert_uncased_encoded.json");
+  const Json expected = read_json(text);
+  EXPECT_EQ(tokenizer->encode(expected.at("text").get<std::string>()),
+            expected.at("token_ids").get<Ids>());
 }
 
 TEST(TokenizerGguf, LongTextsAsTheModelsOwnTokenizers) {

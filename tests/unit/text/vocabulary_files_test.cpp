@@ -26,8 +26,10 @@ struct Count {
 // One fixture: ids, decoded text, and the same in a stream.
 void compare(const fs::path& fixture, Count& count) {
   const Json expected = read_json(fixture);
-  const auto tokenizer =
-      load_tokenizer(fs::path(expected["folder"].get<std::string>()));
+  const fs::path path = expected["path"].get<std::string>();
+  const auto tokenizer = path.extension() == ".gguf"
+                             ? load_tokenizer(GgufFile(path))
+                             : load_tokenizer(path);
   if (!expected["size"].is_null()) {
     EXPECT_EQ(tokenizer->size(), expected["size"].get<int>()) << fixture;
   }
@@ -56,7 +58,7 @@ void compare(const fs::path& fixture, Count& count) {
   }
 }
 
-TEST(VocabularyFiles, EqualSentencePieceAndTiktoken) {
+TEST(VocabularyFiles, EqualSentencePieceTiktokenAndTokenizers) {
   const char* folder = std::getenv("SKUA_VOCAB_FIXTURES");
   if (!folder)
     GTEST_SKIP() << "SKUA_VOCAB_FIXTURES is not set; "
