@@ -117,7 +117,8 @@ void AddedVocabulary::cut(AlignedText aligned, bool starts_text,
     const auto [index, n] = trie.longest(text, at);
     std::size_t begin = at, end = at + n;
     at += std::max<std::size_t>(n, 1);
-    if (index < 0) continue;
+    // The reference repeats tokens inside the white space that rstrip took.
+    if (index < 0 || end <= done) continue;
     const AddedToken& token = tokens_[static_cast<std::size_t>(index)];
     if (token.special && !parse_special) continue;
     if (token.single_word &&
@@ -133,8 +134,6 @@ void AddedVocabulary::cut(AlignedText aligned, bool starts_text,
       if (!is_white_space(c.code)) break;
       end += c.n;
     }
-    // The reference repeats the token where it overlaps what rstrip took.
-    if (end <= done) continue;
     push(std::max(begin, done), -1);
     push(end, token.id);
   }

@@ -29,6 +29,15 @@ std::int32_t merged_of(std::uint64_t merge) {
   return static_cast<std::int32_t>(merge & 0xffffffff);
 }
 
+bool is_byte_token(std::string_view text) {
+  return text.size() == 6 && text.starts_with("<0x") && text.ends_with('>');
+}
+
+std::string_view char_before(std::string_view text, std::size_t end) {
+  const std::size_t at = utf8_before(text, end);
+  return text.substr(at, end - at);
+}
+
 struct Merge {
   std::uint32_t rank, at;
   std::int32_t merged;
@@ -62,6 +71,14 @@ Bpe::Bpe(std::shared_ptr<const Vocabulary> vocabulary, BpeOptions options,
       byte_tokens_(find_byte_tokens(*vocabulary_)),
       merges_(n_merges) {}
 
+// Whether the token is what the two make together.
+bool Bpe::is_joined(std::int32_t id, std::string_view left,
+                    std::string_view right) const {
+  const std::string_view piece = vocabulary_->piece(id);
+  return piece.size() == left.size() + right.size() &&
+         piece.starts_with(left) && piece.ends_with(right);
+}
+
 void Bpe::add_merge(std::string_view left, std::string_view right,
                     const std::string& where) {
   const auto id_of = [&](std::string_view text) {
@@ -74,11 +91,31 @@ void Bpe::add_merge(std::string_view left, std::string_view right,
     return *id;
   };
   const std::int32_t left_id = id_of(left), right_id = id_of(right);
-  const std::size_t cut = std::min(options_.prefix.size(), right.size());
-  const std::int32_t merged =
-      id_of(std::string(left) + std::string(right.substr(cut)));
+  const std::string_view rest =
+      right.substr(std::min(options_.prefix.size(), right.size()));
+  // Merges mostly come in the order of what they make, some make the same.
+  std::int32_t merged = last_merged_;
+  if (!is_joined(merged, left, rest) && !is_joined(++merged, left, rest))
+    merged = id_of(std::string(left) + std::string(rest));
+  last_merged_ = merged;
   merges_.set(pack(left_id, right_id),
               n_merges_++ << 32 | static_cast<std::uint32_t>(merged));
+  for (const std::string_view text : {left, right})
+    merges_bytes_ = merges_bytes_ || is_byte_token(text);
+  merges_bytes_ =
+      merges_bytes_ || left_id == options_.unk || right_id == options_.unk;
+}
+
+void Bpe::cut_long_pieces() {
+  // A character that is left out makes neighbours of others.
+  const bool all_stay =
+      options_.byte_fallback
+          ? std::find(byte_tokens_.begin(), byte_tokens_.end(), -1) ==
+                byte_tokens_.end()
+          : options_.unk.has_value();
+  if (all_stay && !merges_bytes_ && options_.prefix.empty() &&
+      options_.suffix.empty())
+    pairs_ = CharPairs(*vocabulary_);
 }
 
 bool Bpe::take_bytes() {
@@ -163,6 +200,25 @@ void Bpe::encode(std::string_view piece, std::vector<Token>& tokens) const {
       return;
     }
   }
+  constexpr std::size_t kLong = 16;
+  if (pairs_.empty() || piece.size() < kLong) {
+    encode_part(piece, 0, tokens);
+    return;
+  }
+  for (std::size_t at = 0; at < piece.size();) {
+    std::size_t end = pairs_.part_end(piece, at);
+    // A run of unknown characters may be one token.
+    while (options_.fuse_unk && !options_.byte_fallback && end < piece.size() &&
+           !vocabulary_->find(char_before(piece, end)))
+      end = pairs_.part_end(piece, end);
+    encode_part(piece.substr(at, end - at), static_cast<std::uint32_t>(at),
+                tokens);
+    at = end;
+  }
+}
+
+void Bpe::encode_part(std::string_view piece, std::uint32_t begin,
+                      std::vector<Token>& tokens) const {
   std::vector<Symbol> symbols;
   symbols.reserve(piece.size());
   if (takes_bytes_)
@@ -173,7 +229,6 @@ void Bpe::encode(std::string_view piece, std::vector<Token>& tokens) const {
     merge_few(symbols);
   else
     merge_many(symbols);
-  std::uint32_t begin = 0;
   for (const Symbol& symbol : symbols) {
     if (symbol.n_bytes == 0) continue;
     tokens.push_back({symbol.id, begin, begin + symbol.n_bytes});

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "text/char_pairs.h"
 #include "text/flat_map.h"
 #include "text/token_model.h"
 #include "text/trie.h"
@@ -42,11 +43,19 @@ class Bpe : public TokenModel {
    *  tokens at less cost. False where the options do not allow that. */
   bool take_bytes();
 
+  /** Long pieces are then cut where no token reaches over: the same tokens
+   *  at less cost. For after the last merge. */
+  void cut_long_pieces();
+
   void encode(std::string_view piece,
               std::vector<Token>& tokens) const override;
 
  private:
   struct Symbol;
+  bool is_joined(std::int32_t id, std::string_view left,
+                 std::string_view right) const;
+  void encode_part(std::string_view part, std::uint32_t begin,
+                   std::vector<Token>& tokens) const;
   void push_symbols(std::string_view piece, std::vector<Symbol>& out) const;
   void push_byte_symbols(std::string_view piece,
                          std::vector<Symbol>& out) const;
@@ -61,6 +70,9 @@ class Bpe : public TokenModel {
   ByteTokens byte_symbols_{};  // ids of GPT-2's characters for bytes
   FlatMap merges_;             // left << 32 | right -> rank << 32 | merged
   std::uint64_t n_merges_ = 0;
+  std::int32_t last_merged_ = -1;
+  bool merges_bytes_ = false;  // byte tokens or unk are in merges
+  CharPairs pairs_;
 };
 
 struct ScoredBpeOptions {
@@ -90,9 +102,12 @@ class ScoredBpe : public TokenModel {
 
  private:
   struct Symbol;
+  void encode_part(std::string_view part, std::uint32_t begin,
+                   std::vector<Token>& tokens) const;
+  void fuse_unk(std::size_t begin, std::vector<Token>& tokens) const;
   std::vector<Symbol> symbols_of(std::string_view piece) const;
   std::int32_t token_of(std::string_view text) const;
-  void push(std::string_view piece, const Symbol& symbol,
+  void push(std::string_view part, const Symbol& symbol, std::uint32_t begin,
             std::vector<Token>& tokens) const;
 
   std::shared_ptr<const Vocabulary> vocabulary_;
@@ -100,6 +115,7 @@ class ScoredBpe : public TokenModel {
   ScoredBpeOptions options_;
   ByteTokens byte_tokens_;
   Trie fixed_;
+  CharPairs pairs_;
 };
 
 }  // namespace skua

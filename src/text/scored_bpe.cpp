@@ -35,6 +35,7 @@ ScoredBpe::ScoredBpe(std::shared_ptr<const Vocabulary> vocabulary,
   for (const auto id : options_.fixed)
     items.emplace_back(vocabulary_->piece(id), id);
   fixed_ = Trie(std::move(items));
+  if (!options_.whole_pieces) pairs_ = CharPairs(*vocabulary_);
 }
 
 std::int32_t ScoredBpe::token_of(std::string_view text) const {
@@ -69,6 +70,32 @@ void ScoredBpe::encode(std::string_view piece,
     tokens.push_back({id, 0, static_cast<std::uint32_t>(piece.size())});
     return;
   }
+  const std::size_t n_before = tokens.size();
+  for (std::size_t at = 0; at < piece.size();) {
+    const std::size_t end =
+        pairs_.empty() ? piece.size() : pairs_.part_end(piece, at);
+    encode_part(piece.substr(at, end - at), static_cast<std::uint32_t>(at),
+                tokens);
+    at = end;
+  }
+  if (options_.fuse_unk) fuse_unk(n_before, tokens);
+}
+
+// One unk for a run of them.
+void ScoredBpe::fuse_unk(std::size_t begin, std::vector<Token>& tokens) const {
+  std::size_t n = begin;
+  for (std::size_t i = begin; i < tokens.size(); ++i) {
+    const Token token = tokens[i];
+    if (n > begin && token.id == options_.unk && tokens[n - 1].id == token.id)
+      tokens[n - 1].end = token.end;
+    else
+      tokens[n++] = token;
+  }
+  tokens.resize(n);
+}
+
+void ScoredBpe::encode_part(std::string_view piece, std::uint32_t begin,
+                            std::vector<Token>& tokens) const {
   std::vector<Symbol> symbols = symbols_of(piece);
   std::priority_queue<Pair> queue;
   const auto offer = [&](std::uint32_t left) {
@@ -96,27 +123,19 @@ void ScoredBpe::encode(std::string_view piece,
     offer(left.previous);
     offer(top.left);
   }
-  const std::size_t n_before = tokens.size();
-  for (const Symbol& symbol : symbols) {
-    if (symbol.n_bytes == 0) continue;
-    push(piece, symbol, tokens);
-    const std::size_t n = tokens.size();
-    if (options_.fuse_unk && n >= n_before + 2 &&
-        tokens[n - 1].id == options_.unk && tokens[n - 2].id == options_.unk) {
-      tokens[n - 2].end = tokens[n - 1].end;
-      tokens.pop_back();
-    }
-  }
+  for (const Symbol& symbol : symbols)
+    if (symbol.n_bytes > 0) push(piece, symbol, begin, tokens);
 }
 
-void ScoredBpe::push(std::string_view piece, const Symbol& symbol,
-                     std::vector<Token>& tokens) const {
-  const std::string_view text = piece.substr(symbol.begin, symbol.n_bytes);
-  const std::uint32_t end = symbol.begin + symbol.n_bytes;
+void ScoredBpe::push(std::string_view part, const Symbol& symbol,
+                     std::uint32_t begin, std::vector<Token>& tokens) const {
+  const std::string_view text = part.substr(symbol.begin, symbol.n_bytes);
+  begin += symbol.begin;
+  const std::uint32_t end = begin + symbol.n_bytes;
   const std::int32_t id =
       symbol.fixed ? *vocabulary_->find(text) : token_of(text);
   if (id >= 0) {
-    tokens.push_back({id, symbol.begin, end});
+    tokens.push_back({id, begin, end});
     return;
   }
   const auto byte_token = [&](char c) {
@@ -126,10 +145,10 @@ void ScoredBpe::push(std::string_view piece, const Symbol& symbol,
     for (const char c : text) {
       const std::int32_t byte = byte_token(c);
       if (byte >= 0 || options_.unk)
-        tokens.push_back({byte >= 0 ? byte : *options_.unk, symbol.begin, end});
+        tokens.push_back({byte >= 0 ? byte : *options_.unk, begin, end});
     }
   } else if (options_.unk) {
-    tokens.push_back({*options_.unk, symbol.begin, end});
+    tokens.push_back({*options_.unk, begin, end});
   }
 }
 

@@ -28,10 +28,13 @@ void add_turn_ends(TokenizerParts& parts) {
   }
 }
 
-void skip_byte_spelling(TokenizerParts& parts) {
+void speed_up(TokenizerParts& parts) {
   auto* bpe = dynamic_cast<Bpe*>(parts.model.get());
-  if (bpe && parts.pre_tokenizer.ends_in_byte_level() && bpe->take_bytes())
+  if (!bpe) return;
+  if (parts.pre_tokenizer.ends_in_byte_level() && bpe->take_bytes())
     parts.pre_tokenizer.leave_bytes();
+  else
+    bpe->cut_long_pieces();
 }
 
 Tokenizer::Tokenizer(TokenizerParts parts) : parts_(std::move(parts)) {

@@ -57,9 +57,9 @@ struct TokenizerParts {
  *  files name the end of the text alone. */
 void add_turn_ends(TokenizerParts& parts);
 
-/** Makes a byte-level BPE take the bytes of a text as they are, which gives
- *  the same tokens faster. For loaders, after all other parts are set. */
-void skip_byte_spelling(TokenizerParts& parts);
+/** Chooses ways that give the same tokens at less cost. For loaders, after all
+ *  other parts are set. */
+void speed_up(TokenizerParts& parts);
 
 /** Text to token ids and back. Const after loading, usable from several
  *  threads. */

@@ -52,7 +52,7 @@ class Loader {
       parts_.added =
           AddedVocabulary(added_tokens(), parts_.normalizer, where("tokens"));
     read_special();
-    skip_byte_spelling(parts_);
+    speed_up(parts_);
     return std::make_shared<const Tokenizer>(std::move(parts_));
   }
 

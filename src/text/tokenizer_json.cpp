@@ -68,7 +68,7 @@ TokenizerParts read_parts(const JsonField& root) {
     parts.padding = read_padding(*field, n_tokens);
   if (parts.pre_tokenizer.is_byte_level() && parts.kind == "BPE")
     parts.kind = "BPE, byte-level";
-  skip_byte_spelling(parts);
+  speed_up(parts);
   return parts;
 }
 
