@@ -129,6 +129,9 @@ class Tokenizer {
 std::shared_ptr<const Tokenizer> load_tokenizer(
     const std::filesystem::path& folder);
 
+/** Whether load_tokenizer finds a file in `folder`. */
+bool has_tokenizer(const std::filesystem::path& folder);
+
 /** The same from one of these files, with what lies beside it. */
 std::shared_ptr<const Tokenizer> load_tokenizer_file(
     const std::filesystem::path& path);

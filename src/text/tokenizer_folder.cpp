@@ -79,7 +79,7 @@ std::vector<fs::path> files_of(const fs::path& folder) {
   return paths;
 }
 
-// The file that is the tokenizer, the better kind first.
+// The file that is the tokenizer, the better kind first; empty: none.
 fs::path find_file(const fs::path& folder) {
   for (const char* name :
        {"tokenizer.json", "tokenizer.model", "spiece.model", "tiktoken.model"})
@@ -90,9 +90,7 @@ fs::path find_file(const fs::path& folder) {
       if (path.filename().string().ends_with(end)) return path;
   for (const fs::path& path : paths)
     if (path.filename().string().starts_with("tokenizer.model.v")) return path;
-  throw NotFound(folder.string(),
-                 "has no tokenizer.json, tokenizer.model, *.tiktoken or "
-                 "tekken.json");
+  return {};
 }
 
 }  // namespace
@@ -119,7 +117,16 @@ std::shared_ptr<const Tokenizer> load_tokenizer_file(const fs::path& path) {
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const fs::path& folder) {
-  return load_tokenizer_file(find_file(folder));
+  const fs::path file = find_file(folder);
+  if (file.empty())
+    throw NotFound(folder.string(),
+                   "has no tokenizer.json, tokenizer.model, *.tiktoken or "
+                   "tekken.json");
+  return load_tokenizer_file(file);
+}
+
+bool has_tokenizer(const fs::path& folder) {
+  return !find_file(folder).empty();
 }
 
 }  // namespace skua
