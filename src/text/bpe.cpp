@@ -75,7 +75,7 @@ Bpe::Bpe(std::shared_ptr<const Vocabulary> vocabulary, BpeOptions options,
 bool Bpe::is_joined(std::int32_t id, std::string_view left,
                     std::string_view right) const {
   const std::string_view piece = vocabulary_->piece(id);
-  return piece.size() == left.size() + right.size() &&
+  return vocabulary_->has(id) && piece.size() == left.size() + right.size() &&
          piece.starts_with(left) && piece.ends_with(right);
 }
 

@@ -17,12 +17,6 @@ struct TemplatePiece {
   std::int32_t type_id = 0;
 };
 
-struct PostProcessor;
-
-/** BERT's template, or RoBERTa's with two separators and one type. */
-void set_bert_template(const TemplatePiece& cls, const TemplatePiece& sep,
-                       bool roberta, PostProcessor& post);
-
 /** What is put around texts and how two become one.
  *  Source: huggingface/tokenizers, processors/. */
 struct PostProcessor {
@@ -47,5 +41,9 @@ struct PostProcessor {
                  const std::vector<std::string_view>& sources,
                  bool add_special) const;
 };
+
+/** BERT's template, or RoBERTa's with two separators and one type. */
+void set_bert_template(const TemplatePiece& cls, const TemplatePiece& sep,
+                       bool roberta, PostProcessor& post);
 
 }  // namespace skua
