@@ -13,6 +13,7 @@
 #include "bench/model.h"
 #include "bench/sampler.h"
 #include "bench/stops.h"
+#include "bench/tokenize.h"
 #include "skua/error.h"
 
 namespace {
@@ -83,6 +84,24 @@ void add_generate(CLI::App& app, GenerateArguments& arguments) {
   });
 }
 
+struct TokenizeArguments {
+  std::string path, text;
+};
+
+void add_tokenize(CLI::App& app, TokenizeArguments& arguments) {
+  auto* command = app.add_subcommand(
+      "tokenize", "Milliseconds to load a tokenizer, to encode and to decode");
+  command
+      ->add_option("path", arguments.path,
+                   "A folder, a tokenizer's file or a .gguf file")
+      ->required();
+  command->add_option("text", arguments.text, "A file of text, e.g. 1 MB")
+      ->required();
+  command->callback([&arguments] {
+    run_tokenizer_tests(arguments.path, arguments.text, print_line);
+  });
+}
+
 struct ModelArguments {
   std::string path;
   std::vector<std::string> names;
@@ -141,10 +160,12 @@ int main(int argc, char** argv) {
   ModelArguments model;
   GenerateArguments generate;
   std::string tokenizer;
+  TokenizeArguments tokenize;
   add_machine(app, machine);
   add_model(app, model);
   add_generate(app, generate);
   add_grammar(app, tokenizer);
+  add_tokenize(app, tokenize);
   add_tests(app);
   add_sampler(app);
   add_stops(app);

@@ -22,6 +22,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
         skua::parse_tokenizer_json(input.substr(0, split), "fuzz");
     auto ids = tokenizer->encode(text.substr(0, 256));
     for (const auto id : ids) tokenizer->token_bytes(id);
+    const auto part = text.substr(0, 64);
+    for (const auto& encoding :
+         {tokenizer->encode_with_offsets(part, {.limit = false}),
+          tokenizer->encode_pair(part, "b c", {.limit = false})})
+      for (const auto& offset : encoding.offsets)
+        if (offset.begin > offset.end ||
+            offset.end > std::max(part.size(), 3ul))
+          __builtin_trap();
     ids.push_back(0);
     ids.push_back(tokenizer->size());
     const std::string decoded = tokenizer->decode(ids);

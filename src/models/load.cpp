@@ -46,8 +46,7 @@ void read_generation_config(const fs::path& folder, LoadedModel& loaded) {
 }
 
 std::shared_ptr<const Tokenizer> find_tokenizer(const fs::path& folder) {
-  if (!fs::exists(folder / "tokenizer.json")) return nullptr;
-  return load_tokenizer(folder);
+  return has_tokenizer(folder) ? load_tokenizer(folder) : nullptr;
 }
 
 void build(Checkpoint checkpoint, const LoadOptions& options,
@@ -74,8 +73,9 @@ void build(Checkpoint checkpoint, const LoadOptions& options,
 const Tokenizer& LoadedModel::need_tokenizer() const {
   if (!tokenizer) {
     throw Unsupported(path.string(),
-                      "has no tokenizer.json, expected one beside the "
-                      "weights to turn text into tokens");
+                      "has no tokenizer.json, tokenizer.model or *.tiktoken, "
+                      "expected one beside the weights to turn text into "
+                      "tokens");
   }
   return *tokenizer;
 }

@@ -50,9 +50,12 @@ AddedVocabulary::AddedVocabulary(std::vector<AddedToken> tokens,
     tokens_.push_back(std::move(token));
     decoded_.push_back(std::move(decoded));
   }
+  std::vector<std::pair<std::string_view, std::int32_t>> raw, normalized;
   for (std::size_t i = 0; i < tokens_.size(); ++i)
-    (tokens_[i].normalized ? normalized_ : raw_)
-        .add(decoded_[i], static_cast<std::int32_t>(i));
+    (tokens_[i].normalized ? normalized : raw)
+        .emplace_back(decoded_[i], static_cast<std::int32_t>(i));
+  raw_ = Trie(std::move(raw));
+  normalized_ = Trie(std::move(normalized));
 }
 
 const AddedToken* AddedVocabulary::by_id(std::int32_t id) const {
@@ -73,41 +76,49 @@ std::int32_t AddedVocabulary::max_id() const {
   return by_id_.empty() ? -1 : by_id_.rbegin()->first;
 }
 
-std::vector<TextPiece> AddedVocabulary::split(std::string_view text,
-                                              const Normalizer& normalizer,
-                                              bool parse_special) const {
-  std::vector<TextPiece> raw, pieces;
-  cut({std::string(text), -1, true}, raw_, parse_special, raw);
-  for (TextPiece& piece : raw) {
+Document AddedVocabulary::split(std::string_view text,
+                                const Normalizer& normalizer,
+                                bool parse_special, bool tracked) const {
+  Document raw;
+  cut(AlignedText(text, tracked), true, raw_, parse_special, raw);
+  if (normalizer.empty() && normalized_.empty()) return raw;
+  Document out;
+  out.text.tracked = tracked;
+  for (const TextPiece& piece : raw.pieces) {
+    AlignedText part = raw.text.slice(piece.begin, piece.end);
     if (piece.id >= 0) {
-      pieces.push_back(std::move(piece));
-      continue;
+      const auto begin = static_cast<std::uint32_t>(out.text.text.size());
+      out.text.append(part);
+      out.pieces.push_back(
+          {begin, begin + piece.end - piece.begin, piece.id, false});
+    } else {
+      cut(normalizer.apply(std::move(part)), piece.starts_text, normalized_,
+          parse_special, out);
     }
-    piece.text = normalizer.apply(std::move(piece.text));
-    cut(std::move(piece), normalized_, parse_special, pieces);
   }
-  return pieces;
+  return out;
 }
 
-void AddedVocabulary::cut(TextPiece piece, const Trie& trie, bool parse_special,
-                          std::vector<TextPiece>& out) const {
-  const std::string_view text = piece.text;
-  if (text.empty()) return;
-  if (trie.empty()) {
-    out.push_back(std::move(piece));
-    return;
-  }
+// Appends `text` with its pieces to `out`.
+void AddedVocabulary::cut(AlignedText aligned, bool starts_text,
+                          const Trie& trie, bool parse_special,
+                          Document& out) const {
+  const std::string_view text = aligned.text;
+  const std::size_t base = out.text.text.size();
   std::size_t done = 0;
-  const auto plain = [&](std::size_t end) {
+  const auto push = [&](std::size_t end, std::int32_t id) {
     if (done < end)
-      out.push_back({std::string(text.substr(done, end - done)), -1,
-                     piece.starts_text && done == 0});
+      out.pieces.push_back({static_cast<std::uint32_t>(base + done),
+                            static_cast<std::uint32_t>(base + end), id,
+                            id < 0 && starts_text && done == 0});
+    done = end;
   };
-  for (std::size_t at = 0; at < text.size();) {
-    const auto [index, n] = trie.match(text, at);
+  for (std::size_t at = 0; at < text.size() && !trie.empty();) {
+    const auto [index, n] = trie.longest(text, at);
     std::size_t begin = at, end = at + n;
     at += std::max<std::size_t>(n, 1);
-    if (index < 0) continue;
+    // The reference repeats tokens inside the white space that rstrip took.
+    if (index < 0 || end <= done) continue;
     const AddedToken& token = tokens_[static_cast<std::size_t>(index)];
     if (token.special && !parse_special) continue;
     if (token.single_word &&
@@ -123,42 +134,14 @@ void AddedVocabulary::cut(TextPiece piece, const Trie& trie, bool parse_special,
       if (!is_white_space(c.code)) break;
       end += c.n;
     }
-    plain(begin);
-    out.push_back(
-        {std::string(text.substr(begin, end - begin)), token.id, false});
-    done = end;
+    push(std::max(begin, done), -1);
+    push(end, token.id);
   }
-  plain(text.size());
-}
-
-void AddedVocabulary::Trie::add(std::string_view text, std::int32_t id) {
-  if (text.empty()) return;
-  std::uint64_t node = 0;
-  for (const char c : text) {
-    const std::uint64_t key = node << 8 | static_cast<std::uint8_t>(c);
-    if (const std::uint64_t* next = edges_.find(key)) {
-      node = *next;
-      continue;
-    }
-    edges_.set(key, ids_.size());
-    node = ids_.size();
-    ids_.push_back(-1);
-  }
-  ids_[node] = id;
-}
-
-std::pair<std::int32_t, std::size_t> AddedVocabulary::Trie::match(
-    std::string_view text, std::size_t at) const {
-  std::pair<std::int32_t, std::size_t> longest = {-1, 0};
-  std::uint64_t node = 0;
-  for (std::size_t i = at; i < text.size(); ++i) {
-    const std::uint64_t* next =
-        edges_.find(node << 8 | static_cast<std::uint8_t>(text[i]));
-    if (!next) break;
-    node = *next;
-    if (ids_[node] >= 0) longest = {ids_[node], i + 1 - at};
-  }
-  return longest;
+  push(text.size(), -1);
+  if (base == 0)
+    out.text = std::move(aligned);
+  else
+    out.text.append(aligned);
 }
 
 }  // namespace skua

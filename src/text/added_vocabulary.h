@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "text/flat_map.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
+#include "text/trie.h"
 
 namespace skua {
 
@@ -42,27 +42,12 @@ class AddedVocabulary {
 
   /** Cuts `text` at added tokens and normalizes what lies between them.
    *  Special tokens stay text unless `parse_special`. */
-  std::vector<TextPiece> split(std::string_view text,
-                               const Normalizer& normalizer,
-                               bool parse_special) const;
+  Document split(std::string_view text, const Normalizer& normalizer,
+                 bool parse_special, bool tracked) const;
 
  private:
-  /** Finds the leftmost longest of a set of texts. */
-  class Trie {
-   public:
-    void add(std::string_view text, std::int32_t id);
-    bool empty() const { return ids_.size() == 1; }
-    /** Id of the longest text that starts at `text[at]`, and its length. */
-    std::pair<std::int32_t, std::size_t> match(std::string_view text,
-                                               std::size_t at) const;
-
-   private:
-    FlatMap edges_;
-    std::vector<std::int32_t> ids_ = {-1};
-  };
-
-  void cut(TextPiece piece, const Trie& trie, bool parse_special,
-           std::vector<TextPiece>& out) const;
+  void cut(AlignedText text, bool starts_text, const Trie& trie,
+           bool parse_special, Document& out) const;
 
   std::vector<AddedToken> tokens_;
   std::vector<std::string> decoded_;

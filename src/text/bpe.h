@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "text/char_pairs.h"
 #include "text/flat_map.h"
 #include "text/token_model.h"
+#include "text/trie.h"
 #include "text/vocabulary.h"
 
 namespace skua {
@@ -37,40 +39,83 @@ class Bpe : public TokenModel {
   void add_merge(std::string_view left, std::string_view right,
                  const std::string& where);
 
+  /** Pieces are then bytes instead of GPT-2's characters for them: the same
+   *  tokens at less cost. False where the options do not allow that. */
+  bool take_bytes();
+
+  /** Long pieces are then cut where no token reaches over: the same tokens
+   *  at less cost. For after the last merge. */
+  void cut_long_pieces();
+
   void encode(std::string_view piece,
-              std::vector<std::int32_t>& ids) const override;
+              std::vector<Token>& tokens) const override;
 
  private:
-  std::vector<std::int32_t> symbols_of(std::string_view piece) const;
+  struct Symbol;
+  bool is_joined(std::int32_t id, std::string_view left,
+                 std::string_view right) const;
+  void encode_part(std::string_view part, std::uint32_t begin,
+                   std::vector<Token>& tokens) const;
+  void push_symbols(std::string_view piece, std::vector<Symbol>& out) const;
+  void push_byte_symbols(std::string_view piece,
+                         std::vector<Symbol>& out) const;
+  void merge_few(std::vector<Symbol>& symbols) const;
+  void merge_many(std::vector<Symbol>& symbols) const;
+  const std::uint64_t* find_merge(std::int32_t left, std::int32_t right) const;
 
   std::shared_ptr<const Vocabulary> vocabulary_;
   BpeOptions options_;
   ByteTokens byte_tokens_;
-  FlatMap merges_;  // left << 32 | right -> rank << 32 | merged
+  bool takes_bytes_ = false;
+  ByteTokens byte_symbols_{};  // ids of GPT-2's characters for bytes
+  FlatMap merges_;             // left << 32 | right -> rank << 32 | merged
   std::uint64_t n_merges_ = 0;
+  std::int32_t last_merged_ = -1;
+  bool merges_bytes_ = false;  // byte tokens or unk are in merges
+  CharPairs pairs_;
 };
 
-/** SentencePiece's BPE: joins the neighbours whose text together is the token
- *  with the highest score, the leftmost first; then byte tokens, then unk,
- *  for what is no token. O(n log n) in the piece.
- *  Source: google/sentencepiece, bpe_model.cc; ggml's llama vocabulary. */
+struct ScoredBpeOptions {
+  std::optional<std::int32_t> unk;
+  bool byte_fallback = true;  // `<0xNN>` tokens before unk
+  bool fuse_unk = false;      // one unk for a run of them
+  bool whole_pieces = false;  // a piece that is a token stays whole
+  /** Tokens that never result from a merge; empty: none. */
+  std::vector<bool> unmergeable;
+  /** Tokens that are found before all merging and stay. */
+  std::vector<std::int32_t> fixed;
+};
+
+/** Byte-pair encoding by scores: joins the neighbours whose text together is
+ *  the token with the highest score, the leftmost first; then byte tokens,
+ *  then unk, for what is no token. O(n log n) in the piece.
+ *  Source: google/sentencepiece, bpe_model.cc; ggml's llama vocabulary;
+ *  openai/tiktoken, where the score is the rank below zero. */
 class ScoredBpe : public TokenModel {
  public:
-  /** `scores[id]` orders merges; tokens with `!mergeable[id]` never result
-   *  from one. */
+  /** `scores[id]` orders merges. */
   ScoredBpe(std::shared_ptr<const Vocabulary> vocabulary,
-            std::vector<float> scores, std::vector<bool> mergeable,
-            std::optional<std::int32_t> unk);
+            std::vector<float> scores, ScoredBpeOptions options);
 
   void encode(std::string_view piece,
-              std::vector<std::int32_t>& ids) const override;
+              std::vector<Token>& tokens) const override;
 
  private:
+  struct Symbol;
+  void encode_part(std::string_view part, std::uint32_t begin,
+                   std::vector<Token>& tokens) const;
+  void fuse_unk(std::size_t begin, std::vector<Token>& tokens) const;
+  std::vector<Symbol> symbols_of(std::string_view piece) const;
+  std::int32_t token_of(std::string_view text) const;
+  void push(std::string_view part, const Symbol& symbol, std::uint32_t begin,
+            std::vector<Token>& tokens) const;
+
   std::shared_ptr<const Vocabulary> vocabulary_;
   std::vector<float> scores_;
-  std::vector<bool> mergeable_;
-  std::optional<std::int32_t> unk_;
+  ScoredBpeOptions options_;
   ByteTokens byte_tokens_;
+  Trie fixed_;
+  CharPairs pairs_;
 };
 
 }  // namespace skua

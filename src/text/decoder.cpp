@@ -1,6 +1,7 @@
 #include "text/decoder.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "skua/error.h"
 #include "text/normalizer.h"
@@ -65,6 +66,47 @@ std::string from_metaspace(std::string_view token, const DecodeMetaspace& step,
   return out;
 }
 
+std::string replace_all(std::string_view text, std::string_view from,
+                        std::string_view to) {
+  if (from.empty()) return std::string(text);
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t found = text.find(from); found != text.npos;
+       found = text.find(from, at)) {
+    out += text.substr(at, found - at);
+    out += to;
+    at = found + from.size();
+  }
+  return out += text.substr(at);
+}
+
+std::string clean_up(std::string text) {
+  constexpr std::pair<std::string_view, std::string_view> kRules[] = {
+      {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [from, to] : kRules) text = replace_all(text, from, to);
+  return text;
+}
+
+std::string from_word_piece(std::string_view token, const DecodeWordPiece& step,
+                            bool first) {
+  std::string text;
+  if (first)
+    text = token;
+  else if (token.starts_with(step.prefix))
+    text = token.substr(step.prefix.size());
+  else
+    text = " " + std::string(token);
+  return step.cleanup ? clean_up(std::move(text)) : text;
+}
+
+std::string from_ctc(std::string_view token, const DecodeCtc& step) {
+  std::string text = replace_all(token, step.pad, "");
+  if (!step.cleanup) return text;
+  return replace_all(clean_up(std::move(text)), step.delimiter, " ");
+}
+
 template <typename T>
 const T* as(const Decoder::Step& step) {
   return std::get_if<T>(&step);
@@ -76,10 +118,15 @@ constexpr std::size_t kMaxTokenBytes = 1 << 20;
 // Whether a step on one fused string needs all of it before the first byte.
 bool needs_all(const Decoder::Step& step) {
   if (const auto* strip = as<DecodeStrip>(step)) return strip->stop > 0;
+  if (const auto* word = as<DecodeWordPiece>(step)) return word->cleanup;
   return !as<DecodeFuse>(step) && !as<DecodeJoin>(step);
 }
 
 }  // namespace
+
+void Decoder::add(Step step) {
+  steps_.push_back(std::move(step));
+}
 
 std::string Decoder::bytes_of(std::string_view piece) const {
   std::string text(piece);
@@ -94,6 +141,11 @@ std::string Decoder::bytes_of(std::string_view piece) const {
       text = replace_matches(text, *replace->pattern, replace->text);
     if (const auto* metaspace = as<DecodeMetaspace>(step))
       text = from_metaspace(text, *metaspace, false);
+    if (const auto* bpe = as<DecodeBpe>(step))
+      text = replace_all(text, bpe->suffix, " ");
+    if (const auto* word = as<DecodeWordPiece>(step))
+      text = from_word_piece(text, *word, false);
+    if (const auto* ctc = as<DecodeCtc>(step)) text = from_ctc(text, *ctc);
   }
   return text;
 }
@@ -152,6 +204,29 @@ void DecoderStream::feed(std::size_t at, std::string token, std::string& out) {
   } else if (const auto* metaspace = as<DecodeMetaspace>(step)) {
     feed(at + 1, from_metaspace(token, *metaspace, first), out);
   } else {
+    feed_words(at, std::move(token), first, out);
+  }
+}
+
+// The steps of word-based tokenizers; others pass the token on.
+void DecoderStream::feed_words(std::size_t at, std::string token, bool first,
+                               std::string& out) {
+  State& state = states_[at];
+  const auto& step = decoder_.steps()[at];
+  if (const auto* bpe = as<DecodeBpe>(step)) {
+    if (!first) feed(at + 1, replace_all(state.last, bpe->suffix, " "), out);
+    state.last = std::move(token);
+  } else if (const auto* ctc = as<DecodeCtc>(step)) {
+    if (!first && token == state.last) return;
+    std::string text = from_ctc(token, *ctc);
+    state.last = std::move(token);
+    if (!text.empty()) feed(at + 1, std::move(text), out);
+  } else if (const auto* word = as<DecodeWordPiece>(step)) {
+    if (state.fused && !first)
+      feed(at + 1, std::move(token), out);
+    else
+      feed(at + 1, from_word_piece(token, *word, first), out);
+  } else {
     feed(at + 1, std::move(token), out);
   }
 }
@@ -202,6 +277,8 @@ void DecoderStream::finish(std::string& out) {
       if (state.fused) held = from_byte_level(held);
       drain_utf8(held, text, true);
       held = std::move(text);
+    } else if (const auto* bpe = as<DecodeBpe>(step)) {
+      held = replace_all(state.fused ? held : state.last, bpe->suffix, "");
     } else if (!state.fused || !needs_all(step)) {
       continue;
     } else if (const auto* strip_step = as<DecodeStrip>(step)) {
@@ -210,6 +287,10 @@ void DecoderStream::finish(std::string& out) {
       held = replace_matches(held, *replace->pattern, replace->text);
     } else if (const auto* metaspace = as<DecodeMetaspace>(step)) {
       held = from_metaspace(held, *metaspace, true);
+    } else if (const auto* word = as<DecodeWordPiece>(step)) {
+      held = from_word_piece(held, *word, true);
+    } else if (const auto* ctc = as<DecodeCtc>(step)) {
+      held = from_ctc(held, *ctc);
     }
     feed(at + 1, std::move(held), out);
   }

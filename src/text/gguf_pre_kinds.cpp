@@ -58,6 +58,41 @@ constexpr std::string_view kBailing =
     "| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+";
 constexpr std::string_view kSeedCoder = SKUA_ENDINGS
     "|" SKUA_LETTERS "|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+" SKUA_SPACES;
+constexpr std::string_view kNoEndings =
+    SKUA_LETTERS "|\\p{N}" SKUA_SYMBOLS SKUA_SPACES;
+constexpr std::string_view kLlama3Digits =
+    SKUA_ENDINGS "|" SKUA_LETTERS "|\\p{N}+" SKUA_SYMBOLS SKUA_SPACES;
+constexpr std::string_view kJais2 = SKUA_ENDINGS
+    "|" SKUA_LETTERS "|\\p{N}{1,3}" SKUA_SYMBOLS
+    "|\\s*[\\r\\n]+|\\s{512}(?!\\S)|\\s{256}(?!\\S)|\\s{128}(?!\\S)"
+    "|\\s{64}(?!\\S)|\\s{32}(?!\\S)|\\s{16}(?!\\S)|\\s{8}(?!\\S)"
+    "|\\s{4}(?!\\S)|\\s{1,2}(?!\\S)|\\s";
+constexpr std::string_view kExaoneMoe = SKUA_ENDINGS
+    "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}"
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+";
+constexpr std::string_view kSpark =
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~]"
+    "[A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "| ?[\\p{P}\\p{S}]+|[\\r\\n]|\\s+(?!\\S)|\\s+";
+constexpr std::string_view kYoutu =
+    "[^\\r\\n\\p{L}\\p{N}]?" SKUA_UPPER "*" SKUA_LOWER "+" SKUA_ENDINGS
+    "?|[^\\r\\n\\p{L}\\p{N}]?" SKUA_UPPER "+" SKUA_LOWER "*" SKUA_ENDINGS
+    "?|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SKUA_SPACES;
+constexpr std::string_view kYoutuAsian =
+    "[\\x{ac00}-\\x{d7a3}\\x{3131}-\\x{318e}]+"
+    "|[\\x{ff01}\\x{2026}\\x{201c}\\x{201d}\\x{2018}\\x{2019}\\x{2014}"
+    "\\x{ff1a}\\x{ff1b}\\x{ff0c}\\x{3001}-\\x{303f}\\x{fe30}-\\x{fe4f}]+"
+    "|[\\x{3105}-\\x{312f}]+|[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{30ff}]+";
+// Threes of digits, counted from the last.
+constexpr std::string_view kAfmoeDigits =
+    "\\p{Nd}{1,3}(?=(?:\\p{Nd}{3})*(?!\\p{Nd}))";
+constexpr std::string_view kAfmoeAsian =
+    "[\\x{4e00}-\\x{9fff}\\x{3400}-\\x{4dbf}\\x{f900}-\\x{faff}"
+    "\\x{3040}-\\x{30ff}\\x{ff65}-\\x{ff9f}\\x{2f00}-\\x{2fdf}"
+    "\\x{0e40}-\\x{0e7f}\\x{0e80}-\\x{0eff}\\x{1780}-\\x{17ff}"
+    "\\x{1000}-\\x{109f}\\x{aa60}-\\x{aa7f}\\x{a9e0}-\\x{a9ff}"
+    "\\x{ac00}-\\x{d7af}\\x{1100}-\\x{11ff}]+";
+constexpr std::string_view kLines = "[^\\n]+|[\\n]+";
 constexpr std::string_view kBloom =
     " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{0964}\\x{06d4}"
     "\\x{060c})]+";
@@ -79,9 +114,8 @@ Table make_table() {
   };
   const std::string_view gpt2 = kGpt2Pattern;
   add({"gpt-2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de",
-       "jina-v1-en", "jina-v2-code", "roberta-bpe", "gigachat", "a.x-4.0",
-       "mellum", "modern-bert", "exaone4", "jais", "trillion",
-       "granite-docling"},
+       "gigachat", "a.x-4.0", "mellum", "modern-bert", "exaone4", "jais",
+       "trillion", "granite-docling"},
       {.patterns = {gpt2}});
   add({"mpt", "olmo"}, {.patterns = {gpt2}, .nfc = true});
   add({"default"}, {.patterns = {"[\\p{P}\\$\\+<=>\\^~\\|]+", gpt2, "\\p{N}+",
@@ -118,6 +152,31 @@ Table make_table() {
   add({"seed-coder"}, {.patterns = {kSeedCoder}});
   add({"bloom", "poro-chat", "gpt3-finnish"}, {.patterns = {kBloom}});
   add({"viking"}, {.patterns = {kBloom, kDigit}});
+  add({"jina-v1-en", "jina-v2-code", "roberta-bpe"},
+      {.patterns = {gpt2}, .add_sep = true});
+  add({"minicpm5"},
+      {.patterns = {"\\p{N}{1,3}", kLlama3Digits}, .ignore_merges = true});
+  add({"jais-2"}, {.patterns = {kJais2}});
+  add({"spark2_5"}, {.patterns = {"\\p{N}{1,3}", kHanKana, kSpark, kDigit}});
+  add({"youtu"}, {.patterns = {kYoutuAsian, kYoutu}, .ignore_merges = true});
+  add({"ufakzeka"}, {.patterns = {kNoEndings}});
+  add({"afmoe"}, {.patterns = {kAfmoeDigits, kAfmoeAsian, kDeepSeek3}});
+  add({"laguna"}, {.patterns = {kLines, kQwen2}});
+  add({"exaone-moe"}, {.patterns = {kExaoneMoe}});
+  add({"granite-embed-multi-97m"},
+      {.patterns = {kGpt4o}, .ignore_merges = true});
+  add({"chameleon"},
+      {.patterns = {"<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z",
+                    "[\\t\\n]|    |  ", kDigit, "[\\p{P}!-/:-@\\[-`{-~]", gpt2},
+       .add_bos = true});
+  // Whole tokens: its merges leave out those of line breaks.
+  add({"gemma4", "granite-embed-multi-311m"}, {.patterns = {kLines},
+                                               .ignore_merges = true,
+                                               .marks_spaces = true,
+                                               .byte_level = false});
+  add({"sarvam-moe"},
+      {.patterns = {kLines}, .marks_spaces = true, .byte_level = false});
+  add({"whitespace"}, {.patterns = {"\\S+"}, .byte_level = false});
   add({"superbpe"}, {.patterns = {"\\p{N}+", "(?=(\\d{3})+(?!\\d))"}});
   return table;
 }

@@ -11,6 +11,9 @@ struct PreKind {
   bool ignore_merges = false;
   bool add_bos = false;  // where the file does not say
   bool nfc = false;
+  bool add_sep = false;       // a separator behind the text, likewise
+  bool marks_spaces = false;  // U+2581 for spaces, before all else
+  bool byte_level = true;     // false: pieces of the vocabulary are UTF-8
 };
 
 /** Null for a name that is not known. Source: the tokenizer.json files of

@@ -1,6 +1,6 @@
 #include "text/pre_tokenizer.h"
 
-#include <array>
+#include <algorithm>
 
 #include "text/utf8.h"
 
@@ -11,36 +11,6 @@ const char* const kGpt2Pattern =
     "\\s+(?!\\S)|\\s+";
 
 namespace {
-
-constexpr char32_t kFirstMapped = 0x100;
-
-bool maps_to_itself(char32_t code) {
-  return (code >= 0x21 && code <= 0x7e) || (code >= 0xa1 && code <= 0xac) ||
-         (code >= 0xae && code <= 0xff);
-}
-
-struct ByteTable {
-  std::array<std::string, 256> chars;
-  std::array<std::uint8_t, 256> mapped{};  // byte of kFirstMapped + i
-  int n_mapped = 0;
-
-  ByteTable() {
-    for (int byte = 0; byte < 256; ++byte) {
-      char32_t code = static_cast<char32_t>(byte);
-      if (!maps_to_itself(code)) {
-        mapped[static_cast<std::size_t>(n_mapped)] =
-            static_cast<std::uint8_t>(byte);
-        code = kFirstMapped + static_cast<char32_t>(n_mapped++);
-      }
-      append_utf8(chars[static_cast<std::size_t>(byte)], code);
-    }
-  }
-};
-
-const ByteTable& byte_table() {
-  static const ByteTable table;
-  return table;
-}
 
 struct Part {
   TextRange range;
@@ -86,29 +56,79 @@ std::vector<Part> merge(std::vector<Part> parts, SplitBehavior behavior) {
   return merged;
 }
 
-void emit(const TextPiece& piece, const std::vector<Part>& parts,
-          std::vector<TextPiece>& out) {
-  for (const Part& part : parts) {
-    const auto [begin, end] = part.range;
-    if (part.match || begin == end) continue;
-    out.push_back({piece.text.substr(begin, end - begin), -1,
+// Cuts `piece` at `matches`.
+void cut(const TextPiece& piece, const std::vector<TextRange>& matches,
+         SplitBehavior behavior, bool invert, std::vector<TextPiece>& out) {
+  const auto emit = [&](std::size_t begin, std::size_t end) {
+    if (begin == end) return;
+    const auto base = piece.begin;
+    out.push_back({base + static_cast<std::uint32_t>(begin),
+                   base + static_cast<std::uint32_t>(end), -1,
                    piece.starts_text && begin == 0});
+  };
+  const std::size_t n_bytes = piece.end - piece.begin;
+  if (behavior == SplitBehavior::kIsolated) {
+    std::size_t at = 0;
+    for (const TextRange& range : matches) {
+      emit(at, range.begin);
+      emit(range.begin, range.end);
+      at = range.end;
+    }
+    emit(at, n_bytes);
+    return;
   }
+  for (const Part& part : merge(cover(matches, n_bytes, invert), behavior))
+    if (!part.match) emit(part.range.begin, part.range.end);
 }
 
-std::vector<TextRange> find_chars(std::string_view text,
-                                  bool (*matches)(char32_t)) {
-  std::vector<TextRange> ranges;
+// Cuts all pieces of a document at what `find(text, matches)` finds.
+template <typename Find>
+void split(Document& document, SplitBehavior behavior, bool invert,
+           const Find& find) {
+  std::vector<TextPiece> pieces;
+  pieces.reserve(document.pieces.size());
+  std::vector<TextRange> matches;
+  for (const TextPiece& piece : document.pieces) {
+    if (piece.id >= 0) {
+      pieces.push_back(piece);
+      continue;
+    }
+    matches.clear();
+    find(document.view(piece), matches);
+    cut(piece, matches, behavior, invert, pieces);
+  }
+  document.pieces = std::move(pieces);
+}
+
+// Writes all pieces of a document anew by `write(rewriter, piece)`, which
+// takes each to its end.
+template <typename Write>
+void rewrite(Document& document, const Write& write) {
+  TextRewriter out(document.text);
+  for (TextPiece& piece : document.pieces) {
+    const std::size_t begin = out.size();
+    out.drop(piece.begin - out.at());
+    const std::size_t end = piece.end;
+    if (piece.id >= 0)
+      out.keep(end - out.at());
+    else
+      write(out, piece);
+    piece.begin = static_cast<std::uint32_t>(begin);
+    piece.end = static_cast<std::uint32_t>(out.size());
+  }
+  document.text = out.take();
+}
+
+void find_chars(std::string_view text, bool (*matches)(char32_t),
+                std::vector<TextRange>& ranges) {
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Char c = utf8_at(text, at);
     if (matches(c.code)) ranges.push_back({at, at + c.n});
     at += c.n;
   }
-  return ranges;
 }
 
-std::vector<TextRange> find_words(std::string_view text) {
-  std::vector<TextRange> ranges;
+void find_words(std::string_view text, std::vector<TextRange>& ranges) {
   int open = 0;  // kind of the last range: 0 none, 1 word, 2 other
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Char c = utf8_at(text, at);
@@ -120,116 +140,108 @@ std::vector<TextRange> find_words(std::string_view text) {
     open = kind;
     at += c.n;
   }
-  return ranges;
 }
 
-void run(const SplitByRegex& step, TextPiece& piece,
-         std::vector<TextPiece>& out) {
-  emit(piece,
-       merge(cover(step.pattern->find_all(piece.text), piece.text.size(),
-                   step.invert),
-             step.behavior),
-       out);
+void find_lengths(std::string_view text, std::size_t n_chars,
+                  std::vector<TextRange>& ranges) {
+  std::size_t begin = 0, n = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    at += utf8_at(text, at).n;
+    if (++n < n_chars && at < text.size()) continue;
+    ranges.push_back({begin, at});
+    begin = at;
+    n = 0;
+  }
 }
 
-void run(const SplitByChar& step, TextPiece& piece,
-         std::vector<TextPiece>& out) {
-  emit(piece,
-       merge(cover(find_chars(piece.text, step.matches), piece.text.size(),
-                   false),
-             step.behavior),
-       out);
+void run(const SplitByRegex& step, Document& document) {
+  RegexSearch search(*step.pattern);
+  split(document, step.behavior, step.invert,
+        [&](std::string_view text, std::vector<TextRange>& matches) {
+          search.find_all(text, matches);
+        });
 }
 
-void run(const SplitWords&, TextPiece& piece, std::vector<TextPiece>& out) {
-  emit(piece,
-       merge(cover(find_words(piece.text), piece.text.size(), true),
-             SplitBehavior::kRemoved),
-       out);
+void run(const SplitByChar& step, Document& document) {
+  split(document, step.behavior, false,
+        [&](std::string_view text, std::vector<TextRange>& matches) {
+          find_chars(text, step.matches, matches);
+        });
 }
 
-void run(const ByteLevel& step, TextPiece& piece, std::vector<TextPiece>& out) {
+void run(const SplitWords&, Document& document) {
+  split(document, SplitBehavior::kRemoved, true, find_words);
+}
+
+void run(const SplitLength& step, Document& document) {
+  split(document, SplitBehavior::kIsolated, false,
+        [&](std::string_view text, std::vector<TextRange>& matches) {
+          find_lengths(text, step.n_chars, matches);
+        });
+}
+
+void run(const ByteLevel& step, Document& document) {
   static const auto pattern =
       std::make_shared<const Regex>(kGpt2Pattern, "GPT-2 split pattern");
-  if (step.add_prefix_space && !piece.text.starts_with(' '))
-    piece.text.insert(piece.text.begin(), ' ');
-  std::vector<TextPiece> parts;
-  if (step.use_regex)
-    run(SplitByRegex{pattern}, piece, parts);
-  else
-    parts.push_back(std::move(piece));
-  for (TextPiece& part : parts) {
-    std::string mapped;
-    mapped.reserve(part.text.size() * 2);
-    for (const char c : part.text)
-      mapped += byte_level_char(static_cast<std::uint8_t>(c));
-    part.text = std::move(mapped);
-    out.push_back(std::move(part));
-  }
+  if (step.add_prefix_space)
+    rewrite(document, [&](TextRewriter& out, const TextPiece& piece) {
+      if (!document.view(piece).starts_with(' ')) out.put(" ", piece.begin);
+      out.keep(piece.end - piece.begin);
+    });
+  if (step.use_regex) run(SplitByRegex{pattern}, document);
+  if (!step.spell) return;
+  rewrite(document, [&](TextRewriter& out, const TextPiece& piece) {
+    for (const char c : document.view(piece))
+      out.replace(byte_level_char(static_cast<std::uint8_t>(c)), 1);
+  });
 }
 
-void run(const Metaspace& step, TextPiece& piece, std::vector<TextPiece>& out) {
-  std::string text;
-  text.reserve(piece.text.size());
-  for (const char c : piece.text) {
-    if (c == ' ')
-      text += step.replacement;
-    else
-      text += c;
-  }
-  const bool wanted =
-      step.scheme == PrependScheme::kAlways ||
-      (step.scheme == PrependScheme::kFirst && piece.starts_text);
-  if (wanted && !text.starts_with(step.replacement))
-    text.insert(0, step.replacement);
-  piece.text = std::move(text);
-  if (!step.split) {
-    out.push_back(std::move(piece));
-    return;
-  }
-  std::vector<TextRange> ranges;
+void run(const Metaspace& step, Document& document) {
+  rewrite(document, [&](TextRewriter& out, const TextPiece& piece) {
+    const std::string_view text = document.view(piece);
+    const bool wanted =
+        step.scheme == PrependScheme::kAlways ||
+        (step.scheme == PrependScheme::kFirst && piece.starts_text);
+    if (wanted && !text.starts_with(' ') && !text.starts_with(step.replacement))
+      out.put(step.replacement, piece.begin);
+    while (out.at() < piece.end) {
+      const std::size_t at = out.at() - piece.begin;
+      if (text[at] == ' ') {
+        out.replace(step.replacement, 1);
+        continue;
+      }
+      const std::size_t space = text.find(' ', at);
+      out.keep(std::min(space, text.size()) - at);
+    }
+  });
+  if (!step.split) return;
   const std::size_t n = step.replacement.size();
-  for (std::size_t at = piece.text.find(step.replacement);
-       at != std::string::npos; at = piece.text.find(step.replacement, at + n))
-    ranges.push_back({at, at + n});
-  emit(piece,
-       merge(cover(ranges, piece.text.size(), false),
-             SplitBehavior::kMergedWithNext),
-       out);
+  split(document, SplitBehavior::kMergedWithNext, false,
+        [&](std::string_view text, std::vector<TextRange>& matches) {
+          for (std::size_t at = text.find(step.replacement); at != text.npos;
+               at = text.find(step.replacement, at + n))
+            matches.push_back({at, at + n});
+        });
 }
 
 }  // namespace
-
-const std::string& byte_level_char(std::uint8_t byte) {
-  return byte_table().chars[byte];
-}
-
-int byte_level_byte(char32_t code) {
-  if (maps_to_itself(code)) return static_cast<int>(code);
-  const ByteTable& table = byte_table();
-  if (code < kFirstMapped ||
-      code >= kFirstMapped + static_cast<char32_t>(table.n_mapped))
-    return -1;
-  return table.mapped[code - kFirstMapped];
-}
 
 void PreTokenizer::add(Step step) {
   if (std::holds_alternative<ByteLevel>(step)) byte_level_ = true;
   steps_.push_back(std::move(step));
 }
 
-void PreTokenizer::apply(std::vector<TextPiece>& pieces) const {
-  for (const Step& step : steps_) {
-    std::vector<TextPiece> next;
-    next.reserve(pieces.size());
-    for (TextPiece& piece : pieces) {
-      if (piece.id >= 0)
-        next.push_back(std::move(piece));
-      else
-        std::visit([&](const auto& kind) { run(kind, piece, next); }, step);
-    }
-    pieces = std::move(next);
-  }
+bool PreTokenizer::ends_in_byte_level() const {
+  return !steps_.empty() && std::holds_alternative<ByteLevel>(steps_.back());
+}
+
+void PreTokenizer::leave_bytes() {
+  std::get<ByteLevel>(steps_.back()).spell = false;
+}
+
+void PreTokenizer::apply(Document& document) const {
+  for (const Step& step : steps_)
+    std::visit([&](const auto& kind) { run(kind, document); }, step);
 }
 
 }  // namespace skua

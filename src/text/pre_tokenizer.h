@@ -6,15 +6,27 @@
 #include <variant>
 #include <vector>
 
+#include "text/aligned_text.h"
 #include "text/regex.h"
 
 namespace skua {
 
-/** A part of the text on its way to the model. */
+/** A part [begin, end) of a text on its way to the model. */
 struct TextPiece {
-  std::string text;
+  std::uint32_t begin = 0, end = 0;
   std::int32_t id = -1;      // of an added token, which is final
-  bool starts_text = false;  // begins where the whole input begins
+  bool starts_text = false;  // begins where the caller's text begins
+};
+
+/** A text cut into pieces, left to right. */
+struct Document {
+  std::string_view view(const TextPiece& piece) const {
+    return std::string_view(text.text).substr(piece.begin,
+                                              piece.end - piece.begin);
+  }
+
+  AlignedText text;
+  std::vector<TextPiece> pieces;
 };
 
 /** What happens to the matches of a pattern when a text is split. */
@@ -39,9 +51,14 @@ struct SplitByChar {
 };
 /** Letters and digits, other runs, no white space: \w+|[^\w\s]+. */
 struct SplitWords {};
+/** Pieces of `n_chars` characters, the last may be shorter. */
+struct SplitLength {
+  std::size_t n_chars = 5;
+};
 struct ByteLevel {
   bool add_prefix_space = false;
   bool use_regex = true;
+  bool spell = true;  // false: the model takes the bytes themselves
 };
 struct Metaspace {
   std::string replacement;
@@ -54,12 +71,15 @@ struct Metaspace {
  *  Source: huggingface/tokenizers, pre_tokenizers/. */
 class PreTokenizer {
  public:
-  using Step =
-      std::variant<SplitByRegex, SplitByChar, SplitWords, ByteLevel, Metaspace>;
+  using Step = std::variant<SplitByRegex, SplitByChar, SplitWords, SplitLength,
+                            ByteLevel, Metaspace>;
 
   void add(Step step);
   bool is_byte_level() const { return byte_level_; }
-  void apply(std::vector<TextPiece>& pieces) const;
+  bool ends_in_byte_level() const;
+  /** Makes that last step leave the bytes as they are. */
+  void leave_bytes();
+  void apply(Document& document) const;
 
  private:
   std::vector<Step> steps_;
@@ -69,9 +89,16 @@ class PreTokenizer {
 /** GPT-2's own split pattern. */
 extern const char* const kGpt2Pattern;
 
+/** The step that cuts where the script changes; Han, Hiragana and Katakana
+ *  count as one. */
+SplitByRegex split_by_script();
+
 /** The character that stands for a byte in byte-level vocabularies, as
  *  UTF-8, and the byte of a character, or -1. Source: openai/gpt-2. */
 const std::string& byte_level_char(std::uint8_t byte);
 int byte_level_byte(char32_t code);
+
+/** `bytes` in those characters. */
+std::string spell_bytes(std::string_view bytes);
 
 }  // namespace skua

@@ -35,57 +35,12 @@ class JitStack {
   pcre2_jit_stack* stack_;
 };
 
-// What the searches in one text need: results and limits.
-class Matcher {
- public:
-  Matcher(const pcre2_code* code, std::size_t n_bytes)
-      : code_(code),
-        data_(pcre2_match_data_create_from_pattern(code, nullptr)),
-        context_(pcre2_match_context_create(nullptr)) {
-    if (!data_ || !context_) throw std::bad_alloc();
-    const std::size_t limit = std::max<std::size_t>(10'000'000, n_bytes * 64);
-    pcre2_set_match_limit(
-        context_,
-        static_cast<std::uint32_t>(std::min<std::size_t>(limit, 0xffffffff)));
-    thread_local const JitStack stack;
-    if (stack.get()) pcre2_jit_stack_assign(context_, nullptr, stack.get());
-  }
-  ~Matcher() {
-    pcre2_match_data_free(data_);
-    pcre2_match_context_free(context_);
-  }
-  Matcher(const Matcher&) = delete;
-  Matcher& operator=(const Matcher&) = delete;
-
-  // Checking UTF-8 again at every match would be quadratic.
-  int search(std::string_view text, std::size_t from) {
-    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-    int found = pcre2_match(code_, subject, text.size(), from,
-                            PCRE2_NO_UTF_CHECK, data_, context_);
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-      found = pcre2_match(code_, subject, text.size(), from,
-                          PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data_, context_);
-    return found;
-  }
-  TextRange range() const {
-    const PCRE2_SIZE* at = pcre2_get_ovector_pointer(data_);
-    return {at[0], at[1]};
-  }
-
- private:
-  const pcre2_code* code_;
-  pcre2_match_data* data_;
-  pcre2_match_context* context_;
-};
-
-std::vector<TextRange> find_literal(std::string_view text,
-                                    std::string_view literal) {
-  std::vector<TextRange> ranges;
+void find_literal(std::string_view text, std::string_view literal,
+                  std::vector<TextRange>& ranges) {
   const std::size_t n = literal.size();
   for (std::size_t at = text.find(literal); at != text.npos;
        at = text.find(literal, at + n))
     ranges.push_back({at, at + n});
-  return ranges;
 }
 
 }  // namespace
@@ -122,19 +77,83 @@ void Regex::compile(std::string_view pattern) {
   pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
 }
 
-std::vector<TextRange> Regex::find_all(std::string_view text) const {
-  if (!literal_.empty()) return find_literal(text, literal_);
-  std::vector<TextRange> ranges;
-  Matcher matcher(code_of(code_), text.size());
+// What the searches of one thread need: results and limits.
+class RegexSearch::Matcher {
+ public:
+  explicit Matcher(const pcre2_code* code)
+      : code_(code),
+        data_(pcre2_match_data_create_from_pattern(code, nullptr)),
+        context_(pcre2_match_context_create(nullptr)) {
+    if (!data_ || !context_) throw std::bad_alloc();
+    thread_local const JitStack stack;
+    if (stack.get()) pcre2_jit_stack_assign(context_, nullptr, stack.get());
+    std::size_t n_jit = 0;
+    pcre2_pattern_info(code, PCRE2_INFO_JITSIZE, &n_jit);
+    jit_ = n_jit > 0;
+  }
+  ~Matcher() {
+    pcre2_match_data_free(data_);
+    pcre2_match_context_free(context_);
+  }
+  Matcher(const Matcher&) = delete;
+  Matcher& operator=(const Matcher&) = delete;
+
+  void set_text(std::string_view text) {
+    text_ = text;
+    const std::size_t limit =
+        std::max<std::size_t>(10'000'000, text.size() * 64);
+    if (limit == limit_) return;
+    limit_ = limit;
+    pcre2_set_match_limit(
+        context_,
+        static_cast<std::uint32_t>(std::min<std::size_t>(limit, 0xffffffff)));
+  }
+
+  // Checking UTF-8 again at every match would be quadratic.
+  int search(std::size_t from) {
+    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text_.data());
+    if (jit_) {
+      const int found = pcre2_jit_match(code_, subject, text_.size(), from,
+                                        PCRE2_NO_UTF_CHECK, data_, context_);
+      if (found != PCRE2_ERROR_JIT_STACKLIMIT) return found;
+    }
+    return pcre2_match(code_, subject, text_.size(), from,
+                       PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data_, context_);
+  }
+  TextRange range() const {
+    const PCRE2_SIZE* at = pcre2_get_ovector_pointer(data_);
+    return {at[0], at[1]};
+  }
+
+ private:
+  const pcre2_code* code_;
+  pcre2_match_data* data_;
+  pcre2_match_context* context_;
+  std::string_view text_;
+  std::size_t limit_ = 0;
+  bool jit_ = false;
+};
+
+RegexSearch::RegexSearch(const Regex& regex) : regex_(regex) {
+  if (regex.literal_.empty())
+    matcher_ = std::make_unique<Matcher>(code_of(regex.code_));
+}
+
+RegexSearch::~RegexSearch() = default;
+
+void RegexSearch::find_all(std::string_view text,
+                           std::vector<TextRange>& ranges) {
+  if (!matcher_) return find_literal(text, regex_.literal_, ranges);
+  matcher_->set_text(text);
   std::size_t from = 0, last_end = std::string_view::npos;
   while (from <= text.size()) {
-    const int found = matcher.search(text, from);
+    const int found = matcher_->search(from);
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0)
-      throw Error(where_, "regular expression gave up on a text of " +
-                              std::to_string(text.size()) +
-                              " bytes: " + message_of(found));
-    const TextRange range = matcher.range();
+      throw Error(regex_.where_, "regular expression gave up on a text of " +
+                                     std::to_string(text.size()) +
+                                     " bytes: " + message_of(found));
+    const TextRange range = matcher_->range();
     const bool empty = range.begin >= range.end;
     if (!empty || range.begin != last_end) {
       ranges.push_back({range.begin, std::max(range.begin, range.end)});
@@ -145,6 +164,11 @@ std::vector<TextRange> Regex::find_all(std::string_view text) const {
     const std::size_t at = std::max(from, range.begin);
     from = at + std::max<std::size_t>(1, utf8_at(text, at).n);
   }
+}
+
+std::vector<TextRange> Regex::find_all(std::string_view text) const {
+  std::vector<TextRange> ranges;
+  RegexSearch(*this).find_all(text, ranges);
   return ranges;
 }
 

@@ -32,12 +32,31 @@ class Regex {
   std::vector<TextRange> find_all(std::string_view text) const;
 
  private:
+  friend class RegexSearch;
   Regex() = default;
   void compile(std::string_view pattern);
 
   std::string where_;
   std::string literal_;  // instead of code_, if not empty
   std::shared_ptr<const void> code_;
+};
+
+/** Searches with one Regex in many texts; for one thread. The regex must
+ *  outlive it. */
+class RegexSearch {
+ public:
+  explicit RegexSearch(const Regex& regex);
+  ~RegexSearch();
+  RegexSearch(const RegexSearch&) = delete;
+  RegexSearch& operator=(const RegexSearch&) = delete;
+
+  /** As Regex::find_all; appends to `ranges`. */
+  void find_all(std::string_view text, std::vector<TextRange>& ranges);
+
+ private:
+  class Matcher;
+  const Regex& regex_;
+  std::unique_ptr<Matcher> matcher_;
 };
 
 /** `pattern` with what PCRE2 reads otherwise replaced; public for tests. */

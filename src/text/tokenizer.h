@@ -13,7 +13,9 @@
 #include "base/gguf.h"
 #include "text/added_vocabulary.h"
 #include "text/decoder.h"
+#include "text/encoding.h"
 #include "text/normalizer.h"
+#include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
 #include "text/token_model.h"
 #include "text/vocabulary.h"
@@ -32,6 +34,8 @@ struct SpecialTokens {
 struct EncodeOptions {
   bool add_special = true;    // bos, eos and the like around the text
   bool parse_special = true;  // special tokens in the text are recognised
+  bool limit = true;          // truncation and padding of the tokenizer's
+                              // file, for results of the type Encoding
 };
 
 /** What a Tokenizer is made of; filled by the loaders. */
@@ -40,9 +44,11 @@ struct TokenizerParts {
   AddedVocabulary added;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
-  std::shared_ptr<const TokenModel> model;
+  std::shared_ptr<TokenModel> model;
   Decoder decoder;
-  std::vector<std::int32_t> before, after;  // ids around a text
+  PostProcessor post_processor;
+  std::optional<Truncation> truncation;
+  std::optional<Padding> padding;
   SpecialTokens special;
   std::string kind;
 };
@@ -50,6 +56,10 @@ struct TokenizerParts {
 /** Adds the special tokens that end a turn by their names to eos_ids: many
  *  files name the end of the text alone. */
 void add_turn_ends(TokenizerParts& parts);
+
+/** Chooses ways that give the same tokens at less cost. For loaders, after all
+ *  other parts are set. */
+void speed_up(TokenizerParts& parts);
 
 /** Text to token ids and back. Const after loading, usable from several
  *  threads. */
@@ -61,6 +71,18 @@ class Tokenizer {
    *  not UTF-8, or if it is 512 MiB or longer. */
   std::vector<std::int32_t> encode(std::string_view text,
                                    EncodeOptions options = {}) const;
+
+  /** The same with offsets, type ids and masks, cut and padded as the
+   *  tokenizer's file says unless `options.limit` is false. Throws as encode,
+   *  and InvalidInput where a truncation cannot be done. */
+  Encoding encode_with_offsets(std::string_view text,
+                               EncodeOptions options = {}) const;
+  /** Of two texts as one; offsets are those in each. */
+  Encoding encode_pair(std::string_view first, std::string_view second,
+                       EncodeOptions options = {}) const;
+  /** Of each text, all equally long where the file asks for padding. */
+  std::vector<Encoding> encode_batch(const std::vector<std::string_view>& texts,
+                                     EncodeOptions options = {}) const;
 
   /** Text of `ids`, always UTF-8: bytes that are not become U+FFFD as in
    *  huggingface/tokenizers. Ids that stand for nothing give no text.
@@ -85,18 +107,34 @@ class Tokenizer {
  private:
   friend class Detokenizer;
   void check_id(std::int32_t id) const;
+  Document split(std::string_view text, EncodeOptions options,
+                 bool tracked) const;
+  Encoding encode_one(std::string_view text, std::int32_t type_id,
+                      EncodeOptions options) const;
+  Encoding finish(std::vector<Encoding> encodings,
+                  const std::vector<std::string_view>& texts,
+                  EncodeOptions options) const;
 
   TokenizerParts parts_;
   std::int32_t size_ = 0;
+  std::vector<std::int32_t> before_, after_;  // ids around one text
 };
 
-/** The tokenizer of a model folder in Hugging Face's layout: tokenizer.json,
+/** The tokenizer of a model folder: tokenizer.json, else tokenizer.model
+ *  (SentencePiece, or ranks as of Llama 3), else *.tiktoken or tekken.json,
  *  with tokenizer_config.json and special_tokens_map.json where present.
- *  Throws NotFound (no tokenizer.json), Error, InvalidInput naming file and
- *  field, Unsupported naming the kind of model, normalizer, pre-tokenizer,
+ *  Throws NotFound (none of them), Error, InvalidInput naming file and field,
+ *  Unsupported naming the kind of model, normalizer, pre-tokenizer,
  *  post-processor or decoder. */
 std::shared_ptr<const Tokenizer> load_tokenizer(
     const std::filesystem::path& folder);
+
+/** Whether load_tokenizer finds a file in `folder`. */
+bool has_tokenizer(const std::filesystem::path& folder);
+
+/** The same from one of these files, with what lies beside it. */
+std::shared_ptr<const Tokenizer> load_tokenizer_file(
+    const std::filesystem::path& path);
 
 /** The tokenizer in the metadata of a GGUF file (tokenizer.ggml.*). Throws
  *  as above. */

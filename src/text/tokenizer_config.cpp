@@ -1,6 +1,9 @@
 #include "text/tokenizer_config.h"
 
+#include <charconv>
+
 #include "base/json.h"
+#include "base/quote.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -56,22 +59,67 @@ bool builds_own_template(const Config& config) {
   return false;
 }
 
+std::string spelling_of(const TokenizerParts& parts, std::int32_t id) {
+  if (const AddedToken* added = parts.added.by_id(id)) return added->content;
+  return std::string(parts.vocabulary->piece(id));
+}
+
+// What stands in front of the text or behind it, as the flag says.
 void apply_flag(const Config& config, const char* key,
-                std::optional<std::int32_t> id,
-                std::vector<std::int32_t>& ids) {
+                std::optional<std::int32_t> id, bool in_front,
+                TokenizerParts& parts) {
   const Json* flag = config.find(key);
   if (!flag) return;
   if (!flag->is_boolean())
     config.fail(key, "is of the wrong kind, expected true or false");
-  ids.clear();
-  if (!flag->get<bool>()) return;
-  if (!id) config.fail(key, "is true, but there is no such token");
-  ids.push_back(*id);
+  if (flag->get<bool>() && !id)
+    config.fail(key, "is true, but there is no such token");
+  TemplatePiece token;
+  if (flag->get<bool>()) {
+    token.ids = {*id};
+    token.tokens = {spelling_of(parts, *id)};
+  }
+  parts.post_processor.surround(token, in_front);
 }
 
 }  // namespace
 
-void read_tokenizer_config(const fs::path& folder, TokenizerParts& parts) {
+std::vector<AddedToken> read_config_tokens(const fs::path& folder) {
+  constexpr std::int32_t kMaxId = 1 << 24;
+  const fs::path path = folder / "tokenizer_config.json";
+  std::vector<AddedToken> tokens;
+  if (!fs::exists(path)) return tokens;
+  const Config config(path);
+  constexpr const char* kKey = "added_tokens_decoder";
+  const Json* list = config.find(kKey);
+  if (!list) return tokens;
+  if (!list->is_object()) config.fail(kKey, "is no object");
+  for (const auto& [id, item] : list->items()) {
+    AddedToken token;
+    const auto [end, error] =
+        std::from_chars(id.data(), id.data() + id.size(), token.id);
+    const auto flag = [&](const char* name, bool fallback) {
+      const auto found = item.find(name);
+      return found != item.end() && found->is_boolean() ? found->get<bool>()
+                                                        : fallback;
+    };
+    if (error != std::errc() || end != id.data() + id.size() || token.id < 0 ||
+        token.id >= kMaxId || !item.is_object() ||
+        !item.value("content", Json()).is_string())
+      config.fail(kKey, "has at " + quote(id) + " no token");
+    token.content = item["content"].get<std::string>();
+    token.single_word = flag("single_word", false);
+    token.lstrip = flag("lstrip", false);
+    token.rstrip = flag("rstrip", false);
+    token.special = flag("special", false);
+    token.normalized = flag("normalized", !token.special);
+    tokens.push_back(std::move(token));
+  }
+  return tokens;
+}
+
+void read_tokenizer_config(const fs::path& folder, bool flags_count,
+                           TokenizerParts& parts) {
   for (const char* name :
        {"special_tokens_map.json", "tokenizer_config.json"}) {
     if (!fs::exists(folder / name)) continue;
@@ -81,9 +129,9 @@ void read_tokenizer_config(const fs::path& folder, TokenizerParts& parts) {
     read_special(config, "eos_token", parts, special.eos);
     read_special(config, "unk_token", parts, special.unk);
     read_special(config, "pad_token", parts, special.pad);
-    if (!builds_own_template(config)) continue;
-    apply_flag(config, "add_bos_token", special.bos, parts.before);
-    apply_flag(config, "add_eos_token", special.eos, parts.after);
+    if (!flags_count && !builds_own_template(config)) continue;
+    apply_flag(config, "add_bos_token", special.bos, true, parts);
+    apply_flag(config, "add_eos_token", special.eos, false, parts);
   }
 }
 

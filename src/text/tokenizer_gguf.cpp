@@ -4,12 +4,17 @@
 #include "skua/error.h"
 #include "text/bpe.h"
 #include "text/gguf_pre_kinds.h"
+#include "text/gguf_spelling.h"
+#include "text/sentencepiece.h"
 #include "text/tokenizer.h"
+#include "text/utf8.h"
+#include "text/word_models.h"
 
 namespace skua {
 namespace {
 
 // Values of tokenizer.ggml.token_type.
+constexpr std::int64_t kNormal = 1;
 constexpr std::int64_t kUnknown = 2;
 constexpr std::int64_t kControl = 3;
 constexpr std::int64_t kUserDefined = 4;
@@ -23,17 +28,31 @@ class Loader {
 
   std::shared_ptr<const Tokenizer> load() {
     const std::string model(file_.string(key("model")));
-    if (model != "gpt2" && model != "llama")
+    if (model == "none" || model == "no_vocab")
+      throw NotFound(where("model"),
+                     "is " + quote(model) + ": the file has no tokenizer");
+    read_tokens();
+    if (model == "gpt2")
+      merged(std::string(file_.string_or(key("pre"), "default")));
+    else if (model == "gemma4")
+      merged(model);
+    else if (model == "llama")
+      scored();
+    else if (model == "bert")
+      word_piece();
+    else if (model == "t5")
+      unigram();
+    else if (model == "rwkv")
+      longest_token();
+    else
       throw Unsupported(where("model"), "the tokenizer model " + quote(model) +
                                             " is not supported");
-    read_vocabulary();
-    if (model == "gpt2")
-      byte_level();
-    else
-      scored();
-    parts_.added =
-        AddedVocabulary(added_tokens(), parts_.normalizer, where("tokens"));
+    // SentencePiece finds its user-defined tokens itself.
+    if (model != "t5")
+      parts_.added =
+          AddedVocabulary(added_tokens(), parts_.normalizer, where("tokens"));
     read_special();
+    speed_up(parts_);
     return std::make_shared<const Tokenizer>(std::move(parts_));
   }
 
@@ -46,27 +65,41 @@ class Loader {
   }
 
   void check_length(const char* name, std::size_t n) const {
-    if (n != n_tokens())
+    if (n != tokens_.size())
       throw InvalidInput(where(name),
                          "has " + std::to_string(n) +
                              " entries, expected one for each of " +
-                             std::to_string(n_tokens()) + " tokens");
+                             std::to_string(tokens_.size()) + " tokens");
   }
-  std::size_t n_tokens() const {
-    return static_cast<std::size_t>(parts_.vocabulary->size());
-  }
+  std::size_t n_tokens() const { return tokens_.size(); }
 
-  void read_vocabulary() {
-    std::vector<std::string_view> pieces = file_.strings(key("tokens"));
-    if (pieces.empty())
+  void read_tokens() {
+    tokens_ = file_.strings(key("tokens"));
+    if (tokens_.empty())
       throw InvalidInput(where("tokens"), "is missing or empty");
     // Converters pad vocabularies with empty tokens.
+    for (auto& token : tokens_)
+      if (token.empty()) token = {};
+    types_ = file_.integers(key("token_type"));
+    if (!types_.empty()) check_length("token_type", types_.size());
+  }
+
+  bool is_type(std::size_t i, std::int64_t type) const {
+    return !types_.empty() && types_[i] == type;
+  }
+
+  void set_vocabulary() {
+    parts_.vocabulary =
+        std::make_shared<const Vocabulary>(tokens_, where("tokens"));
+  }
+
+  // The tokens in another spelling, kept while the vocabulary is built.
+  void set_vocabulary(const std::vector<std::string>& spelled) {
+    std::vector<std::string_view> pieces(spelled.begin(), spelled.end());
     for (auto& piece : pieces)
       if (piece.empty()) piece = {};
     parts_.vocabulary =
-        std::make_shared<const Vocabulary>(pieces, where("tokens"));
-    types_ = file_.integers(key("token_type"));
-    if (!types_.empty()) check_length("token_type", types_.size());
+        std::make_shared<const Vocabulary>(pieces, where("tokens"), true);
   }
 
   std::vector<AddedToken> added_tokens() const {
@@ -93,31 +126,38 @@ class Loader {
   std::optional<std::int32_t> special_id(const char* name) const {
     if (!file_.has(key(name))) return std::nullopt;
     const std::int64_t id = file_.integer(key(name));
-    if (id < 0 || id >= parts_.vocabulary->size())
+    if (id < 0 || static_cast<std::size_t>(id) >= n_tokens())
       throw InvalidInput(
           where(name), "is out of range, got " + std::to_string(id) +
                            ", expected 0 to " + std::to_string(n_tokens() - 1));
     return static_cast<std::int32_t>(id);
   }
 
-  void byte_level() {
-    const std::string pre(file_.string_or(key("pre"), "default"));
+  void merged(const std::string& pre) {
+    set_vocabulary();
     const PreKind* kind = find_pre_kind(pre);
     if (!kind)
       throw Unsupported(where("pre"), "the pre-tokenizer " + quote(pre) +
                                           " is not supported");
+    if (kind->nfc) parts_.normalizer.add(NormalizeUnicode{UnicodeForm::kNfc});
+    if (kind->marks_spaces) mark_spaces();
     for (const auto pattern : kind->patterns)
       parts_.pre_tokenizer.add(
           SplitByRegex{std::make_shared<const Regex>(pattern, where("pre"))});
-    parts_.pre_tokenizer.add(ByteLevel{.use_regex = false});
-    if (kind->nfc) parts_.normalizer.add(NormalizeUnicode{UnicodeForm::kNfc});
-    parts_.decoder.add(DecodeByteLevel{});
+    if (kind->byte_level) {
+      parts_.pre_tokenizer.add(ByteLevel{.use_regex = false});
+      parts_.decoder.add(DecodeByteLevel{});
+    } else if (!kind->marks_spaces) {
+      parts_.decoder.add(DecodeFuse{});
+    }
+    add_sep_ = kind->add_sep;
     add_bos_ = kind->add_bos;
     const auto merges = file_.strings(key("merges"));
     if (merges.empty())
       throw InvalidInput(where("merges"), "is missing or empty");
     BpeOptions options;
     options.ignore_merges = kind->ignore_merges;
+    options.byte_fallback = !kind->byte_level;
     auto bpe = std::make_shared<Bpe>(parts_.vocabulary, options, merges.size());
     for (const auto merge : merges) {
       const std::size_t space = merge.find(' ', 1);
@@ -128,10 +168,23 @@ class Loader {
                      where("merges"));
     }
     parts_.model = bpe;
-    parts_.kind = "BPE, byte-level (" + pre + ")";
+    parts_.kind =
+        (kind->byte_level ? "BPE, byte-level (" : "BPE (") + pre + ")";
   }
 
-  void scored() {
+  std::shared_ptr<const Regex> literal(std::string_view text) const {
+    return std::make_shared<const Regex>(Regex::literal(text, where("tokens")));
+  }
+
+  // U+2581 for each space, and back.
+  void mark_spaces() {
+    parts_.normalizer.add(ReplaceAll{literal(" "), std::string(kSpaceMark)});
+    parts_.decoder.add(DecodeReplace{literal(kSpaceMark), " "});
+    parts_.decoder.add(DecodeByteFallback{});
+    parts_.decoder.add(DecodeFuse{});
+  }
+
+  std::vector<float> read_scores() const {
     std::vector<float> scores;
     for (const double score : file_.numbers(key("scores"))) {
       if (!std::isfinite(score))
@@ -139,26 +192,94 @@ class Loader {
       scores.push_back(static_cast<float>(score));
     }
     check_length("scores", scores.size());
-    std::vector<bool> mergeable(n_tokens(), true);
+    return scores;
+  }
+
+  void scored() {
+    set_vocabulary();
+    ScoredBpeOptions options;
+    options.unk = special_id("unknown_token_id");
+    options.unmergeable.assign(n_tokens(), false);
     for (std::size_t i = 0; i < types_.size(); ++i)
-      mergeable[i] =
-          types_[i] != kUnknown && types_[i] != kControl && types_[i] != kByte;
+      options.unmergeable[i] =
+          types_[i] == kUnknown || types_[i] == kControl || types_[i] == kByte;
     const bool prefix = file_.boolean_or(key("add_space_prefix"), true);
     if (prefix) parts_.normalizer.add(Prepend{std::string(kSpaceMark)});
-    const auto pattern = [&](std::string_view text) {
-      return std::make_shared<const Regex>(
-          Regex::literal(text, where("tokens")));
-    };
-    parts_.normalizer.add(ReplaceAll{pattern(" "), std::string(kSpaceMark)});
-    parts_.decoder.add(DecodeReplace{pattern(kSpaceMark), " "});
-    parts_.decoder.add(DecodeByteFallback{});
-    parts_.decoder.add(DecodeFuse{});
+    mark_spaces();
     if (prefix) parts_.decoder.add(DecodeStrip{" ", 1, 0});
     add_bos_ = true;
-    parts_.model = std::make_shared<const ScoredBpe>(
-        parts_.vocabulary, std::move(scores), std::move(mergeable),
-        special_id("unknown_token_id"));
+    parts_.model = std::make_shared<ScoredBpe>(parts_.vocabulary, read_scores(),
+                                               std::move(options));
     parts_.kind = "SentencePiece BPE, byte fallback";
+  }
+
+  // As SentencePiece's own files.
+  void unigram() {
+    SentencePieceSpec spec;
+    spec.where = where("tokens");
+    spec.pieces = tokens_;
+    spec.scores = read_scores();
+    spec.unigram = true;
+    for (std::size_t i = 0; i < n_tokens(); ++i) {
+      const std::int64_t type = types_.empty() ? kNormal : types_[i];
+      if (type < kNormal || type > kByte)
+        throw InvalidInput(where("token_type"),
+                           "has at " + std::to_string(i) + " the type " +
+                               std::to_string(type) + ", expected 1 to 6");
+      spec.types.push_back(static_cast<PieceType>(type));
+      spec.byte_fallback = spec.byte_fallback || type == kByte;
+    }
+    spec.add_dummy_prefix = file_.boolean_or(key("add_space_prefix"), true);
+    spec.remove_extra_whitespaces =
+        file_.boolean_or(key("remove_extra_whitespaces"), false);
+    std::string charsmap;
+    for (const std::int64_t byte : file_.integers(key("precompiled_charsmap")))
+      charsmap += static_cast<char>(byte);
+    spec.charsmap = charsmap;
+    spec.unk = special_id("unknown_token_id");
+    parts_ = build_sentencepiece(spec);
+    add_eos_ = true;
+  }
+
+  // BERT's own spelling: the file marks the first token of a word by U+2581,
+  // BERT the others by "##".
+  void word_piece() {
+    std::vector<std::string> spelled;
+    for (std::size_t i = 0; i < n_tokens(); ++i)
+      spelled.push_back(is_type(i, kControl) || is_type(i, kUnknown)
+                            ? std::string(tokens_[i])
+                            : spell_as_bert(tokens_[i]));
+    set_vocabulary(spelled);
+    BertClean clean;
+    clean.lowercase = file_.boolean_or(key("normalizer.lowercase"), true);
+    clean.strip_accents =
+        file_.boolean_or(key("normalizer.strip_accents"), clean.lowercase);
+    parts_.normalizer.add(clean);
+    parts_.pre_tokenizer.add(
+        SplitByChar{is_white_space, SplitBehavior::kRemoved});
+    parts_.pre_tokenizer.add(
+        SplitByChar{is_punctuation, SplitBehavior::kIsolated});
+    WordPieceOptions options;
+    options.unk = special_id("unknown_token_id");
+    parts_.model =
+        std::make_shared<WordPiece>(parts_.vocabulary, std::move(options));
+    parts_.decoder.add(DecodeWordPiece{"##", true});
+    parts_.kind = "WordPiece";
+    add_bos_ = add_sep_ = true;
+  }
+
+  void longest_token() {
+    std::vector<std::string> spelled;
+    for (std::size_t i = 0; i < n_tokens(); ++i)
+      spelled.push_back(is_type(i, kControl)
+                            ? std::string(tokens_[i])
+                            : spell_bytes(unescape_rwkv(tokens_[i])));
+    set_vocabulary(spelled);
+    parts_.pre_tokenizer.add(ByteLevel{.use_regex = false});
+    parts_.decoder.add(DecodeByteLevel{});
+    parts_.model = std::make_shared<LongestToken>(
+        parts_.vocabulary, special_id("unknown_token_id"));
+    parts_.kind = "longest token, byte-level (RWKV)";
   }
 
   void read_special() {
@@ -171,12 +292,33 @@ class Loader {
          {special.eos, special_id("eot_token_id"), special_id("eom_token_id")})
       if (id) special.eos_ids.insert(*id);
     add_turn_ends(parts_);
+    const auto cls = special_id("cls_token_id");
+    const auto first = cls ? cls : special.bos;
+    const auto named_sep = special_id("seperator_token_id");
+    const auto sep = named_sep ? named_sep : special.eos;
+    const bool roberta = parts_.kind != "WordPiece";
+    if (wanted("add_sep_token", add_sep_ && first, sep) &&
+        wanted("add_bos_token", true, first)) {
+      set_bert_template(token_piece(*first), token_piece(*sep), roberta,
+                        parts_.post_processor);
+      return;
+    }
     if (wanted("add_bos_token", add_bos_, special.bos)) {
-      parts_.before.push_back(*special.bos);
+      surround(*special.bos, true);
       special.add_bos = true;
     }
-    if (wanted("add_eos_token", false, special.eos))
-      parts_.after.push_back(*special.eos);
+    if (wanted("add_eos_token", add_eos_, special.eos))
+      surround(*special.eos, false);
+  }
+
+  TemplatePiece token_piece(std::int32_t id) const {
+    TemplatePiece token;
+    token.ids = {id};
+    token.tokens = {std::string(parts_.vocabulary->piece(id))};
+    return token;
+  }
+  void surround(std::int32_t id, bool in_front) {
+    parts_.post_processor.surround(token_piece(id), in_front);
   }
 
   bool wanted(const char* name, bool fallback,
@@ -191,7 +333,8 @@ class Loader {
   const GgufFile& file_;
   TokenizerParts parts_;
   std::vector<std::int64_t> types_;
-  bool add_bos_ = false;
+  std::vector<std::string_view> tokens_;
+  bool add_bos_ = false, add_eos_ = false, add_sep_ = false;
 };
 
 }  // namespace

@@ -1,32 +1,19 @@
 #include "text/tokenizer_json_parts.h"
 
+#include "base/base64.h"
 #include "base/quote.h"
 #include "skua/error.h"
 #include "text/utf8.h"
 
 namespace skua {
-namespace {
 
-// More is no real file, but a way to make texts grow without bound.
-constexpr std::size_t kMaxSteps = 64;
-
-[[noreturn]] void refuse(const JsonField& field, std::string_view what,
-                         std::string_view kind) {
+void refuse(const JsonField& field, std::string_view what,
+            std::string_view kind) {
   throw Unsupported(field.where(), "the " + std::string(what) + " " +
                                        quote(kind) + " is not supported");
 }
 
-// Calls `read` for each element of the list at `key`.
-template <typename Read>
-void for_each(const JsonField& field, std::string_view key, const Read& read) {
-  const JsonField list = field.at(key);
-  if (list.array().size() > kMaxSteps)
-    list.fail("has too many steps, expected at most " +
-              std::to_string(kMaxSteps));
-  std::size_t i = 0;
-  for (const auto element : list.array())
-    read(list.child(element, std::to_string(i++)));
-}
+namespace {
 
 std::string one_char(const JsonField& field) {
   const std::string_view text = field.string();
@@ -77,34 +64,31 @@ Metaspace read_metaspace(const JsonField& field) {
           field.boolean_or("split", true)};
 }
 
-// [text, id] or a list of ids.
-std::int32_t read_id(const JsonField& field, std::int32_t n_tokens) {
-  simdjson::dom::element id;
-  if (field.array().at(1).get(id)) field.fail("is no pair of text and id");
-  return static_cast<std::int32_t>(field.child(id, "1").integer(n_tokens));
+void read_bert_normalizer(const JsonField& field, Normalizer& normalizer) {
+  BertClean step;
+  step.clean_text = field.boolean_or("clean_text", true);
+  step.handle_chinese_chars = field.boolean_or("handle_chinese_chars", true);
+  step.lowercase = field.boolean_or("lowercase", true);
+  step.strip_accents = field.boolean_or("strip_accents", step.lowercase);
+  normalizer.add(step);
 }
 
-void read_template(const JsonField& field, std::int32_t n_tokens,
-                   std::vector<std::int32_t>& before,
-                   std::vector<std::int32_t>& after) {
-  bool seen = false;
-  std::vector<std::int32_t> front;
-  for_each(field, "single", [&](const JsonField& item) {
-    if (item.find("Sequence")) {
-      if (seen || item.at("Sequence").at("id").string() != "A")
-        item.fail("does not name the text once");
-      seen = true;
-      return;
-    }
-    const std::string_view name = item.at("SpecialToken").at("id").string();
-    const JsonField ids = field.at("special_tokens").at(name).at("ids");
-    for (const auto element : ids.array()) {
-      const auto id = ids.child(element, "id").integer(n_tokens);
-      (seen ? after : front).push_back(static_cast<std::int32_t>(id));
-    }
-  });
-  if (!seen) field.fail("has a template without the text");
-  before.insert(before.begin(), front.begin(), front.end());
+std::size_t read_length(const JsonField& field) {
+  constexpr std::int64_t kMaxLength = 1 << 30;
+  const auto length = field.find("length");
+  if (!length) return 5;
+  if (length->integer(kMaxLength) == 0) length->fail("is 0, expected more");
+  return static_cast<std::size_t>(length->integer(kMaxLength));
+}
+
+void read_charsmap(const JsonField& field, Normalizer& normalizer) {
+  const JsonField map = field.at("precompiled_charsmap");
+  const auto blob = decode_base64(map.string());
+  if (!blob) map.fail("is not base64");
+  // An empty one replaces nothing.
+  if (!blob->empty())
+    normalizer.add(
+        MapChars{std::make_shared<const Charsmap>(*blob, map.where())});
 }
 
 }  // namespace
@@ -112,8 +96,9 @@ void read_template(const JsonField& field, std::int32_t n_tokens,
 void read_normalizer(const JsonField& field, Normalizer& normalizer) {
   const std::string_view kind = field.at("type").string();
   if (kind == "Sequence") {
-    for_each(field, "normalizers",
-             [&](const JsonField& item) { read_normalizer(item, normalizer); });
+    for_each_step(field, "normalizers", [&](const JsonField& item) {
+      read_normalizer(item, normalizer);
+    });
   } else if (kind == "NFC") {
     normalizer.add(NormalizeUnicode{UnicodeForm::kNfc});
   } else if (kind == "NFD") {
@@ -134,6 +119,14 @@ void read_normalizer(const JsonField& field, Normalizer& normalizer) {
   } else if (kind == "Replace") {
     normalizer.add(ReplaceAll{read_pattern(field.at("pattern")),
                               std::string(field.at("content").string())});
+  } else if (kind == "BertNormalizer") {
+    read_bert_normalizer(field, normalizer);
+  } else if (kind == "Nmt") {
+    normalizer.add(NmtClean{});
+  } else if (kind == "Precompiled") {
+    read_charsmap(field, normalizer);
+  } else if (kind == "ByteLevel") {
+    normalizer.add(SpellBytes{});
   } else {
     refuse(field, "normalizer", kind);
   }
@@ -142,7 +135,7 @@ void read_normalizer(const JsonField& field, Normalizer& normalizer) {
 void read_pre_tokenizer(const JsonField& field, PreTokenizer& pre_tokenizer) {
   const std::string_view kind = field.at("type").string();
   if (kind == "Sequence") {
-    for_each(field, "pretokenizers", [&](const JsonField& item) {
+    for_each_step(field, "pretokenizers", [&](const JsonField& item) {
       read_pre_tokenizer(item, pre_tokenizer);
     });
   } else if (kind == "ByteLevel") {
@@ -170,6 +163,18 @@ void read_pre_tokenizer(const JsonField& field, PreTokenizer& pre_tokenizer) {
     pre_tokenizer.add(SplitByChar{is_white_space, SplitBehavior::kRemoved});
   } else if (kind == "Metaspace") {
     pre_tokenizer.add(read_metaspace(field));
+  } else if (kind == "BertPreTokenizer") {
+    pre_tokenizer.add(SplitByChar{is_white_space, SplitBehavior::kRemoved});
+    pre_tokenizer.add(SplitByChar{is_punctuation, SplitBehavior::kIsolated});
+  } else if (kind == "CharDelimiterSplit") {
+    const JsonField delimiter = field.at("delimiter");
+    pre_tokenizer.add(SplitByRegex{std::make_shared<const Regex>(Regex::literal(
+                                       one_char(delimiter), delimiter.where())),
+                                   SplitBehavior::kRemoved});
+  } else if (kind == "UnicodeScripts") {
+    pre_tokenizer.add(split_by_script());
+  } else if (kind == "FixedLength") {
+    pre_tokenizer.add(SplitLength{read_length(field)});
   } else {
     refuse(field, "pre-tokenizer", kind);
   }
@@ -178,8 +183,8 @@ void read_pre_tokenizer(const JsonField& field, PreTokenizer& pre_tokenizer) {
 void read_decoder(const JsonField& field, Decoder& decoder) {
   const std::string_view kind = field.at("type").string();
   if (kind == "Sequence") {
-    for_each(field, "decoders",
-             [&](const JsonField& item) { read_decoder(item, decoder); });
+    for_each_step(field, "decoders",
+                  [&](const JsonField& item) { read_decoder(item, decoder); });
   } else if (kind == "ByteLevel") {
     decoder.add(DecodeByteLevel{});
   } else if (kind == "ByteFallback") {
@@ -199,26 +204,18 @@ void read_decoder(const JsonField& field, Decoder& decoder) {
     const Metaspace step = read_metaspace(field);
     decoder.add(DecodeMetaspace{step.replacement,
                                 step.scheme != PrependScheme::kNever});
+  } else if (kind == "BPEDecoder") {
+    decoder.add(DecodeBpe{std::string(field.at("suffix").string())});
+  } else if (kind == "WordPiece") {
+    decoder.add(DecodeWordPiece{std::string(field.at("prefix").string()),
+                                field.boolean_or("cleanup", true)});
+  } else if (kind == "CTC") {
+    decoder.add(
+        DecodeCtc{std::string(field.at("pad_token").string()),
+                  std::string(field.at("word_delimiter_token").string()),
+                  field.boolean_or("cleanup", true)});
   } else {
     refuse(field, "decoder", kind);
-  }
-}
-
-void read_post_processor(const JsonField& field, std::int32_t n_tokens,
-                         std::vector<std::int32_t>& before,
-                         std::vector<std::int32_t>& after) {
-  const std::string_view kind = field.at("type").string();
-  if (kind == "Sequence") {
-    for_each(field, "processors", [&](const JsonField& item) {
-      read_post_processor(item, n_tokens, before, after);
-    });
-  } else if (kind == "TemplateProcessing") {
-    read_template(field, n_tokens, before, after);
-  } else if (kind == "RobertaProcessing" || kind == "BertProcessing") {
-    before.insert(before.begin(), read_id(field.at("cls"), n_tokens));
-    after.push_back(read_id(field.at("sep"), n_tokens));
-  } else if (kind != "ByteLevel") {
-    refuse(field, "post-processor", kind);
   }
 }
 

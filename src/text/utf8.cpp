@@ -123,6 +123,16 @@ bool is_mark(char32_t code) {
          kind == UTF8PROC_CATEGORY_ME;
 }
 
+bool is_nonspacing_mark(char32_t code) {
+  return category(code) == UTF8PROC_CATEGORY_MN;
+}
+
+bool is_control(char32_t code) {
+  const auto kind = category(code);
+  return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF ||
+         kind == UTF8PROC_CATEGORY_CO;
+}
+
 bool is_numeric(char32_t code) {
   const auto kind = category(code);
   return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL ||

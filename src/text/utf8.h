@@ -38,5 +38,8 @@ bool is_word_char(char32_t code);
 bool is_numeric(char32_t code);
 bool is_punctuation(char32_t code);
 bool is_mark(char32_t code);
+bool is_nonspacing_mark(char32_t code);
+/** Of a control, format or private-use category. */
+bool is_control(char32_t code);
 
 }  // namespace skua

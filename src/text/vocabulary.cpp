@@ -16,7 +16,7 @@ std::uint32_t tag_of(std::size_t hash) {
 }  // namespace
 
 Vocabulary::Vocabulary(const std::vector<std::string_view>& pieces,
-                       const std::string& where) {
+                       const std::string& where, bool last_counts) {
   std::size_t n_bytes = 0, n_slots = 16;
   for (const auto piece : pieces) n_bytes += piece.size();
   while (n_slots < pieces.size() * 2) n_slots *= 2;
@@ -36,7 +36,7 @@ Vocabulary::Vocabulary(const std::vector<std::string_view>& pieces,
                          "token " + std::to_string(id) + " is not UTF-8 text");
     const std::size_t hash = std::hash<std::string_view>()(piece);
     Slot& slot = table_[find_slot(piece, hash)];
-    if (slot.id >= 0)
+    if (slot.id >= 0 && !last_counts)
       throw InvalidInput(where, "tokens " + std::to_string(slot.id) + " and " +
                                     std::to_string(id) +
                                     " are the same text, expected each once");

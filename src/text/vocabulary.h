@@ -14,9 +14,10 @@ class Vocabulary {
  public:
   /** Copies `pieces`, where the index is the id and a view without data is
    *  an unused id. `where` names the source in errors. Throws InvalidInput
-   *  if a piece is there twice or is not UTF-8. */
+   *  if a piece is not UTF-8, or is there twice unless `last_counts`, when
+   *  the text means the last of its ids. */
   Vocabulary(const std::vector<std::string_view>& pieces,
-             const std::string& where);
+             const std::string& where, bool last_counts = false);
 
   std::optional<std::int32_t> find(std::string_view piece) const;
   bool has(std::int32_t id) const {

@@ -14,10 +14,13 @@ Texts run(PreTokenizer::Step first, PreTokenizer::Step second,
   PreTokenizer pre_tokenizer;
   pre_tokenizer.add(std::move(first));
   pre_tokenizer.add(std::move(second));
-  std::vector<TextPiece> pieces = {{text, -1, true}};
-  pre_tokenizer.apply(pieces);
+  Document document;
+  document.text = AlignedText(text, false);
+  document.pieces = {{0, static_cast<std::uint32_t>(text.size()), -1, true}};
+  pre_tokenizer.apply(document);
   Texts texts;
-  for (const TextPiece& piece : pieces) texts.push_back(piece.text);
+  for (const TextPiece& piece : document.pieces)
+    texts.emplace_back(document.view(piece));
   return texts;
 }
 

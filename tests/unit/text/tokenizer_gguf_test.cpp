@@ -144,21 +144,68 @@ TEST_P(GgmlVocabulary, EncodesAsGgmlDoes) {
 INSTANTIATE_TEST_SUITE_P(Kinds, GgmlVocabulary,
                          testing::Values("gpt-2", "starcoder", "refact",
                                          "deepseek-coder", "llama-spm", "phi-3",
-                                         "llama-bpe", "qwen2"),
+                                         "llama-bpe", "qwen2", "bert-bge"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::erase(name, '-');
                            return name;
                          });
 
-TEST(TokenizerGguf, NamesTheModelThatIsNotSupported) {
+TEST(TokenizerGguf, BertPutsItsTokensAroundOneTextOrTwo) {
   SKUA_ASSET_OR_SKIP(path, "tokenizers/ggml-vocab/ggml-vocab-bert-bge.gguf");
-  try {
-    load_tokenizer(GgufFile(path));
-    FAIL() << "loaded";
-  } catch (const Unsupported& error) {
-    EXPECT_NE(std::string(error.what()).find("'bert'"), std::string::npos)
-        << error.what();
+  const auto tokenizer = load_tokenizer(GgufFile(path));
+  EXPECT_EQ(tokenizer->encode("the of"), (Ids{101, 1996, 1997, 102}));
+  const Encoding pair = tokenizer->encode_pair("the", "of and");
+  EXPECT_EQ(pair.ids, (Ids{101, 1996, 102, 1997, 1998, 102}));
+  EXPECT_EQ(pair.type_ids, (Ids{0, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(pair.offsets[4], (SourceSpan{3, 6}));
+  EXPECT_EQ(tokenizer->decode(pair.ids, true), "the of and");
+  SKUA_ASSET_OR_SKIP(text, "tokenizers/encoded/bert_uncased_encoded.json");
+  const Json expected = read_json(text);
+  EXPECT_EQ(tokenizer->encode(expected.at("text").get<std::string>()),
+            expected.at("token_ids").get<Ids>());
+}
+
+TEST(TokenizerGguf, BertQuestionsDecodeAndEncodeAgain) {
+  SKUA_ASSET_OR_SKIP(path, "tokenizers/ggml-vocab/ggml-vocab-bert-bge.gguf");
+  SKUA_ASSET_OR_SKIP(file, "tokenizers/encoded/tokenized_questions.json");
+  const auto tokenizer = load_tokenizer(GgufFile(path));
+  const Json questions = read_json(file);
+  std::size_t n_equal = 0;
+  for (const auto& question : questions) {
+    const auto ids = question.get<Ids>();
+    n_equal += tokenizer->encode(tokenizer->decode(ids),
+                                 {.add_special = false}) == ids;
+  }
+  std::cout << n_equal << "/" << questions.size() << " questions\n";
+  EXPECT_EQ(n_equal, questions.size());
+}
+
+TEST(TokenizerGguf, AFileWithoutATokenizerSaysSo) {
+  const test::TempDir folder;
+  const auto text = [](std::string_view value) {
+    return std::string(1, static_cast<char>(value.size())) +
+           std::string(7, '\0') + std::string(value);
+  };
+  const auto field = [&](std::string_view key, std::string_view value) {
+    return text(key) + std::string("\x08\0\0\0", 4) + text(value);
+  };
+  for (const char* model : {"none", "no_vocab", "neural"}) {
+    const fs::path path = folder.path() / "file.gguf";
+    test::write_text(path, std::string("GGUF\x03\0\0\0", 8) +
+                               std::string(8, '\0') +
+                               std::string("\x02\0\0\0\0\0\0\0", 8) +
+                               field("general.architecture", "llama") +
+                               field("tokenizer.ggml.model", model));
+    try {
+      load_tokenizer(GgufFile(path));
+      FAIL() << "loaded";
+    } catch (const NotFound& error) {
+      EXPECT_NE(std::string(error.what()).find("no tokenizer"),
+                std::string::npos);
+    } catch (const InvalidInput& error) {
+      EXPECT_EQ(std::string_view(model), "neural") << error.what();
+    }
   }
 }
 

@@ -152,12 +152,10 @@ TEST(Tokenizer, UnsupportedPartsAreNamed) {
     json[Json::json_pointer(pointer)] = value;
     return error_of<Unsupported>(json);
   };
-  for (const char* kind : {"Unigram", "WordPiece", "WordLevel"})
-    EXPECT_THAT(change("/model/type", kind), HasSubstr(kind));
-  EXPECT_THAT(change("/normalizer", {{"type", "Nmt"}}), HasSubstr("'Nmt'"));
-  EXPECT_THAT(change("/pre_tokenizer", {{"type", "BertPreTokenizer"}}),
-              HasSubstr("'BertPreTokenizer'"));
-  EXPECT_THAT(change("/decoder", {{"type", "CTC"}}), HasSubstr("'CTC'"));
+  EXPECT_THAT(change("/model/type", "Neural"), HasSubstr("'Neural'"));
+  EXPECT_THAT(change("/normalizer", {{"type", "N"}}), HasSubstr("'N'"));
+  EXPECT_THAT(change("/pre_tokenizer", {{"type", "P"}}), HasSubstr("'P'"));
+  EXPECT_THAT(change("/decoder", {{"type", "D"}}), HasSubstr("'D'"));
   EXPECT_THAT(change("/post_processor", {{"type", "X"}}), HasSubstr("'X'"));
   EXPECT_THAT(change("/model/dropout", 0.1), HasSubstr("dropout"));
   const auto pattern = [&](const char* regex) {
