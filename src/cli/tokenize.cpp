@@ -41,16 +41,21 @@ void run(const Arguments& arguments) {
                arguments.json ? dump_json(Json{{"text", decoded}}) : decoded);
     return;
   }
-  const auto ids =
-      tokenizer->encode(text, {.add_special = !arguments.no_special});
+  const Encoding encoding = tokenizer->encode_with_offsets(
+      text, {.add_special = !arguments.no_special, .limit = false});
   if (!arguments.json) {
-    for (const std::int32_t id : ids)
+    for (const std::int32_t id : encoding.ids)
       fmt::print("{:>7}  {}\n", id, dump_json(tokenizer->piece(id)));
     return;
   }
-  Json pieces = Json::array();
-  for (const std::int32_t id : ids) pieces.push_back(tokenizer->piece(id));
-  fmt::print("{}\n", dump_json(Json{{"ids", ids}, {"pieces", pieces}}));
+  Json pieces = Json::array(), offsets = Json::array();
+  for (std::size_t i = 0; i < encoding.size(); ++i) {
+    pieces.push_back(tokenizer->piece(encoding.ids[i]));
+    offsets.push_back({encoding.offsets[i].begin, encoding.offsets[i].end});
+  }
+  fmt::print("{}\n", dump_json(Json{{"ids", encoding.ids},
+                                    {"pieces", pieces},
+                                    {"offsets", offsets}}));
 }
 
 }  // namespace
@@ -64,8 +69,10 @@ void add_tokenize(CLI::App& app) {
                "Do not add tokens such as BOS around the text");
   command.flag("--decode", arguments->decode,
                "The text is a JSON list of ids; print what they say");
-  command.flag("--json", arguments->json,
-               "Print {\"ids\": [...], \"pieces\": [...]}");
+  command.flag(
+      "--json", arguments->json,
+      "Print {\"ids\": [...], \"pieces\": [...], \"offsets\": [[begin, "
+      "end], ...]}, offsets in bytes");
   command.footer(
       "Examples:\n"
       "  skua tokenize \"Hello world\"\n"

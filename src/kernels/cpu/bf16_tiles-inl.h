@@ -7,16 +7,16 @@
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
-#include "kernels/cpu/bf16_rows.h"
+#include "kernels/cpu/bf16_panel.h"
 #include "kernels/cpu/linear_input.h"
-#include "kernels/cpu/linear_rows.h"
 #include "kernels/cpu/tiles-inl.h"
 
 namespace skua::cpu {
 
 /** Tiles is a set of static functions:
  *    configure(const TileConfig&), release(), zero<tile>(),
- *    load<tile>(at, row_stride), store<tile>(at, row_stride),
+ *    load<tile>(at, row_stride), load_once<tile>(at, row_stride), which leaves
+ *    the cache as it is, store<tile>(at, row_stride),
  *    multiply_bf16<sums, a, b>(): adds products of pairs, as the instruction
  *    TDPBF16PS.
  *  Weights are the left factor, so that their rows need no transposition; a
@@ -43,43 +43,41 @@ class Bf16TileInput final : public LinearInput {
 
   void multiply(const MatrixView& w, Range rows, Range tokens, float* out,
                 std::size_t stride) const override {
-    thread_local Scratch scratch;
+    thread_local Bf16Panel panel;
+    thread_local AlignedBuffer room;
     const Range tiles = token_tiles(tokens);
     const std::size_t n_rows =
         std::min<std::size_t>(tiles.size(), 2) * kTileLanes;
     const std::size_t n_columns = panel_columns();
-    scratch.begin(w, rows, tiles.size());
+    const std::size_t row_sums = tiles.size() * kTileWords;
+    float* sums = sums_of(room, rows.size(), row_sums);
+    panel.begin(w, rows);
     const Session session;
     for (std::size_t c = 0; c < n_cols_; c += n_columns) {
       const Range columns{c, std::min(c + n_columns, n_cols_)};
       for (std::size_t r = 0; r < rows.size(); r += n_rows) {
-        scratch.load_panel(w, rows, {r, r + n_rows}, columns);
+        panel.load({r, r + n_rows}, columns);
         // The hardware fetches ahead in long pieces of rows alone.
-        Fetch next = n_columns > kBlockColumns
-                         ? Fetch()
-                         : next_panel(w, rows, {r, r + n_rows}, columns);
+        WeightFetch next = n_columns > kBlockColumns
+                               ? WeightFetch()
+                               : panel.next({r, r + n_rows}, columns);
         for (std::size_t b = c; b < columns.end; b += kBlockColumns) {
-          multiply_block(scratch.panel() + (b - c) * kTileLanes, n_rows,
+          multiply_block(panel.tile(0) + (b - c) * kTileLanes, n_rows,
                          {b, std::min(b + kBlockColumns, columns.end)}, tiles,
-                         scratch.sums(r / kTileLanes), next);
+                         sums + r / kTileLanes * row_sums, next);
         }
       }
     }
-    store(scratch, rows.size(), tokens.size(), out, stride);
+    store(sums, rows.size(), tokens.size(), out, stride);
   }
 
  private:
   // What is multiplied at a time of a panel stays in the first-level cache.
   static constexpr std::size_t kBlockColumns = 512;
-  static constexpr std::size_t kMaxPanelColumns = 2048;
-  static constexpr std::size_t kMaxPanelRows = 2 * kTileLanes;
   // As many as a panel of four bits needs in one pass over two tiles of tokens.
   static constexpr std::size_t kLinesPerStep = 8;
   static constexpr std::size_t kTileWords = kTileLanes * kTileLanes;
-  // Of bfloat16 numbers in a tile of kTileLanes rows.
-  static constexpr std::size_t kTileNumbers = kTileLanes * kBf16Step;
-  // Of these in a panel's rows of one tile.
-  static constexpr std::size_t kPanelTile = kTileLanes * kMaxPanelColumns;
+  using Panel = Bf16Panel;
 
   struct Session {
     Session() {
@@ -95,106 +93,15 @@ class Bf16TileInput final : public LinearInput {
     Session& operator=(const Session&) = delete;
   };
 
-  // Brings weights into the second-level cache, some lines at a time, while
-  // others are multiplied.
-  class Fetch {
-   public:
-    Fetch() = default;
-    // columns of `rows` of w
-    Fetch(const MatrixView& w, Range rows, Range columns)
-        : at_(w.values + rows.begin * w.row_bytes() +
-              columns.begin * w.bits / 8),
-          row_bytes_(w.row_bytes()),
-          n_bytes_(columns.size() * w.bits / 8),
-          n_rows_(rows.size()) {}
-
-    void some(std::size_t n_lines) {
-      for (; n_lines > 0 && n_rows_ > 0; --n_lines) {
-        __builtin_prefetch(at_ + offset_, 0, 2);
-        offset_ += 64;
-        if (offset_ < n_bytes_) continue;
-        offset_ = 0;
-        at_ += row_bytes_;
-        --n_rows_;
-      }
-    }
-
-   private:
-    const std::uint8_t* at_ = nullptr;
-    std::size_t row_bytes_ = 0, n_bytes_ = 0, n_rows_ = 0, offset_ = 0;
-  };
-
-  // What a thread needs for one call of multiply().
-  class Scratch {
-   public:
-    void begin(const MatrixView& w, Range rows, std::size_t n_token_tiles) {
-      const std::size_t n_padded =
-          (rows.size() + kMaxPanelRows - 1) / kMaxPanelRows * kMaxPanelRows;
-      row_sums_ = n_token_tiles * kTileWords;
-      grow(sums_, n_padded / kTileLanes * row_sums_ * sizeof(float));
-      grow(panel_, kMaxPanelRows * kMaxPanelColumns * sizeof(std::uint16_t));
-      n_groups_ = w.encoding == Encoding::kDense ? 0 : w.n_groups();
-      scales_.resize(2 * n_groups_ * rows.size());
-      if (n_groups_ == 0) return;
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        float* scales = scales_.data() + 2 * n_groups_ * i;
-        scale_row(w, rows.begin + i, scales, scales + n_groups_);
-      }
-    }
-
-    // Rows past the end repeat the last one; nobody reads their results.
-    void load_panel(const MatrixView& w, Range rows, Range wanted,
-                    Range columns) {
-      for (std::size_t i = 0; i < wanted.size(); ++i) {
-        const std::size_t row = std::min(wanted.begin + i, rows.size() - 1);
-        std::uint16_t* out = panel_.as<std::uint16_t>() +
-                             i / kTileLanes * kPanelTile +
-                             i % kTileLanes * kBf16Step;
-        const float* scales = scales_.data() + 2 * n_groups_ * row;
-        decode_bf16(w, rows.begin + row, columns, scales, scales + n_groups_,
-                    out, kTileNumbers);
-      }
-    }
-
-    // [tiles of rows, steps, kTileLanes, kBf16Step]
-    const std::uint16_t* panel() const { return panel_.as<std::uint16_t>(); }
-    // [token tiles, row, token] of a tile of rows
-    float* sums(std::size_t row_tile) {
-      return sums_.as<float>() + row_tile * row_sums_;
-    }
-    std::size_t row_sums() const { return row_sums_; }
-
-   private:
-    static void grow(AlignedBuffer& buffer, std::size_t n_bytes) {
-      if (buffer.size() < n_bytes) buffer = AlignedBuffer(n_bytes);
-    }
-
-    AlignedBuffer panel_, sums_;
-    std::vector<float> scales_;  // of each row scales, then biases
-    std::size_t n_groups_ = 0, row_sums_ = 0;
-  };
-
   // Few tokens are as fast as weights are read, in long pieces. Of many, a
   // block of columns has to stay in the second-level cache while all rows pass.
   std::size_t panel_columns() const {
-    return n_token_tiles_ <= 4 ? kMaxPanelColumns : kBlockColumns;
+    return n_token_tiles_ <= 4 ? Panel::kMaxColumns : kBlockColumns;
   }
 
   static Range token_tiles(Range tokens) {
     return {tokens.begin / kTileLanes,
             (tokens.end + kTileLanes - 1) / kTileLanes};
-  }
-
-  // What comes after a part of `rows` and of the columns.
-  static Fetch next_panel(const MatrixView& w, Range rows, Range part,
-                          Range columns) {
-    const std::size_t below = rows.begin + part.end;
-    if (below < rows.end)
-      return {w, {below, std::min(below + part.size(), rows.end)}, columns};
-    if (columns.end == w.n_cols) return {};
-    return {w,
-            {rows.begin, std::min(rows.begin + part.size(), rows.end)},
-            {columns.end, std::min(columns.end + columns.size(), w.n_cols)}};
   }
 
   // Of packed_: [blocks of columns][tiles of tokens][steps][pairs][tokens][2].
@@ -219,7 +126,7 @@ class Bf16TileInput final : public LinearInput {
     for (std::size_t c = 0; c < n_cols_; c += kBlockColumns) {
       const std::size_t n = std::min(kBlockColumns, n_cols_ - c);
       std::uint16_t* out = packed_.as<std::uint16_t>() + place_of(c, n, tile);
-      for (std::size_t i = 0; i < n; i += kBf16Step, out += kTileNumbers)
+      for (std::size_t i = 0; i < n; i += kBf16Step, out += Panel::kTileNumbers)
         pack_step(rounded.data() + c + i, out);
     }
   }
@@ -235,13 +142,13 @@ class Bf16TileInput final : public LinearInput {
   // Adds a block of columns to the sums of a panel's rows.
   void multiply_block(const std::uint16_t* panel, std::size_t n_rows,
                       Range columns, Range tiles, float* sums,
-                      Fetch& next) const {
+                      WeightFetch& next) const {
     const std::size_t n_steps = columns.size() / kBf16Step;
     const std::size_t row_sums = tiles.size() * kTileWords;
     const std::uint16_t* x =
         packed_.as<std::uint16_t>() +
         place_of(columns.begin, columns.size(), tiles.begin);
-    const std::size_t x_tile = n_steps * kTileNumbers;
+    const std::size_t x_tile = n_steps * Panel::kTileNumbers;
     const bool is_first = columns.begin == 0;
     std::size_t t = 0;
     for (; t + 2 <= tiles.size(); t += 2) {
@@ -250,8 +157,8 @@ class Bf16TileInput final : public LinearInput {
     }
     if (t == tiles.size()) return;
     for (std::size_t r = 0; r < n_rows / kTileLanes; ++r) {
-      multiply_one(panel + r * kPanelTile, x + t * x_tile, n_steps, is_first,
-                   sums + r * row_sums + t * kTileWords);
+      multiply_one(panel + r * Panel::kRowTile, x + t * x_tile, n_steps,
+                   is_first, sums + r * row_sums + t * kTileWords);
     }
   }
 
@@ -285,7 +192,7 @@ class Bf16TileInput final : public LinearInput {
   static void multiply_square(const std::uint16_t* w, const std::uint16_t* x,
                               std::size_t x_tile, std::size_t n_steps,
                               bool is_first, float* sums, std::size_t row_sums,
-                              Fetch& next) {
+                              WeightFetch& next) {
     float* below = sums + row_sums;
     begin_sums(is_first, sums, sums + kTileWords, below, below + kTileWords);
     for (std::size_t i = 0; i < n_steps; ++i) {
@@ -294,12 +201,12 @@ class Bf16TileInput final : public LinearInput {
       Tiles::template load_once<6>(x, 64);
       Tiles::template load_once<7>(x + x_tile, 64);
       Tiles::template multiply_bf16<0, 4, 6>();
-      Tiles::template load<5>(w + kPanelTile, 64);
+      Tiles::template load<5>(w + Panel::kRowTile, 64);
       Tiles::template multiply_bf16<1, 4, 7>();
       Tiles::template multiply_bf16<2, 5, 6>();
       Tiles::template multiply_bf16<3, 5, 7>();
-      w += kTileNumbers;
-      x += kTileNumbers;
+      w += Panel::kTileNumbers;
+      x += Panel::kTileNumbers;
     }
     end_sums(sums, sums + kTileWords, below, below + kTileWords);
   }
@@ -313,13 +220,15 @@ class Bf16TileInput final : public LinearInput {
     std::size_t i = 0;
     for (; i + 4 <= n_steps; i += 4) {
       multiply_step<0>(w, x);
-      multiply_step<1>(w + kTileNumbers, x + kTileNumbers);
-      multiply_step<2>(w + 2 * kTileNumbers, x + 2 * kTileNumbers);
-      multiply_step<3>(w + 3 * kTileNumbers, x + 3 * kTileNumbers);
-      w += 4 * kTileNumbers;
-      x += 4 * kTileNumbers;
+      multiply_step<1>(w + Panel::kTileNumbers, x + Panel::kTileNumbers);
+      multiply_step<2>(w + 2 * Panel::kTileNumbers,
+                       x + 2 * Panel::kTileNumbers);
+      multiply_step<3>(w + 3 * Panel::kTileNumbers,
+                       x + 3 * Panel::kTileNumbers);
+      w += 4 * Panel::kTileNumbers;
+      x += 4 * Panel::kTileNumbers;
     }
-    for (; i < n_steps; ++i, w += kTileNumbers, x += kTileNumbers)
+    for (; i < n_steps; ++i, w += Panel::kTileNumbers, x += Panel::kTileNumbers)
       multiply_step<0>(w, x);
     end_sums(sums, parts[0], parts[1], parts[2]);
     add_parts(parts, sums);
@@ -337,11 +246,22 @@ class Bf16TileInput final : public LinearInput {
       sums[i] = (sums[i] + parts[0][i]) + (parts[1][i] + parts[2][i]);
   }
 
-  static void store(Scratch& scratch, std::size_t n_rows, std::size_t n_tokens,
+  // [tiles of rows][tiles of tokens][rows][tokens].
+  static float* sums_of(AlignedBuffer& room, std::size_t n_rows,
+                        std::size_t row_sums) {
+    const std::size_t n_tiles = (n_rows + Panel::kMaxRows - 1) /
+                                Panel::kMaxRows * Panel::kMaxRows / kTileLanes;
+    const std::size_t n_bytes = n_tiles * row_sums * sizeof(float);
+    if (room.size() < n_bytes) room = AlignedBuffer(n_bytes);
+    return room.as<float>();
+  }
+
+  static void store(const float* sums, std::size_t n_rows, std::size_t n_tokens,
                     float* out, std::size_t stride) {
     alignas(64) float by_token[kTileLanes][kTileLanes];
-    for (std::size_t r = 0; r < n_rows; r += kTileLanes) {
-      const float* sums = scratch.sums(r / kTileLanes);
+    const std::size_t row_sums =
+        (n_tokens + kTileLanes - 1) / kTileLanes * kTileWords;
+    for (std::size_t r = 0; r < n_rows; r += kTileLanes, sums += row_sums) {
       const std::size_t n = std::min(kTileLanes, n_rows - r);
       for (std::size_t t = 0; t < n_tokens; t += kTileLanes) {
         transpose_words(sums + t * kTileLanes, by_token);
