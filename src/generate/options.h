@@ -18,6 +18,7 @@ struct OptionField {
       int GenerationOptions::*, double GenerationOptions::*,
       bool GenerationOptions::*,
       std::optional<std::uint64_t> GenerationOptions::*,
+      std::string GenerationOptions::*,
       std::vector<std::string> GenerationOptions::*,
       std::vector<std::int32_t> GenerationOptions::*,
       std::optional<std::vector<std::int32_t>> GenerationOptions::*,
@@ -48,6 +49,9 @@ void set_option(GenerationOptions& options, const OptionField& field,
 GenerationOptions read_options(const Json& object,
                                const GenerationOptions& base = {},
                                int vocab_size = 0);
+
+/** Those of json_schema, regex, grammar and choice that are set. */
+std::vector<const char*> constraints_of(const GenerationOptions& options);
 
 /** Throws InvalidInput that lists every field out of range, each as
  *  `field: got X, expected Y`.
