@@ -51,18 +51,6 @@ std::vector<std::int32_t> ids_behind_text(const Tokenizer& tokenizer,
 
 }  // namespace
 
-std::optional<Grammar> grammar_of(const GenerationOptions& options) {
-  using Kind = Grammar::Kind;
-  if (!options.json_schema.empty())
-    return Grammar{Kind::kJsonSchema, options.json_schema, {}};
-  if (!options.regex.empty()) return Grammar{Kind::kRegex, options.regex, {}};
-  if (!options.grammar.empty())
-    return Grammar{Kind::kEbnf, options.grammar, {}};
-  if (!options.choice.empty())
-    return Grammar{Kind::kChoice, "", options.choice};
-  return std::nullopt;
-}
-
 std::unique_ptr<Constraint> Constraint::make(const LoadedModel& model,
                                              const GenerationOptions& options) {
   const auto grammar = grammar_of(options);

@@ -14,9 +14,6 @@
 
 namespace skua {
 
-/** The grammar that options ask for: json_schema, regex, grammar or choice. */
-std::optional<Grammar> grammar_of(const GenerationOptions& options);
-
 /** Holds one answer to a grammar: which tokens may come next, and those that
  *  come in any case. */
 class Constraint {

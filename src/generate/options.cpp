@@ -417,13 +417,41 @@ GenerationOptions read_options(const Json& object,
   return options;
 }
 
+bool is_constraint(const OptionField& field) {
+  return std::string_view(field.group) == kConstraints;
+}
+
 std::vector<const char*> constraints_of(const GenerationOptions& options) {
   std::vector<const char*> names;
-  if (!options.json_schema.empty()) names.push_back("json_schema");
-  if (!options.regex.empty()) names.push_back("regex");
-  if (!options.grammar.empty()) names.push_back("grammar");
-  if (!options.choice.empty()) names.push_back("choice");
+  for (const OptionField& field : kFields) {
+    const auto is_set = [&](auto member) {
+      if constexpr (requires { (options.*member).empty(); })
+        return !(options.*member).empty();
+      return false;
+    };
+    if (is_constraint(field) && std::visit(is_set, field.member))
+      names.push_back(field.name);
+  }
   return names;
+}
+
+std::optional<Grammar> grammar_of(const GenerationOptions& options) {
+  using Kind = Grammar::Kind;
+  if (!options.json_schema.empty())
+    return Grammar{Kind::kJsonSchema, options.json_schema, {}};
+  if (!options.regex.empty()) return Grammar{Kind::kRegex, options.regex, {}};
+  if (!options.grammar.empty())
+    return Grammar{Kind::kEbnf, options.grammar, {}};
+  if (!options.choice.empty())
+    return Grammar{Kind::kChoice, "", options.choice};
+  return std::nullopt;
+}
+
+void clear_constraints(GenerationOptions& options) {
+  options.json_schema.clear();
+  options.regex.clear();
+  options.grammar.clear();
+  options.choice.clear();
 }
 
 void check(const GenerationOptions& options, int vocab_size) {

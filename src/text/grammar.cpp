@@ -61,7 +61,7 @@ std::string to_ebnf(const Grammar& grammar) {
   return ebnf;
 }
 
-void check(const Grammar& grammar, const GrammarLimits& limits) {
+void check_size(const Grammar& grammar, const GrammarLimits& limits) {
   std::size_t bytes = grammar.source.size();
   for (const auto& choice : grammar.choices) bytes += choice.size();
   if (bytes > limits.max_source_bytes)
@@ -84,6 +84,11 @@ std::vector<std::string> token_table(const Tokenizer& tokenizer) {
 }
 
 }  // namespace
+
+void check(const Grammar& grammar, const GrammarLimits& limits) {
+  check_size(grammar, limits);
+  to_ebnf(grammar);
+}
 
 std::string Grammar::key() const {
   std::string key =
@@ -159,7 +164,7 @@ GrammarCompiler::~GrammarCompiler() = default;
 
 std::shared_ptr<const CompiledGrammar> GrammarCompiler::compile(
     const Grammar& grammar) {
-  check(grammar, impl_->limits);
+  check_size(grammar, impl_->limits);
   auto key = grammar.key();
   if (auto found = impl_->find(key)) return found;
   const auto ebnf = to_ebnf(grammar);
