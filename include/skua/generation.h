@@ -109,6 +109,17 @@ struct GenerationOptions {
   /** Your own, called last. */
   std::vector<LogitsProcessor> processors = {};
 
+  /** What the answer must look like, one of these four at most; tokens that
+   *  do not fit are forbidden before any other processor, and the answer ends
+   *  where nothing may follow. It fits unless it ended otherwise (kLength,
+   *  kTime, a text of `stop`) or failed. With ignore_eos it ends there alone.
+   *  Where the text that comes next is certain, its usual tokens are taken
+   *  without a choice. Empty: off. */
+  std::string json_schema = {};  // JSON that is valid under this schema
+  std::string regex = {};        // text that this pattern matches as a whole
+  std::string grammar = {};      // text of a grammar in llama.cpp's GBNF
+  std::vector<std::string> choice = {};  // one of these texts
+
   /** Texts that end the answer and are not part of it; 64 at most. */
   std::vector<std::string> stop = {};
   /** Tokens that end the answer besides those of the model. */
@@ -197,6 +208,7 @@ struct GenerationStats {
   int n_prompt_tokens = 0;            // of the prompt
   int n_cached_tokens = 0;            // of these, kept from the turn before
   int n_generated_tokens = 0;         // with the one that ended the answer
+  int n_forced_tokens = 0;            // of these, without a choice: a grammar's
   double prompt_s = 0;                // to the first logits
   double first_token_s = 0;           // from the start of the stream
   double generate_s = 0;              // after the first token

@@ -19,6 +19,7 @@
 #include "cli/generation_options.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "generate/options.h"
 
 namespace skua::cli {
 namespace {
@@ -111,7 +112,9 @@ GenerationOptions generation_options(const Json& given, const Model& model) {
 }
 
 void check_given(const AnswerOptions& options) {
-  read_options(options.generation, {.max_tokens = kMaxTokens});
+  const auto grammar =
+      grammar_of(read_options(options.generation, {.max_tokens = kMaxTokens}));
+  if (grammar) check(*grammar);
 }
 
 std::string checked_prompt(std::string prompt, bool raw) {

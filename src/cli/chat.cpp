@@ -23,6 +23,8 @@ constexpr const char* kHelp =
     "/save FILE       write the conversation as JSON\n"
     "/load FILE       read a conversation back\n"
     "/set [NAME VALUE] show or set options, such as temp or top-p\n"
+    "/set regex none  answers of any form again; so with json-schema, grammar\n"
+    "                 and choice\n"
     "/help            this list\n"
     "/exit, Ctrl-D    leave;  Ctrl-C stops an answer\n"
     "A line that ends with \\ goes on in the next.\n";
@@ -183,9 +185,17 @@ class ChatLoop {
     if (space == rest.npos) throw InvalidInput("/set", "a value is missing");
     const std::string name = rest.substr(0, space);
     const OptionField& field = named(name);
-    const Json value =
-        option_value(field, "/set " + name, rest.substr(space + 1));
-    generation_ = read_options({{field.name, value}}, generation_);
+    const std::string text = rest.substr(space + 1);
+    GenerationOptions base = generation_;
+    if (is_constraint(field)) {
+      clear_constraints(base);  // a new one is in the place of the last
+      if (text == "none") {
+        generation_ = base;
+        return;
+      }
+    }
+    const Json value = option_value(field, "/set " + name, text);
+    generation_ = read_options({{field.name, value}}, base);
   }
 
   // Those that differ from the defaults, and those most often changed.

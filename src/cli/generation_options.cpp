@@ -6,13 +6,22 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/file.h"
 #include "cli/number.h"
 #include "skua/error.h"
+#include "text/grammar.h"
 
 namespace skua::cli {
 namespace {
 
 using Options = GenerationOptions;
+
+constexpr std::size_t kMaxGrammarBytes = GrammarLimits{}.max_source_bytes;
+
+bool is_in_file(const OptionField& field) {
+  const std::string_view name = field.name;
+  return name == "json_schema" || name == "grammar";
+}
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> parts;
@@ -24,8 +33,20 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+// A grammar is in a file. Of a schema, text that begins as one is taken as it
+// is.
+std::string read_text_option(const OptionField& field,
+                             const std::string& text) {
+  if (!is_in_file(field) || text.empty()) return text;
+  const auto begin = text.find_first_not_of(" \t\r\n");
+  const bool is_schema = field.name == std::string_view("json_schema");
+  if (is_schema && begin != text.npos && text[begin] == '{') return text;
+  return read_file(text, kMaxGrammarBytes);
+}
+
 /** The value of a member of each type, from text. */
 struct Reader {
+  const OptionField& field;
   const std::string& where;
   const std::string& text;
   const Json& before;
@@ -43,6 +64,9 @@ struct Reader {
     if (text == "true") return true;
     if (text == "false") return false;
     throw InvalidInput(where, "is '" + text + "', expected true or false");
+  }
+  Json operator()(std::string Options::*) const {
+    return read_text_option(field, text);
   }
   Json operator()(std::vector<std::string> Options::*) const {
     Json list = before.is_array() ? before : Json::array();
@@ -87,6 +111,7 @@ struct Writer {
   std::string operator()(const std::optional<std::uint64_t>& value) const {
     return value ? std::to_string(*value) : "";
   }
+  std::string operator()(const std::string& value) const { return value; }
   std::string operator()(const std::vector<std::string>& value) const {
     return value.empty() ? "" : dump_json(Json(value));
   }
@@ -107,6 +132,7 @@ struct Writer {
 
 std::string placeholder(const OptionField& field) {
   struct Name {
+    const char* operator()(std::string Options::*) const { return "TEXT"; }
     const char* operator()(std::vector<std::string> Options::*) const {
       return "TEXT ...";
     }
@@ -122,7 +148,7 @@ std::string placeholder(const OptionField& field) {
     }
     const char* operator()(...) const { return "NUMBER"; }
   };
-  return std::visit(Name{}, field.member);
+  return is_in_file(field) ? "FILE" : std::visit(Name{}, field.member);
 }
 
 }  // namespace
@@ -135,7 +161,7 @@ std::string flag_name(const OptionField& field) {
 
 Json option_value(const OptionField& field, const std::string& where,
                   const std::string& text, const Json& before) {
-  return std::visit(Reader{where, text, before}, field.member);
+  return std::visit(Reader{field, where, text, before}, field.member);
 }
 
 std::string option_text(const OptionField& field,

@@ -12,8 +12,9 @@ namespace skua::cli {
 std::string flag_name(const OptionField& field);
 
 /** The JSON value that a field has as text: numbers, "1,2" for token ids,
- *  "7=-1.5,9=-inf" for biases. A text among several is added to `before`.
- *  Throws InvalidInput naming `where`. */
+ *  "7=-1.5,9=-inf" for biases. A text among several is added to `before`. For
+ *  a JSON schema or a grammar the text names a file; a schema may stand
+ *  itself. Throws InvalidInput naming `where`, and as read_file. */
 Json option_value(const OptionField& field, const std::string& where,
                   const std::string& text, const Json& before = {});
 

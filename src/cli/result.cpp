@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "generate/options.h"
+
 namespace skua::cli {
 namespace {
 
@@ -16,7 +18,8 @@ Result::Result(const Model& model, const GenerationOptions& options)
     : model_(model),
       wants_logprobs_(options.logprobs || options.top_logprobs > 0),
       wants_prompt_logprobs_(options.prompt_logprobs),
-      has_seed_(options.seed || options.temperature > 0) {}
+      has_seed_(options.seed || options.temperature > 0),
+      has_constraint_(!constraints_of(options).empty()) {}
 
 void Result::add(const Piece& piece) {
   text_ += piece.text;
@@ -42,6 +45,7 @@ Json Result::json(FinishReason reason, const GenerationStats& stats) const {
                {"prompt_tokens", stats.n_prompt_tokens},
                {"cached_tokens", stats.n_cached_tokens},
                {"generated_tokens", stats.n_generated_tokens}};
+  if (has_constraint_) json["forced_tokens"] = stats.n_forced_tokens;
   if (wants_logprobs_) json["logprobs"] = logprobs_;
   if (wants_prompt_logprobs_) json["prompt_logprobs"] = stats.prompt_logprobs;
   return json;

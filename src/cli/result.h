@@ -28,7 +28,7 @@ class Result {
   const std::string& text_of(std::int32_t token);
 
   Model model_;
-  bool wants_logprobs_, wants_prompt_logprobs_, has_seed_;
+  bool wants_logprobs_, wants_prompt_logprobs_, has_seed_, has_constraint_;
   std::string text_;
   std::vector<std::int32_t> ids_;
   Json logprobs_ = Json::array();

@@ -105,6 +105,7 @@ void add_run(CLI::App& app) {
       "  skua run --temp 0.7 --top-p 0.9 --seed 1 \"Write a haiku.\"\n"
       "  cat notes.txt | skua run --system \"Summarise.\" -\n"
       "  skua run --raw \"Once upon a time\" --max-tokens 100\n"
+      "  skua run --json-schema city.json \"Tell me about Paris.\"\n"
       "The answer goes to stdout, statistics to stderr.");
   command.callback([arguments] { run(*arguments); });
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 
+#include "generate/constraint.h"
 #include "generate/distribution.h"
 #include "skua/error.h"
 
@@ -82,6 +83,17 @@ Verdict verify(Sampler& sampler, std::span<const float> logits,
   return {sampler.accept(other, logits, history), false};
 }
 
+void keep_what_fits(Draft& draft, Constraint& constraint) {
+  const Lookahead ahead(constraint);
+  std::size_t n = 0;
+  for (const std::int32_t token : draft.tokens) {
+    if (constraint.forced().value_or(token) != token) break;
+    if (constraint.is_over() || !constraint.accept(token)) break;
+    ++n;
+  }
+  draft.tokens.resize(n);
+}
+
 Draft PromptLookup::propose(const History& history, int n) {
   const auto tokens = history.tokens;
   // The last pair is what is looked for.
@@ -127,12 +139,14 @@ Draft DraftChooser::choose(const History& history, int n, mx::array logits,
                            const std::function<mx::array(std::int32_t)>& next) {
   std::vector<std::int32_t> tokens(history.tokens.begin(),
                                    history.tokens.end());
+  std::optional<Lookahead> ahead;
+  if (history.constraint) ahead.emplace(*history.constraint);
   Draft draft;
   logits.eval();
   const auto begin = std::chrono::steady_clock::now();
   while (true) {
     const std::span<const float> row(logits.data<float>(), vocab_size_);
-    const History now{tokens, history.n_prompt};
+    const History now{tokens, history.n_prompt, history.constraint};
     std::int32_t token = -1;
     if (with_distributions_) {
       draft.distributions.push_back(sampler_.probabilities(row, now));
@@ -145,6 +159,9 @@ Draft DraftChooser::choose(const History& history, int n, mx::array logits,
     draft.tokens.push_back(token);
     tokens.push_back(token);
     if (static_cast<int>(draft.tokens.size()) >= n) break;
+    Constraint* constraint = history.constraint;
+    if (constraint && (!constraint->accept(token) || constraint->is_over()))
+      break;  // the answer ends
     logits = next(token);
     logits.eval();
   }

@@ -61,7 +61,8 @@ class Drafter {
 };
 
 /** Chooses drafted tokens as the answer's are chosen, but for the caller's own
- *  processors. */
+ *  processors. The constraint of a history is as it was when choose()
+ *  returns. */
 class DraftChooser {
  public:
   /** options, roles, seed  of the answer
@@ -80,6 +81,10 @@ class DraftChooser {
   Sampler sampler_;
   bool with_distributions_;
 };
+
+/** Cuts a draft without distributions where the constraint of its history does
+ *  not let it go on: the rest could not stand. */
+void keep_what_fits(Draft& draft, Constraint& constraint);
 
 /** Guesses that what followed the last tokens before follows them again, by
  *  the longest match, of equals the newest.

@@ -65,6 +65,7 @@ bool Generator::step() {
       else
         start(now, mx::array(ids.begin(), {now.batch.n_rows()}, mx::int32),
               foreseeable(now));
+      for (const Part& part : now.parts) part.sequence->prepare();
     }
     const bool ahead = foreseeable(now);
     if (ahead) next = follow(now);

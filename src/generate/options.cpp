@@ -60,6 +60,7 @@ constexpr const char* kIds = "token ids";
 constexpr const char* kLength = "Length";
 constexpr const char* kSampling = "Sampling";
 constexpr const char* kPenalties = "Biases and penalties";
+constexpr const char* kConstraints = "Constraints";
 constexpr const char* kEnding = "Ending";
 constexpr const char* kResults = "Results";
 constexpr const char* kDrafts = "Drafts";
@@ -135,6 +136,14 @@ const std::array kFields = std::to_array<OptionField>({
      "Tokens DRY looks back at; 0: all", kPenalties},
     {"dry_breakers", &Options::dry_breakers, any, "texts that are not empty",
      "Texts at which a repetition ends", kPenalties},
+    {"json_schema", &Options::json_schema, any, "a JSON schema",
+     "JSON schema that the answer is valid under", kConstraints},
+    {"regex", &Options::regex, any, "a regular expression",
+     "Pattern that matches the whole answer", kConstraints},
+    {"grammar", &Options::grammar, any, "a grammar in GBNF",
+     "Grammar in GBNF that the answer follows", kConstraints},
+    {"choice", &Options::choice, any, "texts that are not empty",
+     "Text that the answer may be", kConstraints},
     {"stop", &Options::stop, any, "at most 64 texts that are not empty",
      "Text that ends the answer", kEnding},
     {"stop_ids", &Options::stop_ids, any, kIds,
@@ -251,6 +260,17 @@ void assign(std::optional<std::uint64_t>& to, const OptionField& field,
   to = integer_of<std::uint64_t>(field, value);
 }
 
+// A schema may stand as it is, without being put into a text.
+void assign(std::string& to, const OptionField& field, const Json& value) {
+  const bool is_schema = field.name == std::string_view("json_schema");
+  if (is_schema && value.is_object()) {
+    to = dump_json(value);
+  } else {
+    if (!value.is_string()) fail(field, value, field.expected);
+    to = value.get<std::string>();
+  }
+}
+
 // One text stands for a list of one, as in OpenAI's `stop`.
 void assign(std::vector<std::string>& to, const OptionField& field,
             const Json& value) {
@@ -317,6 +337,10 @@ struct RangeCheck {
   void operator()(double value) const { number(value); }
   void operator()(bool) const {}
   void operator()(const std::optional<std::uint64_t>&) const {}
+  void operator()(const std::string& text) const {
+    if (find_invalid_utf8(text) != text.npos)
+      faults.add(field.name, "a text that is not UTF-8", "UTF-8");
+  }
   void operator()(const std::vector<std::string>& texts) const {
     for (const std::string& text : texts) {
       if (text.empty())
@@ -393,6 +417,43 @@ GenerationOptions read_options(const Json& object,
   return options;
 }
 
+bool is_constraint(const OptionField& field) {
+  return std::string_view(field.group) == kConstraints;
+}
+
+std::vector<const char*> constraints_of(const GenerationOptions& options) {
+  std::vector<const char*> names;
+  for (const OptionField& field : kFields) {
+    const auto is_set = [&](auto member) {
+      if constexpr (requires { (options.*member).empty(); })
+        return !(options.*member).empty();
+      return false;
+    };
+    if (is_constraint(field) && std::visit(is_set, field.member))
+      names.push_back(field.name);
+  }
+  return names;
+}
+
+std::optional<Grammar> grammar_of(const GenerationOptions& options) {
+  using Kind = Grammar::Kind;
+  if (!options.json_schema.empty())
+    return Grammar{Kind::kJsonSchema, options.json_schema, {}};
+  if (!options.regex.empty()) return Grammar{Kind::kRegex, options.regex, {}};
+  if (!options.grammar.empty())
+    return Grammar{Kind::kEbnf, options.grammar, {}};
+  if (!options.choice.empty())
+    return Grammar{Kind::kChoice, "", options.choice};
+  return std::nullopt;
+}
+
+void clear_constraints(GenerationOptions& options) {
+  options.json_schema.clear();
+  options.regex.clear();
+  options.grammar.clear();
+  options.choice.clear();
+}
+
 void check(const GenerationOptions& options, int vocab_size) {
   Faults faults;
   for (const OptionField& field : kFields) {
@@ -407,6 +468,11 @@ void check(const GenerationOptions& options, int vocab_size) {
     faults.add("dry_breakers",
                std::to_string(options.dry_breakers.size()) + " texts",
                "at most " + std::to_string(kMaxBreakers));
+  }
+  const auto constraints = constraints_of(options);
+  if (constraints.size() > 1) {
+    faults.add(constraints[0], fmt::format("{} beside it", constraints[1]),
+               "one of json_schema, regex, grammar and choice");
   }
   for (const auto& [name, value] :
        {std::pair{"min_tokens_to_keep", options.min_tokens_to_keep},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "base/json.h"
 #include "skua/generation.h"
+#include "text/grammar.h"
 
 namespace skua {
 
@@ -18,6 +20,7 @@ struct OptionField {
       int GenerationOptions::*, double GenerationOptions::*,
       bool GenerationOptions::*,
       std::optional<std::uint64_t> GenerationOptions::*,
+      std::string GenerationOptions::*,
       std::vector<std::string> GenerationOptions::*,
       std::vector<std::int32_t> GenerationOptions::*,
       std::optional<std::vector<std::int32_t>> GenerationOptions::*,
@@ -48,6 +51,14 @@ void set_option(GenerationOptions& options, const OptionField& field,
 GenerationOptions read_options(const Json& object,
                                const GenerationOptions& base = {},
                                int vocab_size = 0);
+
+/** The options of which an answer has one at most: json_schema, regex, grammar
+ *  and choice. Whether a field is one, those that are set, and none set. */
+bool is_constraint(const OptionField& field);
+std::vector<const char*> constraints_of(const GenerationOptions& options);
+void clear_constraints(GenerationOptions& options);
+/** The grammar that the first of them asks for. */
+std::optional<Grammar> grammar_of(const GenerationOptions& options);
 
 /** Throws InvalidInput that lists every field out of range, each as
  *  `field: got X, expected Y`.

@@ -108,6 +108,12 @@ std::vector<float> probe_filter(const Json& request) {
   roles.vocab_size = static_cast<int>(logits.size());
   roles.eos_ids = {eos_ids.begin(), eos_ids.end()};
   const auto options = read_options(given["options"], {}, roles.vocab_size);
+  const auto constraints = constraints_of(options);
+  if (!constraints.empty()) {
+    throw Unsupported("options", std::string(constraints.front()) +
+                                     " needs the tokens of a model, expected "
+                                     "options that need none");
+  }
   return Sampler(options, std::move(roles), options.seed.value_or(0))
       .filtered_log_probabilities(
           logits, {history, history.size() - n_generated.get<std::size_t>()});

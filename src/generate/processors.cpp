@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "generate/constraint.h"
 #include "kernels/cpu/vocabulary.h"
 
 namespace skua {
@@ -100,6 +101,8 @@ struct Step {
 };
 
 constexpr Step kSteps[] = {
+    {"grammar", [](const Turn& t) { return t.history.constraint != nullptr; },
+     [](const Turn& t, Logits l) { t.history.constraint->forbid_others(l); }},
     {"suppress_ids",
      [](const Turn& t) { return !t.options.suppress_ids.empty(); },
      [](const Turn& t, Logits l) { forbid(t.options.suppress_ids, l); }},
@@ -150,6 +153,9 @@ void process(const Turn& turn, std::span<float> logits) {
     if (step.applies(turn)) step.run(turn, logits);
   for (const LogitsProcessor& processor : turn.options.processors)
     processor(turn.history.tokens, logits);
+  // A callback may have allowed what does not fit.
+  if (turn.history.constraint && !turn.options.processors.empty())
+    turn.history.constraint->forbid_others(logits);
 }
 
 std::string fault_of(const Turn& turn, std::span<const float> logits) {
@@ -161,7 +167,8 @@ std::string fault_of(const Turn& turn, std::span<const float> logits) {
   for (const Step& step : kSteps) {
     if (!step.applies(turn)) continue;
     step.run(turn, copy);
-    if (!usable(copy)) return step.name;
+    if (usable(copy)) continue;
+    return &step == kSteps ? turn.history.constraint->option() : step.name;
   }
   return "processors";
 }

@@ -12,6 +12,8 @@
 
 namespace skua {
 
+class Constraint;
+
 /** What is to be known of a model's tokens. */
 struct TokenRoles {
   int vocab_size = 0;
@@ -21,10 +23,11 @@ struct TokenRoles {
   std::function<std::string(std::int32_t)> text = {};
 };
 
-/** The tokens that come before the one to choose. */
+/** The tokens that come before the one to choose, and what it must fit. */
 struct History {
   std::span<const std::int32_t> tokens;  // the prompt and what followed
   std::size_t n_prompt = 0;
+  Constraint* constraint = nullptr;  // that has accepted what followed
 
   /** How many tokens the answer has. */
   std::size_t step() const { return tokens.size() - n_prompt; }
@@ -41,10 +44,10 @@ struct Turn {
 /** Whether a processor would change the logits at this step. */
 bool has_processors(const Turn& turn);
 
-/** Changes the logits [V] as the options from suppress_ids to `processors`
- *  say, in the order of generation.md. Tokens of the history outside of the
- *  vocabulary do not count. Costs as much as the windows of the history are
- *  long, but for force_ids and callbacks. */
+/** Changes the logits [V] as the constraint and the options from suppress_ids
+ *  to `processors` say, in the order of generation.md. Tokens of the history
+ * outside of the vocabulary do not count. Costs as much as the windows of the
+ * history are long, but for force_ids and callbacks. */
 void process(const Turn& turn, std::span<float> logits);
 
 /** Which option left logits [V] of which none is finite, or one is NaN or

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "generate/constraint.h"
 #include "generate/options.h"
 #include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
@@ -38,8 +39,14 @@ Workspace& workspace() {
                                "the model's logits are not finite; its weights "
                                "may be damaged");
   }
-  if (std::ranges::all_of(after, [](float x) { return x == kNever; }))
-    throw Error("sampler", where + fault + " forbids the last token");
+  if (std::ranges::all_of(after, [](float x) { return x == kNever; })) {
+    const Constraint* constraint = turn.history.constraint;
+    throw Error("sampler", where + fault + " forbids the last token" +
+                               (constraint && fault != constraint->option()
+                                    ? std::string(" that ") +
+                                          constraint->option() + " allows"
+                                    : ""));
+  }
   throw Error("sampler", where + fault + " left a logit that is not finite");
 }
 
@@ -54,6 +61,11 @@ std::vector<std::int32_t> xtc_spares(const GenerationOptions& options,
   }
   std::ranges::sort(ids);
   return ids;
+}
+
+std::optional<std::int32_t> forced(const History& history) {
+  if (history.constraint == nullptr) return std::nullopt;
+  return history.constraint->forced();
 }
 
 double temperature_of(const GenerationOptions& options,
@@ -149,6 +161,7 @@ Choice Sampler::describe(std::int32_t token, const Processed& processed) const {
 }
 
 Choice Sampler::choose(std::span<const float> logits, const History& history) {
+  if (const auto id = forced(history)) return accept(*id, logits, history);
   const Processed processed = process(logits, history);
   if (options_.temperature == 0)
     return describe(static_cast<std::int32_t>(processed.largest.index),
@@ -162,20 +175,24 @@ Choice Sampler::choose(std::span<const float> logits, const History& history) {
 
 std::vector<double> Sampler::probabilities(std::span<const float> logits,
                                            const History& history) {
+  const auto sure_of = [&](std::size_t id) {
+    std::vector<double> one(logits.size());
+    one[id] = 1;
+    return one;
+  };
+  if (const auto id = forced(history))
+    return sure_of(static_cast<std::size_t>(*id));
   const Processed processed = process(logits, history);
   if (options_.temperature != 0)
     return distribute(processed, history).dense(logits.size());
-  std::vector<double> one(logits.size());
-  one[processed.largest.index] = 1;
-  return one;
+  return sure_of(processed.largest.index);
 }
 
 Choice Sampler::accept(std::int32_t token, std::span<const float> logits,
                        const History& history) {
-  const bool learns = options_.mirostat != 0 && options_.temperature != 0;
-  if (!learns && !wants_logprobs()) return {token, {}, {}};
+  if (!looks_at_accepted()) return {token, {}, {}};
   const Processed processed = process(logits, history);
-  if (learns) learn(distribute(processed, history).probability(token));
+  if (learns()) learn(distribute(processed, history).probability(token));
   return describe(token, processed);
 }
 

@@ -33,7 +33,8 @@ class Sampler {
   Sampler(const GenerationOptions& options, TokenRoles roles,
           std::uint64_t seed, std::uint32_t sequence = 0);
 
-  /** The token that follows `history`. */
+  /** The token that follows `history`: where its constraint leaves no choice,
+   *  that one. */
   Choice choose(std::span<const float> logits, const History& history);
 
   /** For tokens chosen otherwise, such as drafted ones: the distribution [V]
@@ -43,6 +44,9 @@ class Sampler {
                                     const History& history);
   Choice accept(std::int32_t token, std::span<const float> logits,
                 const History& history);
+
+  /** Whether accept() looks at the logits. */
+  bool looks_at_accepted() const { return learns() || wants_logprobs(); }
 
   /** The log-probabilities after the processors, before temperature; -inf for
    *  what the filters leave out. */
@@ -66,6 +70,9 @@ class Sampler {
                                  const History& history);
   Choice describe(std::int32_t token, const Processed& processed) const;
   void learn(double probability);
+  bool learns() const {
+    return options_.mirostat != 0 && options_.temperature != 0;
+  }
   bool wants_logprobs() const {
     return options_.logprobs || options_.top_logprobs > 0;
   }

@@ -15,6 +15,8 @@ namespace {
 
 // With the logits of so many rows of a prompt in memory at once.
 constexpr int kLogprobRows = 32;
+// Forced tokens in a step whose logits are wanted.
+constexpr int kForcedRows = 32;
 
 std::uint64_t fresh_seed() {
   std::random_device device;
@@ -112,6 +114,7 @@ Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Memory&& memory,
                        draft_model)),
       tokens_(std::move(prompt)),
       n_prompt_(tokens_.size()),
+      constraint_(Constraint::make(*model_, options_)),
       sampler_(options_, roles_of(*model_), *options_.seed),
       detokenizer_(model_->tokenizer, true),
       stops_(options_.stop, options_.include_stop),
@@ -121,7 +124,8 @@ Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Memory&& memory,
   stats_.n_prompt_tokens = static_cast<int>(n_prompt_);
   stats_.seed = *options_.seed;
   if (drafter_) stats_.draft.emplace().by_equality = by_equality(options_);
-  if (start == TextStart::kContinues) {
+  // A grammar's text keeps the space that a fresh text would lose.
+  if (start == TextStart::kContinues || constraint_) {
     for (const std::int32_t id : tokens_) detokenizer_.push(id);
     prompt_tail_ = Detokenizer(detokenizer_).finish();
   }
@@ -169,6 +173,8 @@ bool Sequence::begin_step() {
     end(FinishReason::kCancelled, {});
   } else if (options_.max_tokens == 0) {
     end(FinishReason::kLength, {});
+  } else if (!answers() && constraint_ && constraint_->is_over()) {
+    end(FinishReason::kStop, {});
   } else if (!start_) {
     start_ = Clock::now();
     const std::size_t n_kept =
@@ -184,13 +190,21 @@ bool Sequence::begin_step() {
 
 void Sequence::draft(const StepCost& cost, int n_other) {
   draft_ = {};
+  draft_is_forced_ = false;
   const int n_left = options_.max_tokens - stats_.n_generated_tokens - 1;
-  if (!drafter_ || !answers()) return;
+  if (!answers() || n_left <= 0 || n_unread() > session_.chunk()) return;
+  if (constraint_ && sampler_.looks_at_accepted()) {
+    draft_.tokens = constraint_->all_forced(
+        static_cast<std::size_t>(std::min(n_left, kForcedRows)));
+    draft_is_forced_ = !draft_.tokens.empty();
+  }
+  if (!drafter_ || draft_is_forced_) return;
   const int n = std::min(draft_length_.choose(cost, n_other), n_left);
   if (n <= 0) return;
-  use_drafter([&](Drafter& drafter) {
-    draft_ = drafter.propose({tokens_, n_prompt_}, n);
-  });
+  use_drafter(
+      [&](Drafter& drafter) { draft_ = drafter.propose(history(), n); });
+  if (constraint_ && draft_.distributions.empty())
+    keep_what_fits(draft_, *constraint_);
   draft_length_.learn_cost(draft_.seconds_per_token);
 }
 
@@ -207,9 +221,16 @@ void Sequence::use_drafter(const std::function<void(Drafter&)>& use) {
   }
 }
 
+int Sequence::n_unread() const {
+  return static_cast<int>(tokens_.size() - session_.tokens().size());
+}
+
 int Sequence::n_ready() const {
-  const auto n = static_cast<int>(tokens_.size() - session_.tokens().size());
-  if (answers()) return n + static_cast<int>(draft_.tokens.size());
+  const int n = n_unread();
+  if (answers()) {
+    return std::min(n, session_.chunk()) +
+           static_cast<int>(draft_.tokens.size());
+  }
   return std::min({n, options_.prefill_chunk, session_.chunk(),
                    options_.prompt_logprobs ? kLogprobRows : n});
 }
@@ -268,7 +289,7 @@ bool Sequence::foreseeable(int n_rows) const {
       tokens_.size();
   return reads_all && options_.temperature == 0 && !drafter_ && !cancelled_ &&
          n >= options_.force_ids.size() &&
-         stats_.n_generated_tokens + 2 <= options_.max_tokens;
+         stats_.n_generated_tokens + 2 <= options_.max_tokens && !constraint_;
 }
 
 void Sequence::take(std::span<const float> logits, int n_rows,
@@ -288,36 +309,79 @@ void Sequence::take(std::span<const float> logits, int n_rows,
     if (n_drafted > 0) session_.recover();
     return;
   }
-  if (!answers() || !stats_.draft) {
-    append(sampler_.choose(logits.last(vocab_size), {tokens_, n_prompt_}));
-    return;
-  }
+  const bool counts = answers();  // as a step after the prompt
   session_.fed(draft_.tokens);
-  std::size_t n_accepted = 0, n_seen = 0;
-  for (bool stands = true; stands && !ended();) {
-    n_seen = std::min(n_accepted + 1, n_drafted);
-    Verdict verdict =
-        verify(sampler_, logits.subspan(n_accepted * vocab_size, vocab_size),
-               {tokens_, n_prompt_}, draft_, n_accepted);
-    append(std::move(verdict.choice), verdict.stands);
-    stands = verdict.stands;
-    if (stands) ++n_accepted;
-  }
-  DraftStats& stats = *stats_.draft;
-  ++stats.n_steps;
-  if (n_drafted > 0) ++stats.n_rounds;
-  stats.n_proposed += static_cast<int>(ended() ? n_seen : n_drafted);
-  stats.n_accepted += static_cast<int>(n_accepted);
-  draft_length_.learn(static_cast<int>(n_drafted),
-                      static_cast<int>(n_accepted));
+  const int n_before = stats_.n_generated_tokens;
+  const int n_stood = choose_tokens(logits.last((n_drafted + 1) * vocab_size));
+  if (counts && stats_.draft)
+    count_draft(stats_.n_generated_tokens - n_before, n_stood);
   // The newest token is not read yet, and what did not stand no more. Where
   // states lead further back, the next step reads what stood again.
   if (session_.tokens().size() >= tokens_.size())
     session_.rewind(static_cast<int>(tokens_.size()) - 1);
+  append_forced();
+}
+
+// How many of the draft stood. Row i of the logits [n, V] is what follows the
+// newest token and i drafted ones.
+int Sequence::choose_tokens(std::span<const float> logits) {
+  const auto vocab_size = static_cast<std::size_t>(model_->model->vocab_size());
+  std::size_t n_stood = 0;
+  for (bool stands = true; stands && !ended();) {
+    const bool forced = constraint_ && constraint_->forced();
+    Verdict verdict =
+        verify(sampler_, logits.subspan(n_stood * vocab_size, vocab_size),
+               history(), draft_, n_stood);
+    stands = verdict.stands;
+    if (forced) ++stats_.n_forced_tokens;
+    append(std::move(verdict.choice), stands && !draft_is_forced_);
+    if (stands) ++n_stood;
+  }
+  return static_cast<int>(n_stood);
+}
+
+void Sequence::count_draft(int n_chosen, int n_stood) {
+  DraftStats& stats = *stats_.draft;
+  ++stats.n_steps;
+  if (draft_is_forced_) return;
+  const auto n_drafted = static_cast<int>(draft_.tokens.size());
+  if (n_drafted > 0) ++stats.n_rounds;
+  stats.n_proposed += ended() ? std::min(n_chosen, n_drafted) : n_drafted;
+  stats.n_accepted += n_stood;
+  draft_length_.learn(n_drafted, n_stood);
+}
+
+// Tokens without a choice, which the next step reads; those whose logits are
+// wanted wait for it.
+void Sequence::append_forced() {
+  if (!constraint_ || sampler_.looks_at_accepted()) return;
+  while (!ended()) {
+    const auto id = constraint_->forced();
+    if (!id) return;
+    ++stats_.n_forced_tokens;
+    append({*id, {}, {}});
+  }
+}
+
+void Sequence::prepare() {
+  if (!constraint_) return;
+  try {
+    constraint_->prepare();
+  } catch (...) {
+    return;  // take() will fail likewise, for this sequence alone
+  }
 }
 
 void Sequence::append(Choice choice, bool from_draft) {
   const std::int32_t token = choice.token;
+  const bool eos = !options_.ignore_eos && model_->eos_ids.contains(token);
+  const bool ends = eos || std::ranges::find(options_.stop_ids, token) !=
+                               options_.stop_ids.end();
+  if (!ends && constraint_ && !constraint_->accept(token)) {
+    throw Error("sampler", "token " + std::to_string(token) +
+                               " was chosen against the " +
+                               constraint_->option());
+  }
   tokens_.push_back(token);
   Piece piece{.text = "",
               .token = token,
@@ -327,9 +391,7 @@ void Sequence::append(Choice choice, bool from_draft) {
               .from_draft = from_draft};
   if (stats_.n_generated_tokens++ == 0) stats_.first_token_s = piece.time_s;
   stats_.generate_s = piece.time_s - stats_.first_token_s;
-  const bool eos = !options_.ignore_eos && model_->eos_ids.contains(token);
-  if (eos ||
-      std::ranges::find(options_.stop_ids, token) != options_.stop_ids.end()) {
+  if (ends) {
     stats_.stop_id = token;
     return end(FinishReason::kStop, std::move(piece));
   }
@@ -340,6 +402,8 @@ void Sequence::append(Choice choice, bool from_draft) {
     stats_.stop = options_.stop[*found.stop];
     return end(FinishReason::kStop, std::move(piece));
   }
+  if (constraint_ && constraint_->is_over())
+    return end(FinishReason::kStop, std::move(piece));
   if (stats_.n_generated_tokens == options_.max_tokens)
     return end(FinishReason::kLength, std::move(piece));
   pieces_.push_back(std::move(piece));

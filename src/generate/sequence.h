@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "generate/constraint.h"
 #include "generate/draft_length.h"
 #include "generate/drafter.h"
 #include "generate/sampler.h"
@@ -82,6 +83,8 @@ class Sequence {
   /** Whether a step of n_rows gives a token that is most likely the likeliest,
    *  and the one after it is wanted too. */
   bool foreseeable(int n_rows) const;
+  /** Finds out what the grammar allows next while the step still runs. */
+  void prepare();
   std::int32_t newest() const { return tokens_.back(); }
   /** Ends the answer with an error that pop() throws. */
   void fail(std::exception_ptr error);
@@ -90,11 +93,18 @@ class Sequence {
  private:
   using Clock = std::chrono::steady_clock;
 
+  int n_unread() const;  // tokens that wait for a step
   std::string new_text(std::string text);
   double since_start() const;
   void take_prompt(std::span<const float> logits, int n_rows);
   void take_prompt_logprobs(std::span<const float> logits, int n_rows);
   void use_drafter(const std::function<void(Drafter&)>& use);
+  History history() {
+    return {tokens_, n_prompt_, constraint_ ? constraint_.get() : nullptr};
+  }
+  int choose_tokens(std::span<const float> logits);
+  void count_draft(int n_chosen, int n_stood);
+  void append_forced();
   void append(Choice choice, bool from_draft = false);
   void end(FinishReason reason, Piece piece);
 
@@ -102,13 +112,15 @@ class Sequence {
   GenerationOptions options_;
   std::vector<std::int32_t> tokens_;  // the prompt's and the answer's
   std::size_t n_prompt_;
+  std::unique_ptr<Constraint> constraint_;  // null where there is none
   Sampler sampler_;
   Detokenizer detokenizer_;
   std::string prompt_tail_;  // what the detokenizer still holds of the prompt
   StopMatcher stops_;
   std::unique_ptr<Drafter> drafter_;
   DraftLength draft_length_;
-  Draft draft_;      // of the step under way
+  Draft draft_;  // of the step under way
+  bool draft_is_forced_ = false;
   Session session_;  // taken last, when nothing throws any more
   std::deque<Piece> pieces_;
   std::exception_ptr error_;

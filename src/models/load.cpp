@@ -2,6 +2,8 @@
 
 #include <mlx/mlx.h>
 
+#include <algorithm>
+
 #include "base/cpu_level.h"
 #include "base/thread_pool.h"
 #include "kernels/primitive.h"
@@ -78,6 +80,18 @@ const Tokenizer& LoadedModel::need_tokenizer() const {
                       "tokens");
   }
   return *tokenizer;
+}
+
+std::int32_t LoadedModel::n_tokens() const {
+  return std::max(model->vocab_size(), need_tokenizer().size());
+}
+
+std::shared_ptr<const CompiledGrammar> LoadedModel::compile(
+    const Grammar& grammar) const {
+  std::call_once(grammars->once, [this] {
+    grammars->compiler.emplace(need_tokenizer(), eos_ids, n_tokens());
+  });
+  return grammars->compiler->compile(grammar);
 }
 
 std::string LoadedModel::render_chat(const Json& messages) const {

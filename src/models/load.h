@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include "models/profile.h"
 #include "skua/precision.h"
 #include "text/chat_template.h"
+#include "text/grammar.h"
 #include "text/tokenizer.h"
 
 namespace skua {
@@ -25,6 +27,12 @@ struct LoadOptions {
   /** Loads the checkpoint's heads too, which draft (models/mtp.h). Throws
    *  InvalidInput where it has none, or none that can be run. */
   bool mtp = false;
+};
+
+/** The compiler for a model's tokens, made when it is first wanted. */
+struct Grammars {
+  std::once_flag once;
+  std::optional<GrammarCompiler> compiler;
 };
 
 /** A model with all that its files bring; const once loaded. */
@@ -42,12 +50,19 @@ struct LoadedModel {
   Config generation_config;
   TensorAudit audit = {};
   ProfileFile profile = {};
+  std::shared_ptr<Grammars> grammars = std::make_shared<Grammars>();
 
   /** The tokenizer. Throws Unsupported that names the folder without one. */
   const Tokenizer& need_tokenizer() const;
   /** The prompt text for chat messages. Without a template the contents are
    *  joined by line breaks. Throws InvalidInput. */
   std::string render_chat(const Json& messages) const;
+  /** How many tokens the model, or if more its tokenizer, has. */
+  std::int32_t n_tokens() const;
+  /** The grammar for n_tokens(), kept for others as GrammarLimits bound it.
+   *  Usable from several threads. Throws as need_tokenizer and
+   *  GrammarCompiler::compile. */
+  std::shared_ptr<const CompiledGrammar> compile(const Grammar& grammar) const;
 };
 
 /** Loads a folder (config.json, safetensors) or a .gguf file.

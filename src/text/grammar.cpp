@@ -63,7 +63,7 @@ std::string to_ebnf(const Grammar& grammar, std::size_t max_work) {
   return ebnf;
 }
 
-void check(const Grammar& grammar, const GrammarLimits& limits) {
+void check_size(const Grammar& grammar, const GrammarLimits& limits) {
   std::size_t bytes = grammar.source.size();
   for (const auto& choice : grammar.choices) bytes += choice.size();
   if (bytes > limits.max_source_bytes)
@@ -86,6 +86,11 @@ std::vector<std::string> token_table(const Tokenizer& tokenizer) {
 }
 
 }  // namespace
+
+void check(const Grammar& grammar, const GrammarLimits& limits) {
+  check_size(grammar, limits);
+  to_ebnf(grammar);
+}
 
 std::string Grammar::key() const {
   std::string key =
@@ -161,7 +166,7 @@ GrammarCompiler::~GrammarCompiler() = default;
 
 std::shared_ptr<const CompiledGrammar> GrammarCompiler::compile(
     const Grammar& grammar) {
-  check(grammar, impl_->limits);
+  check_size(grammar, impl_->limits);
   auto key = grammar.key();
   if (auto found = impl_->find(key)) return found;
   const auto ebnf = to_ebnf(grammar, impl_->limits.max_work);

@@ -39,6 +39,10 @@ struct GrammarLimits {
   std::size_t max_cache_bytes = std::size_t{256} << 20;
 };
 
+/** Throws what compiling the grammar would throw for its text; what is only
+ *  too large for xgrammar is seen then. */
+void check(const Grammar& grammar, const GrammarLimits& limits = {});
+
 /** A grammar for one vocabulary, shared by any number of matchers and
  *  threads. Masks are computed where a matcher first needs them. */
 class CompiledGrammar {

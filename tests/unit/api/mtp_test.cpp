@@ -65,6 +65,26 @@ TEST_F(MtpOption, DraftsInStreamsAndBatchesWithoutChangingThem) {
   EXPECT_EQ(ids_of(model.complete("a", options)), want[1]);
 }
 
+TEST_F(MtpOption, DraftsDoNotChangeConstrainedText) {
+  const Model without = load({});
+  const Model model = load({.mtp = true});
+  for (const double temperature : {0.0, 0.9}) {
+    GenerationOptions options{.max_tokens = 60,
+                              .temperature = temperature,
+                              .regex = "The (cat|dog) [a-z ]{20,30}[.]",
+                              .seed = 2};
+    const auto want = ids_of(without.complete("Once upon", options));
+    options.draft_tokens = 4;
+    options.draft_fixed = options.draft_by_equality = true;
+    Stream stream = model.complete("Once upon", options);
+    while (stream.next()) {
+    }
+    EXPECT_GT(stream.stats().draft->n_proposed, 0);
+    EXPECT_EQ(stream.stats().draft->warning, "");
+    EXPECT_EQ(ids_of(model.complete("Once upon", options)), want);
+  }
+}
+
 // SPEC-17
 TEST_F(MtpOption, IsRefusedWhereItCannotBe) {
   SKUA_EXPECT_ERROR(load({.draft = stories_.string(), .mtp = true}),

@@ -160,15 +160,17 @@ TEST(Options, EveryFieldIsReadByItsName) {
   for (const OptionField& field : option_fields()) {
     EXPECT_TRUE(names.insert(field.name).second) << field.name;
     EXPECT_EQ(find_option(field.name), &field);
-    SKUA_EXPECT_ERROR(read_options({{field.name, Json{{"a", "b"}}}}),
-                      InvalidInput, std::string(field.name) + ": got ");
+    const Json of_no_kind = Json::array({Json::array({true})});
+    SKUA_EXPECT_ERROR(read_options({{field.name, of_no_kind}}), InvalidInput,
+                      std::string(field.name) + ": got ");
     EXPECT_NO_THROW(read_options({{field.name, nullptr}}));
   }
   const Options o = read_options(parse_json(
       R"({"max_tokens": 7, "temperature": 1, "include_stop": true,
           "stop": "END", "stop_ids": [1, 2], "seed": 18446744073709551615,
           "logit_bias": {"5": -1.5, "6": "-inf"}, "xtc_special_tokens": [],
-          "repetition_context_size": 9})",
+          "repetition_context_size": 9,
+          "json_schema": {"type": "string", "maxLength": 3}})",
       "options"));
   EXPECT_EQ(o.max_tokens, 7);
   EXPECT_EQ(o.temperature, 1);
@@ -180,6 +182,19 @@ TEST(Options, EveryFieldIsReadByItsName) {
             (std::map<std::int32_t, double>{{5, -1.5}, {6, -kInf}}));
   EXPECT_TRUE(o.xtc_special_tokens && o.xtc_special_tokens->empty());
   EXPECT_EQ(o.repetition_window, 9);
+  EXPECT_EQ(o.json_schema, R"({"type":"string","maxLength":3})");
+  EXPECT_EQ(read_options({{"json_schema", "true"}}).json_schema, "true");
+}
+
+TEST(Options, AnAnswerHasOneConstraintAtMost) {
+  refused({.json_schema = "{}", .grammar = "root ::= \"a\""},
+          "[options] json_schema: got grammar beside it, expected one of "
+          "json_schema, regex, grammar and choice");
+  refused({.regex = "a", .choice = {"a"}}, "regex: got choice beside it");
+  refused({.choice = {"a", ""}}, "choice: got an empty text");
+  refused({.regex = "\xff"}, "regex: got a text that is not UTF-8");
+  EXPECT_NO_THROW(check({.json_schema = "{}"}));
+  EXPECT_NO_THROW(check({.choice = {"a", "b"}}));
 }
 
 // GEN-09: the command line refuses the same table in tests/e2e/test_options.py.
