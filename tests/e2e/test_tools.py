@@ -146,6 +146,13 @@ class TokenizeTest(support.ToolTest):
                 )
                 self.assertEqual(decoded["text"], case["decoded"])
 
+    def test_offsets_cut_the_text(self):
+        text = "Hello wörld, 2 birds"
+        tokens = self.json("tokenize", "-m", self.model, "--json", text)
+        parts = [text.encode()[a:b] for a, b in tokens["offsets"]]
+        self.assertEqual(b"".join(parts), text.encode())
+        self.assertEqual(len(parts), len(tokens["ids"]))
+
     def test_table_has_a_line_for_each_token(self):
         lines = self.out("tokenize", "-m", self.model, "Hello").splitlines()
         self.assertEqual(len(lines), 1)
