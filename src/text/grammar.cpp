@@ -89,7 +89,7 @@ std::vector<std::string> token_table(const Tokenizer& tokenizer) {
 
 void check(const Grammar& grammar, const GrammarLimits& limits) {
   check_size(grammar, limits);
-  to_ebnf(grammar);
+  to_ebnf(grammar, limits.max_work);
 }
 
 std::string Grammar::key() const {

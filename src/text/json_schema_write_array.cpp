@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <deque>
 #include <functional>
 
 #include "skua/error.h"
@@ -77,7 +78,7 @@ std::int32_t SchemaWriter::array_rule(const Shape& shape) {
   // A state: the items so far, and how many of them each goal has counted.
   using State = std::pair<std::int64_t, std::vector<std::int64_t>>;
   std::map<State, std::int32_t> ids;
-  std::vector<State> todo;
+  std::deque<State> todo;  // its elements stay where they are
   const auto id_of = [&](State state) {
     if (shape.max < 0) state.first = std::min(state.first, last);
     for (std::size_t k = 0; k < shape.counts.size(); ++k)
@@ -90,7 +91,7 @@ std::int32_t SchemaWriter::array_rule(const Shape& shape) {
   };
   const auto start = id_of({0, std::vector<std::int64_t>(shape.counts.size())});
   for (std::size_t i = 0; i < todo.size(); ++i) {
-    const State state = todo[i];
+    const State& state = todo[i];
     const auto rule = ids[state];
     bool may_end = state.first >= shape.min;
     for (std::size_t k = 0; k < shape.counts.size(); ++k)

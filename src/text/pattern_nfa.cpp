@@ -87,7 +87,7 @@ std::vector<std::pair<CharRange, PatternNfa::Set>> PatternNfa::moves(
     if (open.empty()) continue;
     Set targets;
     for (const auto& [target, count] : open) targets.push_back(target);
-    result.push_back({{at, events[i].at - 1}, std::move(targets)});
+    result.emplace_back(CharRange{at, events[i].at - 1}, std::move(targets));
   }
   return result;
 }
