@@ -16,6 +16,10 @@ fs::path assets() {
   return fs::is_directory(path) ? path : fs::path();
 }
 
+fs::path source_file(const std::string& relative) {
+  return fs::path(SKUA_SOURCE_DIR) / relative;
+}
+
 fs::path asset(const std::string& relative) {
   const fs::path root = assets();
   if (root.empty() || !fs::exists(root / relative)) return {};

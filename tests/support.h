@@ -33,6 +33,9 @@ void write_text(const std::filesystem::path& path, const std::string& text);
 
 }  // namespace skua::test
 
+/** A file of the checkout. */
+std::filesystem::path source_file(const std::string& relative);
+
 /** Skips the running test with the reason where an asset is absent. */
 #define SKUA_ASSET_OR_SKIP(variable, relative)       \
   const auto variable = skua::test::asset(relative); \

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "skua/error.h"
+#include "tests/support.h"
 #include "tests/unit/kernels/numbers.h"
 
 namespace skua {
@@ -199,9 +200,7 @@ TEST(Options, AnAnswerHasOneConstraintAtMost) {
 
 // GEN-09: the command line refuses the same table in tests/e2e/test_options.py.
 TEST(Options, RefusesTheTableOfBadValues) {
-  const auto path =
-      std::filesystem::path(__FILE__).parent_path() / "../../bad_options.json";
-  const Json table = read_json(path);
+  const Json table = read_json(test::source_file("tests/bad_options.json"));
   EXPECT_GT(table.size(), 20U);
   for (const Json& row : table) {
     const auto name = row[0].get<std::string>();

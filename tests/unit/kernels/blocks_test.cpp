@@ -86,7 +86,7 @@ TEST_P(Blocks, NamesAShapeThatDoesNotFit) {
 
 INSTANTIATE_TEST_SUITE_P(Precisions, Blocks,
                          testing::Values(Precision::kExact,
-                                         Precision::kDefault));
+                                         Precision::kDeterministic));
 
 }  // namespace
 }  // namespace skua
