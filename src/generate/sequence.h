@@ -99,9 +99,7 @@ class Sequence {
   void take_prompt(std::span<const float> logits, int n_rows);
   void take_prompt_logprobs(std::span<const float> logits, int n_rows);
   void use_drafter(const std::function<void(Drafter&)>& use);
-  History history() {
-    return {tokens_, n_prompt_, constraint_ ? constraint_.get() : nullptr};
-  }
+  History history() { return {tokens_, n_prompt_, constraint_.get()}; }
   int choose_tokens(std::span<const float> logits);
   void count_draft(int n_chosen, int n_stood);
   void append_forced();

@@ -102,6 +102,7 @@ TEST_F(Constrained, DraftsDoNotChangeTheText) {
   for (GenerationOptions options : all_kinds()) {
     for (const double temperature : {0.0, 0.9}) {
       options.temperature = temperature;
+      options.ignore_eos = temperature > 0;  // ends where nothing may follow
       options.seed = 3;
       options.draft_tokens = 0;
       options.prompt_lookup = false;
@@ -133,6 +134,49 @@ TEST_F(Constrained, DraftsDoNotChangeTheText) {
       }
     }
   }
+}
+
+// Certain text within a draft has its usual tokens, by probability too.
+TEST_F(Constrained, DraftedTextThatIsCertainHasItsUsualTokens) {
+  const DraftModel itself = draft_of(loaded_);
+  const std::string rest = " The little dog ran to the park";
+  std::set<std::string> firsts;
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    GenerationOptions options{
+        .temperature = 5, .regex = "[ab]{2}" + rest + "[.]", .seed = seed};
+    const Answer plain = run(options);
+    options.draft_tokens = 4;
+    options.draft_fixed = true;
+    const Answer drafted = run(options, {1, 403}, &itself);
+    EXPECT_FALSE(drafted.stats.draft->by_equality);
+    EXPECT_TRUE(drafted.text.ends_with(rest + "."));
+    EXPECT_EQ(Ids(drafted.ids.begin() + 2, drafted.ids.end()),
+              Ids(plain.ids.begin() + 2, plain.ids.end()));
+    firsts.insert(drafted.text.substr(0, 2));
+  }
+  EXPECT_GT(firsts.size(), 2u);
+}
+
+TEST_F(Constrained, DraftsAreCutWhereTheyDoNotFit) {
+  const GenerationOptions options{.regex = "[a-d]{3}"};
+  const auto constraint = Constraint::make(*loaded_, options);
+  const auto id = [&](const char* text) {
+    return *loaded_->tokenizer->id_of(text);
+  };
+  const Ids abc = {id("a"), id("b"), id("c")};
+  for (const std::size_t n : {0u, 1u, 2u, 3u}) {
+    Draft draft;
+    draft.tokens = abc;
+    draft.tokens.insert(draft.tokens.begin() + static_cast<std::ptrdiff_t>(n),
+                        n == 3 ? id("d") : id("x"));
+    keep_what_fits(draft, *constraint);
+    EXPECT_EQ(draft.tokens, Ids(abc.begin(), abc.begin() + std::ssize(abc) -
+                                                 (3 - static_cast<int>(n))));
+  }
+  EXPECT_TRUE(constraint->accept(abc[0])) << "nothing was kept";
+  EXPECT_TRUE(constraint->accept(abc[1]));
+  EXPECT_TRUE(constraint->accept(abc[2]));
+  EXPECT_TRUE(constraint->is_over());
 }
 
 // SPEC-03 under a grammar. Seeds are fixed; a right rule fails once in 10^6
