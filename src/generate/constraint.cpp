@@ -71,7 +71,7 @@ Constraint::Constraint(const char* option, const LoadedModel& model,
       vocab_size_(model.model->vocab_size()),
       mask_((static_cast<std::size_t>(model.n_tokens()) + 31) / 32) {
   ends_.insert(options.stop_ids.begin(), options.stop_ids.end());
-  (options.ignore_eos ? text_less_ : ends_)
+  (options.ignore_eos ? not_ends_ : ends_)
       .insert(model.eos_ids.begin(), model.eos_ids.end());
   banned_.insert(options.suppress_ids.begin(), options.suppress_ids.end());
   for (const auto& [id, bias] : options.logit_bias)
@@ -85,7 +85,7 @@ void Constraint::find_mask() {
     return mask_[static_cast<std::size_t>(id) / 32];
   };
   const auto bit = [](std::int32_t id) { return std::uint32_t{1} << id % 32; };
-  for (const auto* ids : {&ends_, &text_less_})
+  for (const auto* ids : {&ends_, &not_ends_})
     for (const std::int32_t id : *ids) word(id) &= ~bit(id);
   const bool can_end = matcher_.can_end();
   over_ = can_end && std::ranges::all_of(mask_, [](auto w) { return w == 0; });
@@ -116,7 +116,7 @@ bool Constraint::is_over() {
 }
 
 bool Constraint::accept(std::int32_t id) {
-  if (ends_.contains(id) || text_less_.contains(id)) return false;
+  if (ends_.contains(id) || not_ends_.contains(id)) return false;
   if (!matcher_.accept(id)) return false;
   ++n_accepted_;
   mask_known_ = false;
@@ -136,7 +136,7 @@ std::size_t Constraint::count_forceable(const std::vector<std::int32_t>& ids) {
   int n_taken = 0;
   for (const std::int32_t id : ids) {
     const bool allowed = id < vocab_size_ && !banned_.contains(id) &&
-                         !ends_.contains(id) && !text_less_.contains(id);
+                         !ends_.contains(id) && !not_ends_.contains(id);
     if (!allowed || !matcher_.accept(id)) break;
     ++n_taken;
     if (n_taken < static_cast<int>(ids.size()) || matcher_.is_over()) ++n;

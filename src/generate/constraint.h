@@ -68,9 +68,9 @@ class Constraint {
   const char* option_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   GrammarMatcher matcher_;
-  std::set<std::int32_t> ends_;       // of the answer
-  std::set<std::int32_t> text_less_;  // the model's ends that are not
-  std::set<std::int32_t> banned_;     // by other options
+  std::set<std::int32_t> ends_;      // of the answer
+  std::set<std::int32_t> not_ends_;  // the model's, under ignore_eos
+  std::set<std::int32_t> banned_;    // by other options
   bool may_force_;
   std::size_t n_free_;  // tokens of the answer before any is forced
   std::size_t n_accepted_ = 0;

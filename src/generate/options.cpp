@@ -242,6 +242,16 @@ Integer integer_of(const OptionField& field, const Json& value) {
   return value.get<Integer>();
 }
 
+// Whether a text or list holds something.
+bool is_set(const GenerationOptions& options, const OptionField& field) {
+  const auto holds = [&](auto member) {
+    if constexpr (requires { (options.*member).empty(); })
+      return !(options.*member).empty();
+    return false;
+  };
+  return std::visit(holds, field.member);
+}
+
 void assign(int& to, const OptionField& field, const Json& value) {
   to = integer_of<int>(field, value);
 }
@@ -387,6 +397,9 @@ void set_option(GenerationOptions& options, const OptionField& field,
   if (value.is_null()) return;
   std::visit([&](auto member) { assign(options.*member, field, value); },
              field.member);
+  // Who gives an empty one did not mean an answer of any form.
+  if (is_constraint(field) && !is_set(options, field))
+    fail(field, value, field.expected);
 }
 
 GenerationOptions read_options(const Json& object,
@@ -424,12 +437,7 @@ bool is_constraint(const OptionField& field) {
 std::vector<const char*> constraints_of(const GenerationOptions& options) {
   std::vector<const char*> names;
   for (const OptionField& field : kFields) {
-    const auto is_set = [&](auto member) {
-      if constexpr (requires { (options.*member).empty(); })
-        return !(options.*member).empty();
-      return false;
-    };
-    if (is_constraint(field) && std::visit(is_set, field.member))
+    if (is_constraint(field) && is_set(options, field))
       names.push_back(field.name);
   }
   return names;

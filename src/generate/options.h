@@ -41,7 +41,7 @@ const OptionField* find_option(std::string_view name);
 
 /** Sets a field; null leaves it as it is. Numbers that are not finite may be
  *  spelled as text: "-inf". Throws InvalidInput if the value is of another
- *  kind; its range is for check() to see. */
+ *  kind, or an empty constraint; its range is for check() to see. */
 void set_option(GenerationOptions& options, const OptionField& field,
                 const Json& value);
 

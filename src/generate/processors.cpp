@@ -100,6 +100,7 @@ struct Step {
   void (*run)(const Turn&, Logits);
 };
 
+// The first is named by the constraint.
 constexpr Step kSteps[] = {
     {"grammar", [](const Turn& t) { return t.history.constraint != nullptr; },
      [](const Turn& t, Logits l) { t.history.constraint->forbid_others(l); }},

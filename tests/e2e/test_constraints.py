@@ -163,6 +163,10 @@ class EveryWayInTest(ConstraintTest):
         refused("no such file", "--grammar", self.folder / "none.gbnf")
         bad.write_text("root ::= other\n")
         refused("other", "--grammar", bad)
+        bad.write_text("")
+        refused("grammar: got", "--grammar", bad)
+        refused("json_schema: got", "--json-schema", bad)
+        refused("regex: got", "--regex", "")
         refused("regex", "--regex", "(a")
         refused("regex: got choice beside it", "--regex", "a",
                 "--choice", "b")

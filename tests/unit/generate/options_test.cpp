@@ -194,6 +194,12 @@ TEST(Options, AnAnswerHasOneConstraintAtMost) {
   refused({.regex = "a", .choice = {"a"}}, "regex: got choice beside it");
   refused({.choice = {"a", ""}}, "choice: got an empty text");
   refused({.regex = "\xff"}, "regex: got a text that is not UTF-8");
+  for (const char* name : {"json_schema", "regex", "grammar", "choice"}) {
+    for (const Json& empty : {Json(""), Json::array()}) {
+      SKUA_EXPECT_ERROR(read_options({{name, empty}}), InvalidInput,
+                        std::string(name) + ": got ");
+    }
+  }
   EXPECT_NO_THROW(check({.json_schema = "{}"}));
   EXPECT_NO_THROW(check({.choice = {"a", "b"}}));
 }
