@@ -13,6 +13,7 @@
 #include "bench/model.h"
 #include "bench/sampler.h"
 #include "bench/stops.h"
+#include "bench/templates.h"
 #include "bench/tokenize.h"
 #include "skua/error.h"
 
@@ -81,6 +82,22 @@ void add_generate(CLI::App& app, GenerateArguments& arguments) {
                       "A smaller model with the same tokens");
   command->callback([&arguments] {
     run_generate_tests(arguments.path, arguments.draft, print_line);
+  });
+}
+
+struct TemplateArguments {
+  std::string folder, cases;
+};
+void add_templates(CLI::App& app, TemplateArguments& arguments) {
+  auto* command = app.add_subcommand(
+      "templates", "Microseconds to parse and to render chat templates");
+  command->add_option("folder", arguments.folder, "The templates")->required();
+  command
+      ->add_option("cases", arguments.cases,
+                   "JSON file: {\"contexts\": {...}, \"cases\": [...]}")
+      ->required();
+  command->callback([&arguments] {
+    run_template_tests(arguments.folder, arguments.cases, print_line);
   });
 }
 
@@ -161,11 +178,13 @@ int main(int argc, char** argv) {
   GenerateArguments generate;
   std::string tokenizer;
   TokenizeArguments tokenize;
+  TemplateArguments templates;
   add_machine(app, machine);
   add_model(app, model);
   add_generate(app, generate);
   add_grammar(app, tokenizer);
   add_tokenize(app, tokenize);
+  add_templates(app, templates);
   add_tests(app);
   add_sampler(app);
   add_stops(app);
