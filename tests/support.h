@@ -9,6 +9,9 @@ namespace skua::test {
  *  checkout. Empty where it is absent. */
 std::filesystem::path assets();
 
+/** A file of the checkout. */
+std::filesystem::path source_file(const std::string& relative);
+
 /** assets() / relative where that exists, else empty. */
 std::filesystem::path asset(const std::string& relative);
 
@@ -32,9 +35,6 @@ std::string read_text(const std::filesystem::path& path);
 void write_text(const std::filesystem::path& path, const std::string& text);
 
 }  // namespace skua::test
-
-/** A file of the checkout. */
-std::filesystem::path source_file(const std::string& relative);
 
 /** Skips the running test with the reason where an asset is absent. */
 #define SKUA_ASSET_OR_SKIP(variable, relative)       \
