@@ -36,7 +36,8 @@ void run(const Arguments& arguments) {
   const std::string text = read_text(arguments.file);
   const auto path = resolve_model(arguments.model, pull_options(false));
   LoadOptions load;
-  if (arguments.exact) load.precision = Precision::kExact;
+  load.precision =
+      arguments.exact ? Precision::kExact : Precision::kDeterministic;
   const auto loaded = load_model(path, load);
   const int most = loaded->context;
   if (arguments.context < 0 || arguments.context == 1 ||

@@ -26,7 +26,8 @@ struct Arguments {
 void run(const Arguments& arguments) {
   const auto path = resolve_model(arguments.model, pull_options(false));
   LoadOptions load;
-  if (arguments.exact) load.precision = Precision::kExact;
+  load.precision =
+      arguments.exact ? Precision::kExact : Precision::kDeterministic;
   const auto loaded = load_model(path, load);
   const Tokenizer& tokenizer = loaded->need_tokenizer();
   std::vector<std::int32_t> context;

@@ -157,7 +157,7 @@ Checkpoint open_folder(const std::filesystem::path& folder,
         checkpoint.weights.hide(tensor.name);
       } else {
         if (fits_memory) read_ahead(tensor.data);
-        const bool copied = checkpoint.weights.add(
+        const bool copied = checkpoint.weights.add_mapped(
             tensor.name,
             share_array(tensor.data.data(),
                         array_shape(tensor.shape, where + " " + tensor.name),

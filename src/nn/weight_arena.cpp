@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -55,6 +56,18 @@ bool WeightArena::is_wanted() {
   }
   static const bool available = system_has_huge_pages();
   return wanted == "1" && available && runs_on_cpu();
+}
+
+void WeightArena::ask_for_huge_pages(
+    [[maybe_unused]] std::span<std::byte> memory) {
+#ifdef __linux__
+  // The system takes whole pages alone.
+  void* first = memory.data();
+  std::size_t n = memory.size();
+  if (n < 2 * kHugePage || !is_wanted()) return;
+  std::align(kHugePage, kHugePage, first, n);
+  ::madvise(first, n / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
 }
 
 mx::array WeightArena::copy(const mx::array& a) {

@@ -2,7 +2,9 @@
 
 #include <mlx/array.h>
 
+#include <cstddef>
 #include <memory>
+#include <span>
 
 #include "base/memory.h"
 
@@ -19,6 +21,8 @@ class WeightArena {
    *  computes on CPU, and SKUA_HUGE_PAGES is not 0. Throws InvalidInput if it
    *  is set to anything but 0 or 1. */
   static bool is_wanted();
+  /** For memory that is not touched yet, where is_wanted(). */
+  static void ask_for_huge_pages(std::span<std::byte> memory);
   /** True if so many bytes more leave half of the memory that was available
    *  at first: larger models stay mapped. */
   bool has_room(std::size_t n_bytes) const {

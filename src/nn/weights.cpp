@@ -32,15 +32,18 @@ void to_gpu_layout(WeightMatrix& w, mx::Dtype compute) {
 
 }  // namespace
 
-bool Weights::add(const std::string& name, mx::array tensor) {
+void Weights::add(const std::string& name, mx::array tensor) {
+  if (!tensors_.emplace(name, std::move(tensor)).second)
+    throw InvalidInput(source_, "tensor " + name + " comes twice");
+}
+
+bool Weights::add_mapped(const std::string& name, mx::array tensor) {
   // Small ones do not matter.
   constexpr std::size_t kFewBytes = 4096;
   const bool moves = tensor.is_available() && tensor.flags().row_contiguous &&
                      tensor.nbytes() >= kFewBytes && WeightArena::is_wanted() &&
                      arena_.has_room(tensor.nbytes());
-  if (moves) tensor = arena_.copy(tensor);
-  if (!tensors_.emplace(name, std::move(tensor)).second)
-    throw InvalidInput(source_, "tensor " + name + " comes twice");
+  add(name, moves ? arena_.copy(tensor) : std::move(tensor));
   return moves;
 }
 

@@ -53,9 +53,11 @@ class Weights {
   Weights(std::string source, const Numerics& numerics)
       : source_(std::move(source)), numerics_(numerics) {}
 
-  /** Throws InvalidInput for a name that is there already. Where huge
-   *  pages are wanted the tensor is copied there; returns true then. */
-  bool add(const std::string& name, mx::array tensor);
+  /** Throws InvalidInput for a name that is there already. */
+  void add(const std::string& name, mx::array tensor);
+  /** The same for a tensor in a mapped file. Where huge pages are wanted it is
+   *  copied there; returns true then. */
+  bool add_mapped(const std::string& name, mx::array tensor);
 
   /** Quantisation of the tensors under `path` ("" is that of all others). */
   void set_quantization(const std::string& path, Quantization quantization);

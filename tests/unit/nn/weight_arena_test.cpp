@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <mlx/mlx.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "nn/weights.h"
 #include "skua/error.h"
@@ -30,11 +32,19 @@ TEST(WeightArena, CopiesOutliveItAndKeepTheirNumbers) {
   EXPECT_NE(copies[0].data<float>(), small.data<float>());
 }
 
+TEST(WeightArena, AskingForHugePagesChangesNoByte) {
+  std::vector<std::byte> memory((std::size_t{5} << 20) + 3, std::byte{7});
+  WeightArena::ask_for_huge_pages(std::span(memory).subspan(1));
+  WeightArena::ask_for_huge_pages(std::span(memory).first(10));
+  EXPECT_EQ(std::ranges::count(memory, std::byte{7}),
+            static_cast<std::ptrdiff_t>(memory.size()));
+}
+
 TEST(WeightArena, WeightsMoveThereUnlessForbidden) {
   const mx::array tensor = test::normal({64, 64}, 1);
   const auto added = [&] {
     Weights weights("here", mx::float32);
-    const bool copied = weights.add("w", tensor);
+    const bool copied = weights.add_mapped("w", tensor);
     EXPECT_EQ(test::numbers(weights.take("w")), test::numbers(tensor));
     return copied;
   };
