@@ -12,7 +12,7 @@ namespace skua::bench {
  *  folder  the templates
  *  cases   a JSON file {"contexts": {name: variables}, "cases": [{"template":
  *          path, "context": name, "output": text or absent}]}
- *  Cases without an output are left out. Throws InvalidInput. */
+ *  Cases without an output or a file are left out. Throws InvalidInput. */
 void run_template_tests(const std::filesystem::path& folder,
                         const std::filesystem::path& cases,
                         const std::function<void(const Json&)>& emit);

@@ -21,9 +21,11 @@ def environment():
     made = jinja2.sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True,
         extensions=["jinja2.ext.loopcontrols"])
-    made.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
-    made.filters["tojson"] = lambda value, indent=None: json.dumps(
-        value, ensure_ascii=False, indent=indent)
+
+    def tojson(value, ensure_ascii=False, **more):
+        return json.dumps(value, ensure_ascii=ensure_ascii, **more)
+
+    made.filters["tojson"] = tojson
 
     def fail(message):
         raise jinja2.TemplateError(message)
@@ -46,10 +48,10 @@ def theirs(folder, cases):
     everything = json.loads(pathlib.Path(cases).read_text())
     total = {"cases": 0, "parse_us": 0, "render_us": 0}
     for one in everything["cases"]:
-        if "output" not in one:
+        path = pathlib.Path(folder) / pathlib.PurePath(one["template"]).name
+        if "output" not in one or not path.exists():
             continue
-        name = pathlib.PurePath(one["template"]).name
-        source = (pathlib.Path(folder) / name).read_text()
+        source = path.read_text()
         context = everything["contexts"][one["context"]]
         env = environment()
         env.cache = None
