@@ -175,11 +175,11 @@ void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
                   piece_for(gate_input, w_gate, w_gate.n_rows, n_tokens)};
   parallel_for(grid.n_chunks(), [&](std::size_t chunk) {
     thread_local std::vector<float> products;
-    products.resize(2 * grid.piece.size());
-    float* gate = products.data();
-    float* up = gate + grid.piece.size();
     const Range rows = grid.rows(chunk);
     const Range tokens = grid.tokens(chunk);
+    products.resize(2 * rows.size() * tokens.size());
+    float* gate = products.data();
+    float* up = gate + rows.size() * tokens.size();
     gate_input.multiply(w_gate, rows, tokens, gate, rows.size());
     up_input.multiply(w_up, rows, tokens, up, rows.size());
     for (std::size_t t = 0; t < tokens.size(); ++t) {

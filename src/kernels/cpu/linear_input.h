@@ -19,8 +19,6 @@ inline constexpr std::size_t kTokensPerChunk = 144;
 struct PieceSize {
   std::size_t n_rows = 64;
   std::size_t n_tokens = kTokensPerChunk;
-
-  constexpr std::size_t size() const { return n_rows * n_tokens; }
 };
 
 /** Activations x [n_tokens, n_cols] as one kernel wants them. */

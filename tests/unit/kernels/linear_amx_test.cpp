@@ -4,7 +4,7 @@
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/linear_tiles-inl.h"
 #include "tests/unit/kernels/emulated_tiles.h"
-#include "tests/unit/kernels/matrices.h"
+#include "tests/unit/kernels/tile_products.h"
 
 namespace skua {
 namespace {
@@ -16,6 +16,9 @@ using test::make_matrix;
 using test::MatrixKind;
 using test::normal;
 using test::numbers;
+using test::product;
+using test::rounded_matrix;
+using test::size;
 
 using EmulatedInput = cpu::TileInput<EmulatedTiles>;
 
@@ -26,25 +29,6 @@ std::vector<MatrixKind> kinds_for_tiles() {
       kinds.push_back(kind);
   }
   return kinds;
-}
-
-WeightMatrix rounded_matrix(const MatrixKind& kind, int n, int k) {
-  WeightMatrix w = make_matrix(kind, n, k, 11);
-  w.precision = Precision::kDefault;
-  return w;
-}
-
-std::size_t size(int n) {
-  return static_cast<std::size_t>(n);
-}
-
-// [T, rows] of the first T rows of x.
-std::vector<float> product(const LinearInput& input, const WeightMatrix& w,
-                           std::size_t n_tokens) {
-  std::vector<float> y(n_tokens * size(w.rows()), -1);
-  input.multiply(view(w), {0, size(w.rows())}, {0, n_tokens}, y.data(),
-                 size(w.rows()));
-  return y;
 }
 
 // The model of tiles and, where the CPU has them, the tiles.
@@ -178,20 +162,8 @@ TEST_F(Tiles, CancelCodesAgainstTheBiasWhateverTheActivations) {
 TEST_F(Tiles, MultiplyAnyRangeOfRowsAndTokens) {
   const WeightMatrix w = rounded_matrix({"affine", 4, 64}, 130, 192);
   const mx::array x = normal({70, 192}, 15);
-  const Range rows{3, 101}, tokens{21, 67};
-  for (const auto& input : tile_inputs(w, x.data<float>(), 70)) {
-    const auto all = product(*input, w, 70);
-    std::vector<float> part(tokens.size() * 100, -1);
-    input->multiply(view(w), rows, tokens, part.data(), 100);
-    for (std::size_t t = 0; t < tokens.size(); ++t) {
-      for (std::size_t r = 0; r < 100; ++r) {
-        const float want = r < rows.size()
-                               ? all[(tokens.begin + t) * 130 + rows.begin + r]
-                               : -1;
-        ASSERT_EQ(part[t * 100 + r], want) << t << ", " << r;
-      }
-    }
-  }
+  for (const auto& input : tile_inputs(w, x.data<float>(), 70))
+    test::expect_part_of_whole(*input, w, 70, {21, 67});
 }
 
 TEST_F(Tiles, KeepWhatIsNotFiniteInItsToken) {

@@ -6,18 +6,20 @@
 #include "kernels/cpu/bf16_tiles-inl.h"
 #include "kernels/cpu/linear.h"
 #include "tests/unit/kernels/emulated_tiles.h"
-#include "tests/unit/kernels/matrices.h"
+#include "tests/unit/kernels/tile_products.h"
 
 namespace skua {
 namespace {
 
 using cpu::LinearInput;
-using cpu::Range;
 using test::EmulatedTiles;
 using test::make_matrix;
 using test::MatrixKind;
 using test::normal;
 using test::numbers;
+using test::product;
+using test::rounded_matrix;
+using test::size;
 
 using EmulatedInput = cpu::Bf16TileInput<EmulatedTiles>;
 
@@ -28,24 +30,6 @@ std::vector<MatrixKind> kinds_of_bf16() {
       kinds.push_back(kind);
   }
   return kinds;
-}
-
-WeightMatrix rounded_matrix(const MatrixKind& kind, int n, int k) {
-  WeightMatrix w = make_matrix(kind, n, k, 11);
-  w.precision = Precision::kDefault;
-  return w;
-}
-
-std::size_t size(int n) {
-  return static_cast<std::size_t>(n);
-}
-
-std::vector<float> product(const LinearInput& input, const WeightMatrix& w,
-                           std::size_t n_tokens) {
-  std::vector<float> y(n_tokens * size(w.rows()), -1);
-  input.multiply(view(w), {0, size(w.rows())}, {0, n_tokens}, y.data(),
-                 size(w.rows()));
-  return y;
 }
 
 // The model of tiles and, where the CPU has them, the tiles.
@@ -140,20 +124,8 @@ TEST_P(Bf16Tiles, ARowHasTheSameBitsAmongAsManyTiles) {
 TEST_P(Bf16Tiles, MultiplyAnyRangeOfRowsAndTokens) {
   const WeightMatrix w = rounded_matrix(GetParam(), 130, 640);
   const mx::array x = normal({320, 640}, 15);
-  const Range rows{3, 101}, tokens{288, 317};
-  for (const auto& input : tile_inputs(w, x.data<float>(), 320)) {
-    const auto all = product(*input, w, 320);
-    std::vector<float> part(tokens.size() * 100, -1);
-    input->multiply(view(w), rows, tokens, part.data(), 100);
-    for (std::size_t t = 0; t < tokens.size(); ++t) {
-      for (std::size_t r = 0; r < 100; ++r) {
-        const float want = r < rows.size()
-                               ? all[(tokens.begin + t) * 130 + rows.begin + r]
-                               : -1;
-        ASSERT_EQ(part[t * 100 + r], want) << t << ", " << r;
-      }
-    }
-  }
+  for (const auto& input : tile_inputs(w, x.data<float>(), 320))
+    test::expect_part_of_whole(*input, w, 320, {288, 317});
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Bf16Tiles, testing::ValuesIn(kinds_of_bf16()),
