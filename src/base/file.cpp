@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -56,11 +57,12 @@ void advise(std::span<const std::byte> mapped, int advice) {
             advice);
 }
 
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
 // What is not yet in the page cache is then read into huge pages where the
 // file system can; they are read faster than small ones.
 void ask_for_huge_pages([[maybe_unused]] std::span<const std::byte> mapped) {
 #ifdef MADV_HUGEPAGE
-  constexpr std::size_t kHugePage = std::size_t{2} << 20;
   if (mapped.size() >= kHugePage) advise(mapped, MADV_HUGEPAGE);
 #endif
 }
@@ -87,6 +89,17 @@ MappedFile::Mapping::~Mapping() {
     ::munmap(const_cast<std::byte*>(bytes.data()), bytes.size());
 }
 
+void MappedFile::drop_pages(std::span<const std::byte> part) const {
+  // One touched byte maps the whole of a huge page, which the mapping need not
+  // start on.
+  const auto whole = bytes();
+  const auto start = static_cast<std::size_t>(part.data() - whole.data());
+  const std::size_t first = start < kHugePage ? 0 : start - kHugePage;
+  const std::size_t last =
+      std::min(whole.size(), start + part.size() + kHugePage);
+  advise(whole.subspan(first, last - first), MADV_DONTNEED);
+}
+
 void read_ahead(std::span<const std::byte> mapped) {
 #ifdef MADV_POPULATE_READ
   constexpr int kAdvice = MADV_POPULATE_READ;
@@ -94,10 +107,6 @@ void read_ahead(std::span<const std::byte> mapped) {
   constexpr int kAdvice = MADV_WILLNEED;
 #endif
   advise(mapped, kAdvice);
-}
-
-void drop_pages(std::span<const std::byte> mapped) {
-  advise(mapped, MADV_DONTNEED);
 }
 
 std::string read_file(const std::filesystem::path& path,

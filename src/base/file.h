@@ -23,6 +23,10 @@ class MappedFile {
   /** Keeps the mapping alive for as long as it is held. */
   std::shared_ptr<const void> owner() const { return mapping_; }
 
+  /** Gives the memory of `part` of bytes() back, and of what shares its pages:
+   *  it is not needed soon, and read again if it is. */
+  void drop_pages(std::span<const std::byte> part) const;
+
  private:
   struct Mapping {
     ~Mapping();
@@ -35,10 +39,6 @@ class MappedFile {
 /** Brings mapped pages into memory now, so that their first use need not wait
  *  for the disk. Where the system refuses, they come with that use. */
 void read_ahead(std::span<const std::byte> mapped);
-
-/** Gives the memory of mapped pages back: what was read is not needed soon.
- *  They are read again if it is. */
-void drop_pages(std::span<const std::byte> mapped);
 
 /** The content of a file of at most `max_bytes`.
  *  Throws NotFound, Error, or InvalidInput if it is larger. */

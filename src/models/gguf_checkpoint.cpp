@@ -207,7 +207,7 @@ class TensorLoader {
     AffineTensor affine =
         ggml_to_affine(tensor.type, tensor.data, rows, cols, order);
     // From here on the copy is used.
-    drop_pages(tensor.data);
+    file_.file().drop_pages(tensor.data);
     const auto [bits, group, f32_scales] = affine.format;
     const auto shape = [&](std::int64_t width) {
       return mx::Shape{static_cast<int>(rows), static_cast<int>(width)};
@@ -240,7 +240,7 @@ class TensorLoader {
     }
     if (name.transform == Transform::kMinusOne)
       array = mx::subtract(mx::astype(array, mx::float32), mx::array(1.0f));
-    weights_.add(name.path + "." + name.leaf, std::move(array));
+    weights_.add_mapped(name.path + "." + name.leaf, std::move(array));
   }
 
   const GgufFile& file_;

@@ -162,7 +162,7 @@ Checkpoint open_folder(const std::filesystem::path& folder,
             share_array(tensor.data.data(),
                         array_shape(tensor.shape, where + " " + tensor.name),
                         array_dtype(tensor, where), file.file().owner()));
-        if (copied) drop_pages(tensor.data);
+        if (copied) file.file().drop_pages(tensor.data);
       }
       info.n_parameters += count_parameters(tensor, checkpoint.weights);
       info.n_bytes_by_type[std::string(safe_dtype_name(tensor.dtype))] +=

@@ -38,10 +38,8 @@ void Weights::add(const std::string& name, mx::array tensor) {
 }
 
 bool Weights::add_mapped(const std::string& name, mx::array tensor) {
-  // Small ones do not matter.
-  constexpr std::size_t kFewBytes = 4096;
   const bool moves = tensor.is_available() && tensor.flags().row_contiguous &&
-                     tensor.nbytes() >= kFewBytes && WeightArena::is_wanted() &&
+                     WeightArena::is_wanted() &&
                      arena_.has_room(tensor.nbytes());
   add(name, moves ? arena_.copy(tensor) : std::move(tensor));
   return moves;
