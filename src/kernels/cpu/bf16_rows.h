@@ -16,6 +16,12 @@ inline constexpr std::size_t kBf16Step = 32;
  *  groups of 32, 64 or 128, and mxfp4, of whole steps. */
 bool has_bf16_rows(const MatrixView& w);
 
+/** What 4-bit codes stand for [16], before scale and bias. */
+const float* numbers_of_codes(const MatrixView& w);
+
+/** Columns that are interleaved together. */
+inline constexpr std::size_t kInterleaved = 128;
+
 /** True if w's columns are interleaved: of each whole 128, step j holds the
  *  columns 4 t + j, so that a shift brings a step out of packed nibbles. */
 constexpr bool interleaves_columns(const MatrixView& w) {
@@ -25,12 +31,5 @@ constexpr bool interleaves_columns(const MatrixView& w) {
 /** x [n_cols] as bfloat16, in the order that `interleaved` tells. */
 void round_bf16(const float* x, std::size_t n_cols, bool interleaved,
                 std::uint16_t* out);
-
-/** Columns of a row of w; those of step i at out + i * stride.
- *  columns         begins at a multiple of 128
- *  scales, biases  of the row's groups, from scale_row(); none if dense */
-void decode_bf16(const MatrixView& w, std::size_t row, Range columns,
-                 const float* scales, const float* biases, std::uint16_t* out,
-                 std::size_t stride);
 
 }  // namespace skua::cpu

@@ -7,7 +7,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
-#include "kernels/cpu/bf16_panel.h"
+#include "kernels/cpu/bf16_panels.h"
 #include "kernels/cpu/linear_input.h"
 #include "kernels/cpu/tiles-inl.h"
 
@@ -19,9 +19,13 @@ namespace skua::cpu {
  *    the cache as it is, store<tile>(at, row_stride),
  *    multiply_bf16<sums, a, b>(): adds products of pairs, as the instruction
  *    TDPBF16PS.
- *  Weights are the left factor, so that their rows need no transposition; a
- *  panel of them is decoded once for all tokens and stays in the cache. */
-template <class Tiles>
+ *  Decoders::visit(w, f) calls f.operator()<Decoder>() with what decodes w.
+ *  A Decoder of a Bf16Part has unit(), which decodes 128 columns of a row,
+ *  quarter<0 to 3>(), which do so together, and finish(part), which decodes
+ *  what is left.
+ *  Weights are the left factor, so that their rows need no transposition. A
+ *  part of them is multiplied while the next is decoded. */
+template <class Tiles, class Decoders>
 class Bf16TileInput final : public LinearInput {
  public:
   Bf16TileInput(const MatrixView& w, const float* x, std::size_t n_tokens)
@@ -43,41 +47,29 @@ class Bf16TileInput final : public LinearInput {
 
   void multiply(const MatrixView& w, Range rows, Range tokens, float* out,
                 std::size_t stride) const override {
-    thread_local Bf16Panel panel;
     thread_local AlignedBuffer room;
-    const Range tiles = token_tiles(tokens);
-    const std::size_t n_rows =
-        std::min<std::size_t>(tiles.size(), 2) * kTileLanes;
-    const std::size_t n_columns = panel_columns();
-    const std::size_t row_sums = tiles.size() * kTileWords;
-    float* sums = sums_of(room, rows.size(), row_sums);
-    panel.begin(w, rows);
-    const Session session;
-    for (std::size_t c = 0; c < n_cols_; c += n_columns) {
-      const Range columns{c, std::min(c + n_columns, n_cols_)};
-      for (std::size_t r = 0; r < rows.size(); r += n_rows) {
-        panel.load({r, r + n_rows}, columns);
-        // The hardware fetches ahead in long pieces of rows alone.
-        WeightFetch next = n_columns > kBlockColumns
-                               ? WeightFetch()
-                               : panel.next({r, r + n_rows}, columns);
-        for (std::size_t b = c; b < columns.end; b += kBlockColumns) {
-          multiply_block(panel.tile(0) + (b - c) * kTileLanes, n_rows,
-                         {b, std::min(b + kBlockColumns, columns.end)}, tiles,
-                         sums + r / kTileLanes * row_sums, next);
-        }
-      }
-    }
+    float* sums = sums_of(room, 1, rows, tokens);
+    sum_up(w, rows, tokens, sums);
     store(sums, rows.size(), tokens.size(), out, stride);
   }
 
+  bool multiply_gated(const MatrixView& w_gate, const MatrixView& w_up,
+                      GateFunction activation, Range rows, Range tokens,
+                      float* out, std::size_t stride) const override {
+    thread_local AlignedBuffer room;
+    float* gate = sums_of(room, 2, rows, tokens);
+    const std::size_t n = n_sums(rows, tokens);
+    sum_up(w_gate, rows, tokens, gate);
+    sum_up(w_up, rows, tokens, gate + n);
+    activation(gate, gate + n, n, gate);
+    store(gate, rows.size(), tokens.size(), out, stride);
+    return true;
+  }
+
  private:
-  // What is multiplied at a time of a panel stays in the first-level cache.
-  static constexpr std::size_t kBlockColumns = 512;
-  // As many as a panel of four bits needs in one pass over two tiles of tokens.
-  static constexpr std::size_t kLinesPerStep = 8;
+  static constexpr std::size_t kBlockColumns = Bf16Part::kMaxColumns;
   static constexpr std::size_t kTileWords = kTileLanes * kTileLanes;
-  using Panel = Bf16Panel;
+  static constexpr std::size_t kTileNumbers = Bf16Part::kTileNumbers;
 
   struct Session {
     Session() {
@@ -92,12 +84,6 @@ class Bf16TileInput final : public LinearInput {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
   };
-
-  // Few tokens are as fast as weights are read, in long pieces. Of many, a
-  // block of columns has to stay in the second-level cache while all rows pass.
-  std::size_t panel_columns() const {
-    return n_token_tiles_ <= 4 ? Panel::kMaxColumns : kBlockColumns;
-  }
 
   static Range token_tiles(Range tokens) {
     return {tokens.begin / kTileLanes,
@@ -126,7 +112,7 @@ class Bf16TileInput final : public LinearInput {
     for (std::size_t c = 0; c < n_cols_; c += kBlockColumns) {
       const std::size_t n = std::min(kBlockColumns, n_cols_ - c);
       std::uint16_t* out = packed_.as<std::uint16_t>() + place_of(c, n, tile);
-      for (std::size_t i = 0; i < n; i += kBf16Step, out += Panel::kTileNumbers)
+      for (std::size_t i = 0; i < n; i += kBf16Step, out += kTileNumbers)
         pack_step(rounded.data() + c + i, out);
     }
   }
@@ -139,119 +125,182 @@ class Bf16TileInput final : public LinearInput {
     transpose_words(by_token, out);
   }
 
-  // Adds a block of columns to the sums of a panel's rows.
-  void multiply_block(const std::uint16_t* panel, std::size_t n_rows,
-                      Range columns, Range tiles, float* sums,
-                      WeightFetch& next) const {
-    const std::size_t n_steps = columns.size() / kBf16Step;
+  // Few tokens pass whole rows, as memory is read best; of many, a block of
+  // columns stays in the second-level cache while all rows pass.
+  bool passes_rows() const { return n_token_tiles_ <= 4; }
+  // Two parts stay in the first-level cache where each serves few tokens.
+  std::size_t part_columns() const {
+    return n_token_tiles_ <= 2 ? kBlockColumns / 2 : kBlockColumns;
+  }
+
+  void sum_up(const MatrixView& w, Range rows, Range tokens,
+              float* sums) const {
+    Decoders::visit(
+        w, [&]<class Decoder>() { sum_up<Decoder>(w, rows, tokens, sums); });
+  }
+
+  template <class Decoder>
+  void sum_up(const MatrixView& w, Range rows, Range tokens,
+              float* sums) const {
+    thread_local Bf16Panels panels;
+    using Order = Bf16Panels::Order;
+    panels.begin(w, rows, part_columns(),
+                 passes_rows() ? Order::kAlongRows : Order::kAlongColumns);
+    const Range tiles = token_tiles(tokens);
+    const Session session;
+    Bf16Part part = panels.part(0);
+    Decoder(part).finish(part);
+    for (std::size_t i = 1; part.w != nullptr; ++i) {
+      const Bf16Part next = panels.part(i);
+      Decoder ahead(next);
+      float* part_sums =
+          sums + (part.rows.begin - rows.begin) * tiles.size() * kTileLanes;
+      multiply_part(part, tiles, part_sums, ahead);
+      ahead.finish(next);
+      part = next;
+    }
+  }
+
+  // The units of the next part are spread over the steps of this one.
+  template <class Decoder>
+  void multiply_part(const Bf16Part& part, Range tiles, float* sums,
+                     Decoder& ahead) const {
+    if (tiles.size() > 8)
+      multiply_part<1>(part, tiles, sums, ahead);
+    else if (tiles.size() > 4)
+      multiply_part<2>(part, tiles, sums, ahead);
+    else if (tiles.size() > 2)
+      multiply_part<4>(part, tiles, sums, ahead);
+    else
+      multiply_part<8>(part, tiles, sums, ahead);
+  }
+
+  // Adds a part's columns to the sums of its rows.
+  template <int kUnits, class Decoder>
+  void multiply_part(const Bf16Part& part, Range tiles, float* sums,
+                     Decoder& ahead) const {
+    const std::size_t in_block = part.columns.begin % kBlockColumns;
+    const std::size_t block = part.columns.begin - in_block;
+    const std::size_t n_block = std::min(kBlockColumns, n_cols_ - block);
+    const std::size_t n_steps = part.columns.size() / kBf16Step;
     const std::size_t row_sums = tiles.size() * kTileWords;
-    const std::uint16_t* x =
-        packed_.as<std::uint16_t>() +
-        place_of(columns.begin, columns.size(), tiles.begin);
-    const std::size_t x_tile = n_steps * Panel::kTileNumbers;
-    const bool is_first = columns.begin == 0;
+    const std::size_t x_tile = n_block * kTileLanes;
+    const std::uint16_t* x = packed_.as<std::uint16_t>() +
+                             place_of(block, n_block, tiles.begin) +
+                             in_block * kTileLanes;
+    const bool is_first = part.columns.begin == 0;
     std::size_t t = 0;
     for (; t + 2 <= tiles.size(); t += 2) {
-      multiply_square(panel, x + t * x_tile, x_tile, n_steps, is_first,
-                      sums + t * kTileWords, row_sums, next);
+      multiply_square<kUnits>(part.out, x + t * x_tile, x_tile, n_steps,
+                              is_first, sums + t * kTileWords, row_sums, ahead);
     }
-    if (t == tiles.size()) return;
-    for (std::size_t r = 0; r < n_rows / kTileLanes; ++r) {
-      multiply_one(panel + r * Panel::kRowTile, x + t * x_tile, n_steps,
-                   is_first, sums + r * row_sums + t * kTileWords);
+    if (t < tiles.size()) {
+      multiply_column<kUnits>(part.out, x + t * x_tile, n_steps, is_first,
+                              sums + t * kTileWords, row_sums, ahead);
     }
   }
 
-  // Tiles 0 to 3 hold sums, 4 and 5 weights, 6 and 7 activations.
-  static void begin_sums(bool is_first, const float* s0) {
-    begin_sums(true, nullptr, nullptr, nullptr, nullptr);
-    if (!is_first) Tiles::template load<0>(s0, 64);
-  }
-  static void begin_sums(bool is_first, const float* s0, const float* s1,
-                         const float* s2, const float* s3) {
-    if (is_first) {
-      Tiles::template zero<0>();
-      Tiles::template zero<1>();
-      Tiles::template zero<2>();
-      Tiles::template zero<3>();
-    } else {
-      Tiles::template load<0>(s0, 64);
-      Tiles::template load<1>(s1, 64);
-      Tiles::template load<2>(s2, 64);
-      Tiles::template load<3>(s3, 64);
-    }
-  }
-  static void end_sums(float* s0, float* s1, float* s2, float* s3) {
-    Tiles::template store<0>(s0, 64);
-    Tiles::template store<1>(s1, 64);
-    Tiles::template store<2>(s2, 64);
-    Tiles::template store<3>(s3, 64);
+  template <int kTile>
+  static void begin_sums(bool is_first, const float* sums) {
+    if (is_first)
+      Tiles::template zero<kTile>();
+    else
+      Tiles::template load<kTile>(sums, 64);
   }
 
-  // Two tiles of rows by two of tokens.
-  static void multiply_square(const std::uint16_t* w, const std::uint16_t* x,
-                              std::size_t x_tile, std::size_t n_steps,
-                              bool is_first, float* sums, std::size_t row_sums,
-                              WeightFetch& next) {
+  // What is decoded in one of the eight places of a step.
+  template <int kUnits, int kPlace, class Decoder>
+  SKUA_INLINE_TARGET static void decode(Decoder& ahead) {
+    if constexpr (kUnits == 1) {
+      if constexpr (kPlace % 2 == 0) ahead.template quarter<kPlace / 2>();
+    } else if constexpr (kPlace % (8 / kUnits) == 0) {
+      ahead.unit();
+    }
+  }
+
+  // Two tiles of rows by two of tokens. Tiles 0 to 3 hold sums, 4 and 5
+  // weights, 6 and 7 activations.
+  template <int kUnits, class Decoder>
+  SKUA_TILE_TARGET static void multiply_square(
+      const std::uint16_t* w, const std::uint16_t* x, std::size_t x_tile,
+      std::size_t n_steps, bool is_first, float* sums, std::size_t row_sums,
+      Decoder& decoder) {
     float* below = sums + row_sums;
-    begin_sums(is_first, sums, sums + kTileWords, below, below + kTileWords);
+    begin_sums<0>(is_first, sums);
+    begin_sums<1>(is_first, sums + kTileWords);
+    begin_sums<2>(is_first, below);
+    begin_sums<3>(is_first, below + kTileWords);
+    // In registers.
+    Decoder ahead = decoder;
     for (std::size_t i = 0; i < n_steps; ++i) {
-      next.some(kLinesPerStep);
       Tiles::template load<4>(w, 64);
+      decode<kUnits, 0>(ahead);
       Tiles::template load_once<6>(x, 64);
+      decode<kUnits, 1>(ahead);
       Tiles::template load_once<7>(x + x_tile, 64);
+      decode<kUnits, 2>(ahead);
       Tiles::template multiply_bf16<0, 4, 6>();
-      Tiles::template load<5>(w + Panel::kRowTile, 64);
+      decode<kUnits, 3>(ahead);
+      Tiles::template load<5>(w + Bf16Part::kRowTile, 64);
+      decode<kUnits, 4>(ahead);
       Tiles::template multiply_bf16<1, 4, 7>();
+      decode<kUnits, 5>(ahead);
       Tiles::template multiply_bf16<2, 5, 6>();
+      decode<kUnits, 6>(ahead);
       Tiles::template multiply_bf16<3, 5, 7>();
-      w += Panel::kTileNumbers;
-      x += Panel::kTileNumbers;
+      decode<kUnits, 7>(ahead);
+      w += kTileNumbers;
+      x += kTileNumbers;
     }
-    end_sums(sums, sums + kTileWords, below, below + kTileWords);
+    decoder = ahead;
+    Tiles::template store<0>(sums, 64);
+    Tiles::template store<1>(sums + kTileWords, 64);
+    Tiles::template store<2>(below, 64);
+    Tiles::template store<3>(below + kTileWords, 64);
   }
 
-  // A tile of rows by one of tokens. Four sums take turns, so that none waits
-  // for itself.
-  static void multiply_one(const std::uint16_t* w, const std::uint16_t* x,
-                           std::size_t n_steps, bool is_first, float* sums) {
-    alignas(64) float parts[3][kTileWords];
-    begin_sums(is_first, sums);
-    std::size_t i = 0;
-    for (; i + 4 <= n_steps; i += 4) {
-      multiply_step<0>(w, x);
-      multiply_step<1>(w + Panel::kTileNumbers, x + Panel::kTileNumbers);
-      multiply_step<2>(w + 2 * Panel::kTileNumbers,
-                       x + 2 * Panel::kTileNumbers);
-      multiply_step<3>(w + 3 * Panel::kTileNumbers,
-                       x + 3 * Panel::kTileNumbers);
-      w += 4 * Panel::kTileNumbers;
-      x += 4 * Panel::kTileNumbers;
+  // Two tiles of rows by one of tokens.
+  template <int kUnits, class Decoder>
+  SKUA_TILE_TARGET static void multiply_column(
+      const std::uint16_t* w, const std::uint16_t* x, std::size_t n_steps,
+      bool is_first, float* sums, std::size_t row_sums, Decoder& decoder) {
+    float* below = sums + row_sums;
+    begin_sums<0>(is_first, sums);
+    begin_sums<2>(is_first, below);
+    Decoder ahead = decoder;
+    for (std::size_t i = 0; i < n_steps; ++i) {
+      decode<kUnits, 0>(ahead);
+      Tiles::template load_once<6>(x, 64);
+      decode<kUnits, 1>(ahead);
+      Tiles::template load<4>(w, 64);
+      decode<kUnits, 2>(ahead);
+      decode<kUnits, 3>(ahead);
+      Tiles::template multiply_bf16<0, 4, 6>();
+      decode<kUnits, 4>(ahead);
+      Tiles::template load<5>(w + Bf16Part::kRowTile, 64);
+      decode<kUnits, 5>(ahead);
+      decode<kUnits, 6>(ahead);
+      Tiles::template multiply_bf16<2, 5, 6>();
+      decode<kUnits, 7>(ahead);
+      w += kTileNumbers;
+      x += kTileNumbers;
     }
-    for (; i < n_steps; ++i, w += Panel::kTileNumbers, x += Panel::kTileNumbers)
-      multiply_step<0>(w, x);
-    end_sums(sums, parts[0], parts[1], parts[2]);
-    add_parts(parts, sums);
-  }
-  template <int kSums>
-  static void multiply_step(const std::uint16_t* w, const std::uint16_t* x) {
-    constexpr int kOdd = kSums % 2;
-    Tiles::template load<4 + kOdd>(w, 64);
-    Tiles::template load_once<6 + kOdd>(x, 64);
-    Tiles::template multiply_bf16<kSums, 4 + kOdd, 6 + kOdd>();
-  }
-  SKUA_TILE_TARGET static void add_parts(const float (*parts)[kTileWords],
-                                         float* sums) {
-    for (std::size_t i = 0; i < kTileWords; ++i)
-      sums[i] = (sums[i] + parts[0][i]) + (parts[1][i] + parts[2][i]);
+    decoder = ahead;
+    Tiles::template store<0>(sums, 64);
+    Tiles::template store<2>(below, 64);
   }
 
   // [tiles of rows][tiles of tokens][rows][tokens].
-  static float* sums_of(AlignedBuffer& room, std::size_t n_rows,
-                        std::size_t row_sums) {
-    const std::size_t n_tiles = (n_rows + Panel::kMaxRows - 1) /
-                                Panel::kMaxRows * Panel::kMaxRows / kTileLanes;
-    const std::size_t n_bytes = n_tiles * row_sums * sizeof(float);
+  static std::size_t n_sums(Range rows, Range tokens) {
+    const std::size_t n_parts =
+        (rows.size() + Bf16Part::kMaxRows - 1) / Bf16Part::kMaxRows;
+    return n_parts * Bf16Part::kMaxRows * token_tiles(tokens).size() *
+           kTileLanes;
+  }
+  static float* sums_of(AlignedBuffer& room, std::size_t n_matrices, Range rows,
+                        Range tokens) {
+    const std::size_t n_bytes =
+        n_matrices * n_sums(rows, tokens) * sizeof(float);
     if (room.size() < n_bytes) room = AlignedBuffer(n_bytes);
     return room.as<float>();
   }

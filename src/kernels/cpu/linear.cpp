@@ -165,9 +165,8 @@ void linear(std::span<const LinearJob> jobs, const float* x,
 }
 
 void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
-                  void (*activation)(const float* gate, const float* up,
-                                     std::size_t n, float* y),
-                  const float* x, std::size_t n_tokens, float* y) {
+                  GateFunction activation, const float* x, std::size_t n_tokens,
+                  float* y) {
   Inputs inputs(x, n_tokens);
   const LinearInput& gate_input = inputs.get(w_gate);
   const LinearInput& up_input = inputs.get(w_up);
@@ -177,6 +176,11 @@ void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
     thread_local std::vector<float> products;
     const Range rows = grid.rows(chunk);
     const Range tokens = grid.tokens(chunk);
+    float* out = y + tokens.begin * w_gate.n_rows + rows.begin;
+    if (&gate_input == &up_input &&
+        gate_input.multiply_gated(w_gate, w_up, activation, rows, tokens, out,
+                                  w_gate.n_rows))
+      return;
     products.resize(2 * rows.size() * tokens.size());
     float* gate = products.data();
     float* up = gate + rows.size() * tokens.size();
@@ -184,7 +188,7 @@ void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
     up_input.multiply(w_up, rows, tokens, up, rows.size());
     for (std::size_t t = 0; t < tokens.size(); ++t) {
       activation(gate + t * rows.size(), up + t * rows.size(), rows.size(),
-                 y + (tokens.begin + t) * w_gate.n_rows + rows.begin);
+                 out + t * w_gate.n_rows);
     }
   });
 }

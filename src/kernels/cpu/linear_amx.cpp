@@ -1,14 +1,23 @@
 // The tiles' instructions stand as assembler: intrinsics take no constant of a
 // template for a tile's number.
 #if defined(__x86_64__)
+// GCC 12 warns of its own header's undefined vectors.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 #define SKUA_TILE_TARGET \
-  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")))
 #endif
 
 #include "base/cpu_level.h"
 #include "kernels/cpu/bf16_tiles-inl.h"
 #include "kernels/cpu/linear_tiles-inl.h"
 #include "skua/error.h"
+
+#if defined(__x86_64__)
+#include "kernels/cpu/bf16_decoders-inl.h"
+#endif
 
 namespace skua::cpu {
 
@@ -56,7 +65,23 @@ struct AmxTiles {
 };
 
 using AmxInput = TileInput<AmxTiles>;
-using AmxBf16Input = Bf16TileInput<AmxTiles>;
+
+struct Avx512Decoders {
+  template <class Function>
+  static void visit(const MatrixView& w, const Function& f) {
+    if (w.encoding == Encoding::kDense)
+      f.template operator()<StepBf16Decoder<DenseBf16Step>>();
+    else if (w.bits == 8)
+      f.template operator()<StepBf16Decoder<ByteBf16Step>>();
+    else if (w.group_size == 32)
+      f.template operator()<NibbleBf16Decoder<4>>();
+    else if (w.group_size == 64)
+      f.template operator()<NibbleBf16Decoder<2>>();
+    else
+      f.template operator()<NibbleBf16Decoder<1>>();
+  }
+};
+using AmxBf16Input = Bf16TileInput<AmxTiles, Avx512Decoders>;
 
 }  // namespace
 
@@ -70,7 +95,8 @@ std::unique_ptr<LinearInput> amx_input(const MatrixView& w, const float* x,
 }
 
 bool has_bf16_kernel(const MatrixView& w) {
-  return cpu_features().amx_bf16 && runs_avx512() && has_bf16_rows(w);
+  return cpu_features().amx_bf16 && cpu_features().avx512_bf16 &&
+         runs_avx512() && has_bf16_rows(w);
 }
 
 std::unique_ptr<LinearInput> bf16_input(const MatrixView& w, const float* x,

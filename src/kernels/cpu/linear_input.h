@@ -21,6 +21,10 @@ struct PieceSize {
   std::size_t n_tokens = kTokensPerChunk;
 };
 
+/** y[i] = f(gate[i], up[i]) of n numbers; y may be gate. */
+using GateFunction = void (*)(const float* gate, const float* up, std::size_t n,
+                              float* y);
+
 /** Activations x [n_tokens, n_cols] as one kernel wants them. */
 class LinearInput {
  public:
@@ -37,6 +41,16 @@ class LinearInput {
    *  call from several threads. A result depends on its two rows alone. */
   virtual void multiply(const MatrixView& w, Range rows, Range tokens,
                         float* out, std::size_t stride) const = 0;
+
+  /** The same of f(products with w_gate, products with w_up), both of which
+   *  this serves; false if this kernel does not do so at once. */
+  virtual bool multiply_gated(const MatrixView& w_gate, const MatrixView& w_up,
+                              GateFunction f, Range rows, Range tokens,
+                              float* out, std::size_t stride) const {
+    (void)w_gate, (void)w_up, (void)f, (void)rows, (void)tokens, (void)out,
+        (void)stride;
+    return false;
+  }
 };
 
 /** Fewer tokens do not pay for a panel of widened weights. */

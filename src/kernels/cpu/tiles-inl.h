@@ -9,6 +9,8 @@
 #ifndef SKUA_TILE_TARGET
 #define SKUA_TILE_TARGET
 #endif
+// For what is called between tiles, so that its state stays in registers.
+#define SKUA_INLINE_TARGET SKUA_TILE_TARGET __attribute__((always_inline))
 
 namespace skua::cpu {
 

@@ -6,6 +6,7 @@
 #include "kernels/cpu/bf16_tiles-inl.h"
 #include "kernels/cpu/linear.h"
 #include "tests/unit/kernels/emulated_tiles.h"
+#include "tests/unit/kernels/plain_bf16_decoder.h"
 #include "tests/unit/kernels/tile_products.h"
 
 namespace skua {
@@ -21,7 +22,8 @@ using test::product;
 using test::rounded_matrix;
 using test::size;
 
-using EmulatedInput = cpu::Bf16TileInput<EmulatedTiles>;
+using EmulatedInput =
+    cpu::Bf16TileInput<EmulatedTiles, test::PlainBf16Decoders>;
 
 std::vector<MatrixKind> kinds_of_bf16() {
   std::vector<MatrixKind> kinds;

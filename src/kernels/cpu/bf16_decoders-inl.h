@@ -1,0 +1,277 @@
+// Decoders of Bf16Part with AVX-512: its instructions are few and independent,
+// to stand between those of tiles, which leave the vector units idle.
+#pragma once
+
+#include <immintrin.h>
+
+#include <algorithm>
+
+#include "kernels/cpu/bf16_panels.h"
+
+namespace skua::cpu {
+
+/** Where a decoder of 128 columns of a row at a time stands in a part: first
+ *  all units of a row. */
+class Bf16Units {
+ public:
+  explicit Bf16Units(const Bf16Part& part)
+      : n_in_row_(part.columns.size() / kInterleaved),
+        n_left_(n_in_row_ * part.rows.size()),
+        left_in_row_(n_in_row_),
+        to_next_(part.to_next) {
+    if (n_left_ == 0) return;
+    const MatrixView& w = *part.w;
+    if (part.rows.size() > kTileLanes)
+      n_in_second_tile_ = n_in_row_ * (part.rows.size() - kTileLanes);
+    const auto bits = static_cast<std::size_t>(w.bits);
+    values_ = w.values + part.rows.begin * w.row_bytes() +
+              part.columns.begin * bits / 8;
+    to_next_row_ = w.row_bytes() - n_in_row_ * kInterleaved * bits / 8;
+    out_ = part.out;
+    if (w.encoding == Encoding::kDense) return;
+    const auto group_size = static_cast<std::size_t>(w.group_size);
+    n_groups_ = w.n_groups();
+    scales_ = part.scales + part.columns.begin / group_size;
+    scales_to_next_row_ = 2 * n_groups_ - n_in_row_ * kInterleaved / group_size;
+  }
+
+  SKUA_INLINE_TARGET bool done() const { return n_left_ == 0; }
+  SKUA_INLINE_TARGET const std::uint8_t* values() const { return values_; }
+  SKUA_INLINE_TARGET const float* scales() const { return scales_; }
+  SKUA_INLINE_TARGET const float* biases() const { return scales_ + n_groups_; }
+  /** Of step i of the unit. */
+  SKUA_INLINE_TARGET std::uint16_t* out(std::size_t i) const {
+    return out_ + i * Bf16Part::kTileNumbers;
+  }
+
+  /** Brings what is decoded after this part into the cache. */
+  SKUA_INLINE_TARGET void fetch(std::size_t at) const {
+    __builtin_prefetch(values_ + to_next_ + at, 0, 2);
+  }
+
+  SKUA_INLINE_TARGET void next(std::size_t n_bytes, std::size_t n_groups) {
+    constexpr std::size_t kNumbers =
+        kInterleaved / kBf16Step * Bf16Part::kTileNumbers;
+    values_ += n_bytes;
+    scales_ += n_groups;
+    out_ += kNumbers;
+    --n_left_;
+    if (--left_in_row_ > 0) return;
+    left_in_row_ = n_in_row_;
+    values_ += to_next_row_;
+    scales_ += scales_to_next_row_;
+    out_ -= n_in_row_ * kNumbers - kBf16Step;
+    if (n_left_ == n_in_second_tile_)
+      out_ += Bf16Part::kRowTile - Bf16Part::kTileNumbers;
+  }
+
+ private:
+  std::size_t n_in_row_, n_left_, left_in_row_;
+  std::size_t n_in_second_tile_ = 0;
+  const std::uint8_t* values_ = nullptr;
+  std::size_t to_next_row_ = 0;
+  std::ptrdiff_t to_next_;
+  std::size_t n_groups_ = 0;
+  const float* scales_ = nullptr;
+  std::size_t scales_to_next_row_ = 0;
+  std::uint16_t* out_ = nullptr;
+};
+
+// AVX-512 has one instruction that rounds two vectors.
+SKUA_INLINE_TARGET inline __m512i round_two_bf16(__m512 low, __m512 high) {
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+}
+
+/** Codes of 4 bits in kGroups groups to each 128 columns. A word of the weights
+ *  holds four columns; its nibbles are looked up in the tables of the groups.
+ */
+template <int kGroups>
+class NibbleBf16Decoder {
+ public:
+  SKUA_TILE_TARGET explicit NibbleBf16Decoder(const Bf16Part& part)
+      : units_(part) {
+    if (part.w == nullptr) return;
+    codes_ = _mm512_loadu_ps(numbers_of_codes(*part.w));
+    offsets_ = group_offsets();
+  }
+
+  template <int kQuarter>
+  SKUA_INLINE_TARGET void quarter() {
+    if (units_.done()) return;
+    if constexpr (kQuarter == 0) {
+      words_ = _mm512_loadu_si512(units_.values());
+      table_ = table_of(0, kGroups == 1 ? 0 : 1);
+      if constexpr (kGroups == 4) upper_ = table_of(2, 3);
+    }
+    // (words & 15) | offsets
+    const __m512i at = _mm512_ternarylogic_epi32(
+        kQuarter == 0 ? words_ : _mm512_srli_epi16(words_, 4 * kQuarter),
+        _mm512_set1_epi16(15), offsets_, 0xea);
+    __m512i numbers;
+    if constexpr (kGroups == 4)
+      numbers = _mm512_permutex2var_epi16(table_, at, upper_);
+    else
+      numbers = _mm512_permutexvar_epi16(at, table_);
+    _mm512_storeu_si512(units_.out(kQuarter), numbers);
+    if constexpr (kQuarter == 1) units_.fetch(0);
+    if constexpr (kQuarter == 3) units_.next(kInterleaved / 2, kGroups);
+  }
+
+  SKUA_INLINE_TARGET void unit() {
+    quarter<0>();
+    quarter<1>();
+    quarter<2>();
+    quarter<3>();
+  }
+
+  SKUA_TILE_TARGET void finish(const Bf16Part& part) {
+    while (!units_.done()) unit();
+    if (part.columns.size() % kInterleaved != 0) finish_rows(part);
+  }
+
+ private:
+  // Where the tables of each word's group begin.
+  SKUA_TILE_TARGET static __m512i group_offsets() {
+    __m512i offsets = _mm512_setzero_si512();
+    if constexpr (kGroups == 2) {
+      offsets = _mm512_mask_set1_epi16(offsets, 0xffff0000u, 16);
+    } else if constexpr (kGroups == 4) {
+      offsets = _mm512_mask_set1_epi16(offsets, 0x0000ff00u, 16);
+      offsets = _mm512_mask_set1_epi16(offsets, 0x00ff0000u, 32);
+      offsets = _mm512_mask_set1_epi16(offsets, 0xff000000u, 48);
+    }
+    return offsets;
+  }
+
+  // What the codes of two of the unit's groups stand for.
+  SKUA_INLINE_TARGET __m512i table_of(std::size_t first, std::size_t second) {
+    const float* scales = units_.scales();
+    const float* biases = units_.biases();
+    return round_two_bf16(
+        _mm512_fmadd_ps(codes_, _mm512_set1_ps(scales[first]),
+                        _mm512_set1_ps(biases[first])),
+        _mm512_fmadd_ps(codes_, _mm512_set1_ps(scales[second]),
+                        _mm512_set1_ps(biases[second])));
+  }
+
+  // Columns after the last whole unit, in their own order.
+  SKUA_TILE_TARGET void finish_rows(const Bf16Part& part) {
+    const MatrixView& w = *part.w;
+    const std::size_t n_groups = w.n_groups();
+    const auto group_size = static_cast<std::size_t>(w.group_size);
+    const std::size_t first = part.columns.size() / kInterleaved * kInterleaved;
+    for (std::size_t r = 0; r < part.rows.size(); ++r) {
+      const std::uint8_t* values =
+          w.values + (part.rows.begin + r) * w.row_bytes();
+      const float* scales = part.scales + 2 * n_groups * r;
+      for (std::size_t i = first; i < part.columns.size(); i += kBf16Step) {
+        const std::size_t c = part.columns.begin + i;
+        const std::size_t g = c / group_size;
+        const __m512 numbers =
+            _mm512_fmadd_ps(codes_, _mm512_set1_ps(scales[g]),
+                            _mm512_set1_ps(scales[n_groups + g]));
+        const __m512i pairs = _mm512_cvtepu8_epi32(
+            _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + c / 2)));
+        const __m512i at = _mm512_and_si512(
+            _mm512_or_si512(pairs, _mm512_slli_epi32(pairs, 12)),
+            _mm512_set1_epi16(15));
+        _mm512_storeu_si512(
+            part.step(r, i),
+            _mm512_permutexvar_epi16(at, round_two_bf16(numbers, numbers)));
+      }
+    }
+  }
+
+  Bf16Units units_;
+  __m512 codes_;
+  __m512i offsets_, words_, table_, upper_;
+};
+
+/** Codes of 8 bits. */
+struct ByteBf16Step {
+  /** 32 numbers of one group. */
+  SKUA_INLINE_TARGET static __m512i decode(const std::uint8_t* values,
+                                           const float* scale,
+                                           const float* bias) {
+    return round_two_bf16(
+        half(values, _mm512_set1_ps(*scale), _mm512_set1_ps(*bias)),
+        half(values + 16, _mm512_set1_ps(*scale), _mm512_set1_ps(*bias)));
+  }
+
+ private:
+  SKUA_INLINE_TARGET static __m512 half(const std::uint8_t* values,
+                                        __m512 scale, __m512 bias) {
+    const __m128i bytes =
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)),
+                           scale, bias);
+  }
+};
+
+/** Weights that are bfloat16 already. */
+struct DenseBf16Step {
+  SKUA_INLINE_TARGET static __m512i decode(const std::uint8_t* values,
+                                           const float*, const float*) {
+    return _mm512_loadu_si512(values);
+  }
+};
+
+/** Columns in their own order. */
+template <class Step>
+class StepBf16Decoder {
+ public:
+  SKUA_TILE_TARGET explicit StepBf16Decoder(const Bf16Part& part)
+      : units_(part) {
+    if (part.w == nullptr) return;
+    step_bytes_ = kBf16Step * static_cast<std::size_t>(part.w->bits) / 8;
+    if (part.w->encoding == Encoding::kDense) return;
+    // Of 32, 64 or 128 columns.
+    group_shift_ = part.w->group_size == 32 ? 0 : part.w->group_size / 64;
+  }
+
+  template <int kQuarter>
+  SKUA_INLINE_TARGET void quarter() {
+    if (units_.done()) return;
+    const std::uint8_t* values = units_.values() + kQuarter * step_bytes_;
+    _mm512_storeu_si512(
+        units_.out(kQuarter),
+        Step::decode(values, units_.scales() + (kQuarter >> group_shift_),
+                     units_.biases() + (kQuarter >> group_shift_)));
+    units_.fetch(kQuarter * step_bytes_);
+    if constexpr (kQuarter == 3)
+      units_.next(4 * step_bytes_, std::size_t{4} >> group_shift_);
+  }
+
+  SKUA_INLINE_TARGET void unit() {
+    quarter<0>();
+    quarter<1>();
+    quarter<2>();
+    quarter<3>();
+  }
+
+  SKUA_TILE_TARGET void finish(const Bf16Part& part) {
+    while (!units_.done()) unit();
+    const std::size_t n_groups =
+        part.w == nullptr || part.scales == nullptr ? 0 : part.w->n_groups();
+    const std::size_t first = part.columns.size() / kInterleaved * kInterleaved;
+    for (std::size_t i = first; i < part.columns.size(); i += kBf16Step) {
+      const std::size_t step = (part.columns.begin + i) / kBf16Step;
+      for (std::size_t r = 0; r < part.rows.size(); ++r) {
+        const std::uint8_t* values =
+            part.w->values + (part.rows.begin + r) * part.w->row_bytes();
+        const float* scale =
+            part.scales + 2 * n_groups * r + (step >> group_shift_);
+        _mm512_storeu_si512(
+            part.step(r, i),
+            Step::decode(values + step * step_bytes_, scale, scale + n_groups));
+      }
+    }
+  }
+
+ private:
+  Bf16Units units_;
+  std::size_t step_bytes_ = 0;
+  int group_shift_ = 0;
+};
+
+}  // namespace skua::cpu

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "kernels/cpu/bf16_rows.h"
+#include "kernels/cpu/tiles-inl.h"
+
+namespace skua::cpu {
+
+/** A part of a weight matrix, and where it goes as bfloat16 in tiles:
+ *  [tiles of rows][steps][kTileLanes][kBf16Step], tiles of rows kRowTile
+ *  apart. */
+struct Bf16Part {
+  static constexpr std::size_t kMaxRows = 2 * kTileLanes;
+  static constexpr std::size_t kMaxColumns = 512;
+  /** Numbers in a tile, and from a tile of rows to the next. */
+  static constexpr std::size_t kTileNumbers = kTileLanes * kBf16Step;
+  static constexpr std::size_t kRowTile = kTileLanes * kMaxColumns;
+
+  const MatrixView* w = nullptr;
+  Range rows, columns;            // none after the last part
+  const float* scales = nullptr;  // of the first row, as decode_bf16() has them
+  std::uint16_t* out = nullptr;
+  std::ptrdiff_t to_next = 0;  // bytes to the weights of the part after this
+
+  /** Where 32 numbers of a row go, both counted from the part's first. */
+  std::uint16_t* step(std::size_t row, std::size_t column) const {
+    return out + row / kTileLanes * kRowTile + row % kTileLanes * kBf16Step +
+           column / kBf16Step * kTileNumbers;
+  }
+};
+
+/** The parts of some rows of a weight matrix one after the other, with memory
+ *  for the one that is multiplied and the next, which is decoded meanwhile.
+ *  One for each thread; its memory is used again. */
+class Bf16Panels {
+ public:
+  enum class Order { kAlongRows, kAlongColumns };
+
+  /** For `rows` of w, which must stay alive, in parts of n_columns. */
+  void begin(const MatrixView& w, Range rows, std::size_t n_columns,
+             Order order);
+
+  std::size_t n_parts() const { return n_row_parts_ * n_column_parts_; }
+  /** Part i, or one of no rows. */
+  Bf16Part part(std::size_t i) const;
+
+ private:
+  Range rows_of(std::size_t i) const;
+  Range columns_of(std::size_t i) const;
+  const std::uint8_t* weights_of(std::size_t i) const;
+
+  MatrixView w_;
+  Range rows_;
+  std::size_t n_columns_ = 0;
+  Order order_ = Order::kAlongRows;
+  std::size_t n_row_parts_ = 0, n_column_parts_ = 0;
+  std::size_t n_groups_ = 0;
+  std::vector<float> scales_;
+  AlignedBuffer numbers_;
+};
+
+}  // namespace skua::cpu
