@@ -30,15 +30,17 @@ class Bf16Units {
     out_ = part.out;
     if (w.encoding == Encoding::kDense) return;
     const auto group_size = static_cast<std::size_t>(w.group_size);
-    n_groups_ = w.n_groups();
     scales_ = part.scales + part.columns.begin / group_size;
-    scales_to_next_row_ = 2 * n_groups_ - n_in_row_ * kInterleaved / group_size;
+    to_biases_ = part.biases - part.scales;
+    scales_to_next_row_ = w.n_groups() - n_in_row_ * kInterleaved / group_size;
   }
 
   SKUA_INLINE_TARGET bool done() const { return n_left_ == 0; }
   SKUA_INLINE_TARGET const std::uint8_t* values() const { return values_; }
   SKUA_INLINE_TARGET const float* scales() const { return scales_; }
-  SKUA_INLINE_TARGET const float* biases() const { return scales_ + n_groups_; }
+  SKUA_INLINE_TARGET const float* biases() const {
+    return scales_ + to_biases_;
+  }
   /** Of step i of the unit. */
   SKUA_INLINE_TARGET std::uint16_t* out(std::size_t i) const {
     return out_ + i * Bf16Part::kTileNumbers;
@@ -71,7 +73,7 @@ class Bf16Units {
   const std::uint8_t* values_ = nullptr;
   std::size_t to_next_row_ = 0;
   std::ptrdiff_t to_next_;
-  std::size_t n_groups_ = 0;
+  std::ptrdiff_t to_biases_ = 0;
   const float* scales_ = nullptr;
   std::size_t scales_to_next_row_ = 0;
   std::uint16_t* out_ = nullptr;
@@ -163,13 +165,13 @@ class NibbleBf16Decoder {
     for (std::size_t r = 0; r < part.rows.size(); ++r) {
       const std::uint8_t* values =
           w.values + (part.rows.begin + r) * w.row_bytes();
-      const float* scales = part.scales + 2 * n_groups * r;
+      const float* scales = part.scales + n_groups * r;
+      const float* biases = part.biases + n_groups * r;
       for (std::size_t i = first; i < part.columns.size(); i += kBf16Step) {
         const std::size_t c = part.columns.begin + i;
         const std::size_t g = c / group_size;
-        const __m512 numbers =
-            _mm512_fmadd_ps(codes_, _mm512_set1_ps(scales[g]),
-                            _mm512_set1_ps(scales[n_groups + g]));
+        const __m512 numbers = _mm512_fmadd_ps(
+            codes_, _mm512_set1_ps(scales[g]), _mm512_set1_ps(biases[g]));
         const __m512i pairs = _mm512_cvtepu8_epi32(
             _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + c / 2)));
         const __m512i at = _mm512_and_si512(
@@ -225,6 +227,7 @@ class StepBf16Decoder {
     if (part.w == nullptr) return;
     step_bytes_ = kBf16Step * static_cast<std::size_t>(part.w->bits) / 8;
     if (part.w->encoding == Encoding::kDense) return;
+    n_groups_ = part.w->n_groups();
     // Of 32, 64 or 128 columns.
     group_shift_ = part.w->group_size == 32 ? 0 : part.w->group_size / 64;
   }
@@ -251,26 +254,24 @@ class StepBf16Decoder {
 
   SKUA_TILE_TARGET void finish(const Bf16Part& part) {
     while (!units_.done()) unit();
-    const std::size_t n_groups =
-        part.w == nullptr || part.scales == nullptr ? 0 : part.w->n_groups();
     const std::size_t first = part.columns.size() / kInterleaved * kInterleaved;
     for (std::size_t i = first; i < part.columns.size(); i += kBf16Step) {
       const std::size_t step = (part.columns.begin + i) / kBf16Step;
+      const std::size_t group = step >> group_shift_;
       for (std::size_t r = 0; r < part.rows.size(); ++r) {
         const std::uint8_t* values =
             part.w->values + (part.rows.begin + r) * part.w->row_bytes();
-        const float* scale =
-            part.scales + 2 * n_groups * r + (step >> group_shift_);
-        _mm512_storeu_si512(
-            part.step(r, i),
-            Step::decode(values + step * step_bytes_, scale, scale + n_groups));
+        _mm512_storeu_si512(part.step(r, i),
+                            Step::decode(values + step * step_bytes_,
+                                         part.scales + n_groups_ * r + group,
+                                         part.biases + n_groups_ * r + group));
       }
     }
   }
 
  private:
   Bf16Units units_;
-  std::size_t step_bytes_ = 0;
+  std::size_t step_bytes_ = 0, n_groups_ = 0;
   int group_shift_ = 0;
 };
 

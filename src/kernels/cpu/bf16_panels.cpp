@@ -20,10 +20,16 @@ void Bf16Panels::begin(const MatrixView& w, Range rows, std::size_t n_columns,
   n_groups_ = w.encoding == Encoding::kDense ? 0 : w.n_groups();
   scales_.resize(2 * n_groups_ * rows.size());
   if (n_groups_ == 0) return;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    float* scales = scales_.data() + 2 * n_groups_ * i;
-    scale_row(w, rows.begin + i, scales, scales + n_groups_);
-  }
+  // Their scales follow each other, as those of one long row.
+  MatrixView row = w;
+  const std::size_t n_bytes =
+      rows.begin * n_groups_ *
+      (w.encoding == Encoding::kAffine ? float_bytes(w.float_type) : 1);
+  row.scales += n_bytes;
+  if (row.biases != nullptr) row.biases += n_bytes;
+  row.n_rows = 1;
+  row.n_cols *= rows.size();
+  scale_row(row, 0, scales_.data(), scales_.data() + scales_.size() / 2);
 }
 
 Range Bf16Panels::rows_of(std::size_t i) const {
@@ -52,8 +58,8 @@ Bf16Part Bf16Panels::part(std::size_t i) const {
   part.rows = rows_of(i);
   part.columns = columns_of(i);
   if (n_groups_ > 0) {
-    part.scales =
-        scales_.data() + 2 * n_groups_ * (part.rows.begin - rows_.begin);
+    part.scales = scales_.data() + n_groups_ * (part.rows.begin - rows_.begin);
+    part.biases = part.scales + scales_.size() / 2;
   }
   // One half holds the part that is multiplied, the other the next.
   part.out = const_cast<std::uint16_t*>(numbers_.as<std::uint16_t>()) +

@@ -21,8 +21,10 @@ struct Bf16Part {
   static constexpr std::size_t kRowTile = kTileLanes * kMaxColumns;
 
   const MatrixView* w = nullptr;
-  Range rows, columns;            // none after the last part
-  const float* scales = nullptr;  // of the first row, as decode_bf16() has them
+  Range rows, columns;  // none after the last part
+  // Of all groups of each row, from scale_row(); none if dense.
+  const float* scales = nullptr;
+  const float* biases = nullptr;
   std::uint16_t* out = nullptr;
   std::ptrdiff_t to_next = 0;  // bytes to the weights of the part after this
 
@@ -59,7 +61,7 @@ class Bf16Panels {
   Order order_ = Order::kAlongRows;
   std::size_t n_row_parts_ = 0, n_column_parts_ = 0;
   std::size_t n_groups_ = 0;
-  std::vector<float> scales_;
+  std::vector<float> scales_;  // of all rows, then their biases
   AlignedBuffer numbers_;
 };
 

@@ -125,12 +125,17 @@ class Bf16TileInput final : public LinearInput {
     transpose_words(by_token, out);
   }
 
+  // Tiles of tokens whose sums stay in tiles over a whole row.
+  static constexpr std::size_t kKeptTiles = 2;
   // Few tokens pass whole rows, as memory is read best; of many, a block of
   // columns stays in the second-level cache while all rows pass.
-  bool passes_rows() const { return n_token_tiles_ <= 4; }
+  static Bf16Panels::Order order_for(std::size_t n_tiles) {
+    return n_tiles <= 2 * kKeptTiles ? Bf16Panels::Order::kAlongRows
+                                     : Bf16Panels::Order::kAlongColumns;
+  }
   // Two parts stay in the first-level cache where each serves few tokens.
-  std::size_t part_columns() const {
-    return n_token_tiles_ <= 2 ? kBlockColumns / 2 : kBlockColumns;
+  static std::size_t part_columns(std::size_t n_tiles) {
+    return n_tiles <= kKeptTiles ? kBlockColumns / 2 : kBlockColumns;
   }
 
   void sum_up(const MatrixView& w, Range rows, Range tokens,
@@ -143,10 +148,8 @@ class Bf16TileInput final : public LinearInput {
   void sum_up(const MatrixView& w, Range rows, Range tokens,
               float* sums) const {
     thread_local Bf16Panels panels;
-    using Order = Bf16Panels::Order;
-    panels.begin(w, rows, part_columns(),
-                 passes_rows() ? Order::kAlongRows : Order::kAlongColumns);
     const Range tiles = token_tiles(tokens);
+    panels.begin(w, rows, part_columns(tiles.size()), order_for(tiles.size()));
     const Session session;
     Bf16Part part = panels.part(0);
     Decoder(part).finish(part);
@@ -188,25 +191,48 @@ class Bf16TileInput final : public LinearInput {
     const std::uint16_t* x = packed_.as<std::uint16_t>() +
                              place_of(block, n_block, tiles.begin) +
                              in_block * kTileLanes;
-    const bool is_first = part.columns.begin == 0;
+    const bool keeps = tiles.size() <= kKeptTiles;
+    const Sums in_memory{nullptr, row_sums, part.columns.begin == 0, !keeps,
+                         !keeps || part.columns.end == n_cols_};
+    const auto sums_at = [&](std::size_t t) {
+      Sums at = in_memory;
+      at.above = sums + t * kTileWords;
+      return at;
+    };
     std::size_t t = 0;
     for (; t + 2 <= tiles.size(); t += 2) {
       multiply_square<kUnits>(part.out, x + t * x_tile, x_tile, n_steps,
-                              is_first, sums + t * kTileWords, row_sums, ahead);
+                              sums_at(t), ahead);
     }
     if (t < tiles.size()) {
-      multiply_column<kUnits>(part.out, x + t * x_tile, n_steps, is_first,
-                              sums + t * kTileWords, row_sums, ahead);
+      multiply_column<kUnits>(part.out, x + t * x_tile, n_steps, sums_at(t),
+                              ahead);
     }
   }
 
-  template <int kTile>
-  static void begin_sums(bool is_first, const float* sums) {
-    if (is_first)
-      Tiles::template zero<kTile>();
-    else
-      Tiles::template load<kTile>(sums, 64);
-  }
+  // Two tiles of rows by one or two of tokens.
+  struct Sums {
+    float* above;
+    std::size_t row_sums;
+    bool begins, is_loaded, is_stored;
+
+    template <int kTile>
+    void begin() const {
+      if (begins)
+        Tiles::template zero<kTile>();
+      else if (is_loaded)
+        Tiles::template load<kTile>(at(kTile), 64);
+    }
+    template <int kTile>
+    void end() const {
+      if (is_stored) Tiles::template store<kTile>(at(kTile), 64);
+    }
+
+   private:
+    float* at(int tile) const {
+      return above + (tile / 2 == 0 ? 0 : row_sums) + tile % 2 * kTileWords;
+    }
+  };
 
   // What is decoded in one of the eight places of a step.
   template <int kUnits, int kPlace, class Decoder>
@@ -223,13 +249,11 @@ class Bf16TileInput final : public LinearInput {
   template <int kUnits, class Decoder>
   SKUA_TILE_TARGET static void multiply_square(
       const std::uint16_t* w, const std::uint16_t* x, std::size_t x_tile,
-      std::size_t n_steps, bool is_first, float* sums, std::size_t row_sums,
-      Decoder& decoder) {
-    float* below = sums + row_sums;
-    begin_sums<0>(is_first, sums);
-    begin_sums<1>(is_first, sums + kTileWords);
-    begin_sums<2>(is_first, below);
-    begin_sums<3>(is_first, below + kTileWords);
+      std::size_t n_steps, const Sums& sums, Decoder& decoder) {
+    sums.template begin<0>();
+    sums.template begin<1>();
+    sums.template begin<2>();
+    sums.template begin<3>();
     // In registers.
     Decoder ahead = decoder;
     for (std::size_t i = 0; i < n_steps; ++i) {
@@ -253,20 +277,21 @@ class Bf16TileInput final : public LinearInput {
       x += kTileNumbers;
     }
     decoder = ahead;
-    Tiles::template store<0>(sums, 64);
-    Tiles::template store<1>(sums + kTileWords, 64);
-    Tiles::template store<2>(below, 64);
-    Tiles::template store<3>(below + kTileWords, 64);
+    sums.template end<0>();
+    sums.template end<1>();
+    sums.template end<2>();
+    sums.template end<3>();
   }
 
   // Two tiles of rows by one of tokens.
   template <int kUnits, class Decoder>
-  SKUA_TILE_TARGET static void multiply_column(
-      const std::uint16_t* w, const std::uint16_t* x, std::size_t n_steps,
-      bool is_first, float* sums, std::size_t row_sums, Decoder& decoder) {
-    float* below = sums + row_sums;
-    begin_sums<0>(is_first, sums);
-    begin_sums<2>(is_first, below);
+  SKUA_TILE_TARGET static void multiply_column(const std::uint16_t* w,
+                                               const std::uint16_t* x,
+                                               std::size_t n_steps,
+                                               const Sums& sums,
+                                               Decoder& decoder) {
+    sums.template begin<0>();
+    sums.template begin<2>();
     Decoder ahead = decoder;
     for (std::size_t i = 0; i < n_steps; ++i) {
       decode<kUnits, 0>(ahead);
@@ -286,8 +311,8 @@ class Bf16TileInput final : public LinearInput {
       x += kTileNumbers;
     }
     decoder = ahead;
-    Tiles::template store<0>(sums, 64);
-    Tiles::template store<2>(below, 64);
+    sums.template end<0>();
+    sums.template end<2>();
   }
 
   // [tiles of rows][tiles of tokens][rows][tokens].

@@ -4,6 +4,7 @@
 
 #include "base/cpu_level.h"
 #include "kernels/cpu/bf16_tiles-inl.h"
+#include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/linear.h"
 #include "tests/unit/kernels/emulated_tiles.h"
 #include "tests/unit/kernels/plain_bf16_decoder.h"
@@ -128,6 +129,26 @@ TEST_P(Bf16Tiles, MultiplyAnyRangeOfRowsAndTokens) {
   const mx::array x = normal({320, 640}, 15);
   for (const auto& input : tile_inputs(w, x.data<float>(), 320))
     test::expect_part_of_whole(*input, w, 320, {288, 317});
+}
+
+TEST_P(Bf16Tiles, GateProductsAsIfTheyWereAlone) {
+  const WeightMatrix gate = rounded_matrix(GetParam(), 130, 640);
+  WeightMatrix up = make_matrix(GetParam(), 130, 640, 12);
+  up.precision = Precision::kDefault;
+  for (const int t : {9, 35, 150}) {
+    const mx::array x = normal({t, 640}, 19);
+    for (const auto& input : tile_inputs(gate, x.data<float>(), size(t))) {
+      const auto gates = product(*input, gate, size(t));
+      const auto ups = product(*input, up, size(t));
+      std::vector<float> want(gates.size()), got(gates.size(), -1);
+      cpu::silu_gate(gates.data(), ups.data(), gates.size(), want.data());
+      ASSERT_TRUE(input->multiply_gated(view(gate), view(up), cpu::silu_gate,
+                                        {0, 130}, {0, size(t)}, got.data(),
+                                        130));
+      for (std::size_t i = 0; i < got.size(); ++i)
+        ASSERT_FLOAT_EQ(got[i], want[i]) << i;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Bf16Tiles, testing::ValuesIn(kinds_of_bf16()),

@@ -51,12 +51,12 @@ class PlainBf16Decoder {
       std::memcpy(&bits, values + 2 * c, sizeof bits);
       return bits;
     }
-    const float* scales = part_.scales + 2 * w.n_groups() * row_;
-    const std::size_t g = c / static_cast<std::size_t>(w.group_size);
+    const std::size_t g =
+        w.n_groups() * row_ + c / static_cast<std::size_t>(w.group_size);
     const float code =
         w.bits == 8 ? static_cast<float>(values[c])
                     : cpu::numbers_of_codes(w)[values[c / 2] >> c % 2 * 4 & 15];
-    return nearest(std::fma(code, scales[g], scales[w.n_groups() + g]));
+    return nearest(std::fma(code, part_.scales[g], part_.biases[g]));
   }
 
   static std::uint16_t nearest(float x) {
