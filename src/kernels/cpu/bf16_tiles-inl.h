@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
@@ -34,8 +33,10 @@ class Bf16TileInput final : public LinearInput {
         interleaved_(interleaves_columns(w)) {
     packed_ = AlignedBuffer(n_token_tiles_ * kTileLanes * n_cols_ *
                             sizeof(std::uint16_t));
-    parallel_for(n_token_tiles_,
-                 [&](std::size_t tile) { pack(x, n_tokens, tile); });
+    const std::size_t n_blocks = (n_cols_ + kBlockColumns - 1) / kBlockColumns;
+    parallel_for(n_blocks * n_token_tiles_, [&](std::size_t i) {
+      pack(x, n_tokens, i % n_token_tiles_, i / n_token_tiles_ * kBlockColumns);
+    });
   }
 
   bool serves(const MatrixView& w) const override {
@@ -97,32 +98,27 @@ class Bf16TileInput final : public LinearInput {
            (n_token_tiles_ * first_column + token_tile * n_block_columns);
   }
 
-  // Tokens past the end are 0.
-  void pack(const float* x, std::size_t n_tokens, std::size_t tile) {
-    thread_local std::vector<std::uint16_t> rounded;
-    rounded.resize(kTileLanes * n_cols_);
+  // A block of columns. Tokens past the end are 0.
+  void pack(const float* x, std::size_t n_tokens, std::size_t tile,
+            std::size_t column) {
+    alignas(64) std::uint16_t rounded[kTileLanes][kBlockColumns];
+    const std::size_t n = std::min(kBlockColumns, n_cols_ - column);
     for (std::size_t t = 0; t < kTileLanes; ++t) {
-      std::uint16_t* out = rounded.data() + t * n_cols_;
       const std::size_t token = tile * kTileLanes + t;
       if (token < n_tokens)
-        round_bf16(x + token * n_cols_, n_cols_, interleaved_, out);
+        round_bf16(x + token * n_cols_ + column, n, interleaved_, rounded[t]);
       else
-        std::fill_n(out, n_cols_, std::uint16_t{0});
+        std::fill_n(rounded[t], n, std::uint16_t{0});
     }
-    for (std::size_t c = 0; c < n_cols_; c += kBlockColumns) {
-      const std::size_t n = std::min(kBlockColumns, n_cols_ - c);
-      std::uint16_t* out = packed_.as<std::uint16_t>() + place_of(c, n, tile);
-      for (std::size_t i = 0; i < n; i += kBf16Step, out += kTileNumbers)
-        pack_step(rounded.data() + c + i, out);
+    std::uint16_t* out =
+        packed_.as<std::uint16_t>() + place_of(column, n, tile);
+    for (std::size_t i = 0; i < n; i += kBf16Step, out += kTileNumbers) {
+      // A row of the tile holds two columns of all tokens.
+      alignas(64) std::uint16_t by_token[kTileLanes][kBf16Step];
+      for (std::size_t t = 0; t < kTileLanes; ++t)
+        std::copy_n(rounded[t] + i, kBf16Step, by_token[t]);
+      transpose_words(by_token, out);
     }
-  }
-
-  // A row of the tile holds two columns of all tokens.
-  void pack_step(const std::uint16_t* rounded, std::uint16_t* out) const {
-    alignas(64) std::uint16_t by_token[kTileLanes][kBf16Step];
-    for (std::size_t t = 0; t < kTileLanes; ++t)
-      std::copy_n(rounded + t * n_cols_, kBf16Step, by_token[t]);
-    transpose_words(by_token, out);
   }
 
   // Tiles of tokens whose sums stay in tiles over a whole row.
