@@ -1,7 +1,6 @@
 #include "kernels/cpu/attention_chunk.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include <hwy/foreach_target.h>
 
 #include <hwy/highway.h>
+#include "kernels/cpu/attention_softmax-inl.h"
 #include "kernels/cpu/attention_tile-inl.h"
 // clang-format on
 
@@ -34,12 +34,8 @@ struct Chunk {
   KvHead head;
   std::size_t first;
 
-  // The slots that row r sees.
   std::pair<std::size_t, std::size_t> slots(std::size_t r) const {
-    const std::size_t begin = std::max(rows[r].begin, first);
-    const std::size_t end = std::min(rows[r].end, first + kPage);
-    return begin < end ? std::pair(begin - first, end - first)
-                       : std::pair<std::size_t, std::size_t>(0, 0);
+    return rows[r].slots(first);
   }
 };
 
@@ -158,28 +154,6 @@ void mix_tile(const Chunk& chunk, Space& space, float* sums) {
   }
 }
 
-// scores[begin, end) of row r as the options want them.
-void change_scores(const Chunk& chunk, std::size_t r, std::size_t begin,
-                   std::size_t end, float* scores) {
-  const AttentionShape& shape = chunk.shape;
-  const TileRow& row = chunk.rows[r];
-  const bool scaled = shape.kv.type == KvType::kInt8;
-  // Whole vectors: what lies beside the range is overwritten later.
-  const std::size_t from = begin / kLane * kLane;
-  const std::size_t n = (end + kLane - 1) / kLane * kLane - from;
-  if (scaled) multiply(chunk.head.key_scales + from, n, scores + from);
-  if (shape.soft_cap != 0) cap(shape.soft_cap, n, scores + from);
-  if (shape.slopes != nullptr) {
-    const auto distance = static_cast<float>(chunk.first + from) -
-                          static_cast<float>(row.position);
-    lean(shape.slopes[row.head], distance, n, scores + from);
-  }
-  if (row.mask != nullptr) {
-    for (std::size_t j = begin; j < end; ++j)
-      scores[j] += row.mask[chunk.first + j];
-  }
-}
-
 template <KvType kType>
 void attend_typed(const Chunk& chunk, float* sums) {
   thread_local Space space;
@@ -196,7 +170,8 @@ void attend_typed(const Chunk& chunk, float* sums) {
     const auto [begin, end] = chunk.slots(r);
     if (begin == end) continue;
     float* scores = &space.scores[r * kPage];
-    change_scores(chunk, r, begin, end, scores);
+    change_scores(chunk.shape, chunk.rows[r], chunk.head.key_scales,
+                  chunk.first, begin, end, scores);
     const std::size_t from = begin / kLane * kLane;
     const std::size_t to = (end + kLane - 1) / kLane * kLane;
     std::fill(scores + from, scores + begin, kNothing);

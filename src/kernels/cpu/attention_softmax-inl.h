@@ -1,0 +1,126 @@
+// What attention does to a row's scores, and the sums of its softmax.
+// Included once for each instruction set by way of hwy/foreach_target.h.
+#if defined(SKUA_KERNELS_CPU_ATTENTION_SOFTMAX_INL_H) == \
+    defined(HWY_TARGET_TOGGLE)
+#ifdef SKUA_KERNELS_CPU_ATTENTION_SOFTMAX_INL_H
+#undef SKUA_KERNELS_CPU_ATTENTION_SOFTMAX_INL_H
+#else
+#define SKUA_KERNELS_CPU_ATTENTION_SOFTMAX_INL_H
+#endif
+
+#include <hwy/contrib/math/math-inl.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/cpu/attention_chunk.h"
+#include "kernels/cpu/attention_numbers-inl.h"
+#include "kernels/cpu/exponential-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace skua::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// x *= factors, n numbers; n is a multiple of 16 here and below.
+inline void multiply(const float* factors, std::size_t n, float* x) {
+  const Floats df;
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    hn::StoreU(hn::Mul(hn::LoadU(df, x + i), hn::LoadU(df, factors + i)), df,
+               x + i);
+  }
+}
+
+// x = most * tanh(x / most)
+inline void cap(float most, std::size_t n, float* x) {
+  const Floats df;
+  const Vector factor = hn::Set(df, most);
+  const Vector inverse = hn::Set(df, 1 / most);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    const Vector part = hn::Mul(hn::LoadU(df, x + i), inverse);
+    hn::StoreU(hn::Mul(factor, hn::Tanh(df, part)), df, x + i);
+  }
+}
+
+// x[i] += slope * (distance + i)
+inline void lean(float slope, float distance, std::size_t n, float* x) {
+  const Floats df;
+  const Vector slopes = hn::Set(df, slope);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    const Vector at = hn::Iota(df, distance + static_cast<float>(i));
+    hn::StoreU(hn::MulAdd(slopes, at, hn::LoadU(df, x + i)), df, x + i);
+  }
+}
+
+inline float largest(const float* x, std::size_t n) {
+  const Floats df;
+  Vector most = hn::LoadU(df, x);
+  for (std::size_t i = kLanes; i < n; i += kLanes)
+    most = hn::Max(most, hn::LoadU(df, x + i));
+  return hn::GetLane(hn::MaxOfLanes(df, most));
+}
+
+// scores = e^(scores - max); returns their sum.
+inline float exponentials(float max, std::size_t n, float* scores) {
+  const Floats df;
+  const Vector most = hn::Set(df, max);
+  Vector sums[kVectors];
+  for (Vector& sum : sums) sum = hn::Zero(df);
+  for (std::size_t i = 0; i < n; i += kLane) {
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      float* at = scores + i + v * kLanes;
+      const Vector e = exponential(df, hn::Sub(hn::LoadU(df, at), most));
+      hn::StoreU(e, df, at);
+      sums[v] = hn::Add(sums[v], e);
+    }
+  }
+  for (std::size_t v = 1; v < kVectors; ++v)
+    sums[0] = hn::Add(sums[0], sums[v]);
+  return hn::GetLane(hn::SumOfLanes(df, sums[0]));
+}
+
+// Both rows: n_columns mixed values, the largest score, the weights' sum.
+// Never inlined, so that every caller rounds alike.
+HWY_NOINLINE void merge_row(std::size_t n_columns, const float* later,
+                            float* row) {
+  const float later_max = later[n_columns];
+  if (later_max == -HUGE_VALF) return;
+  float& max = row[n_columns];
+  float& sum = row[n_columns + 1];
+  const float most = std::max(max, later_max);
+  const float keep = std::exp(max - most);
+  const float add = std::exp(later_max - most);
+  const Floats df;
+  const Vector keeps = hn::Set(df, keep), adds = hn::Set(df, add);
+  for (std::size_t i = 0; i < n_columns; i += kLanes) {
+    const Vector kept = hn::Mul(keeps, hn::LoadU(df, row + i));
+    hn::StoreU(hn::MulAdd(adds, hn::LoadU(df, later + i), kept), df, row + i);
+  }
+  sum = sum * keep + later[n_columns + 1] * add;
+  max = most;
+}
+
+// scores[begin, end) of the positions from `first` on as the options want them.
+inline void change_scores(const AttentionShape& shape, const TileRow& row,
+                          const float* key_scales, std::size_t first,
+                          std::size_t begin, std::size_t end, float* scores) {
+  // Whole vectors: what lies beside the range is overwritten later.
+  const std::size_t from = begin / kLane * kLane;
+  const std::size_t n = (end + kLane - 1) / kLane * kLane - from;
+  if (shape.kv.type == KvType::kInt8)
+    multiply(key_scales + from, n, scores + from);
+  if (shape.soft_cap != 0) cap(shape.soft_cap, n, scores + from);
+  if (shape.slopes != nullptr) {
+    const auto distance =
+        static_cast<float>(first + from) - static_cast<float>(row.position);
+    lean(shape.slopes[row.head], distance, n, scores + from);
+  }
+  if (row.mask != nullptr) {
+    for (std::size_t j = begin; j < end; ++j) scores[j] += row.mask[first + j];
+  }
+}
+
+}  // namespace skua::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per target
