@@ -1,6 +1,7 @@
 #include "kernels/cpu/attention_chunk.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -218,6 +219,27 @@ void attend_chunk(const AttentionShape& shape, std::span<const TileRow> rows,
     case KvType::kInt4:
       return attend_typed<KvType::kInt4>(chunk, sums);
   }
+}
+
+// Both rows: n_columns mixed values, the largest score, the weights' sum.
+// Never inlined, so that every caller rounds alike.
+HWY_NOINLINE void merge_row(std::size_t n_columns, const float* later,
+                            float* row) {
+  const float later_max = later[n_columns];
+  if (later_max == -HUGE_VALF) return;
+  float& max = row[n_columns];
+  float& sum = row[n_columns + 1];
+  const float most = std::max(max, later_max);
+  const float keep = std::exp(max - most);
+  const float add = std::exp(later_max - most);
+  const Floats df;
+  const Vector keeps = hn::Set(df, keep), adds = hn::Set(df, add);
+  for (std::size_t i = 0; i < n_columns; i += kLanes) {
+    const Vector kept = hn::Mul(keeps, hn::LoadU(df, row + i));
+    hn::StoreU(hn::MulAdd(adds, hn::LoadU(df, later + i), kept), df, row + i);
+  }
+  sum = sum * keep + later[n_columns + 1] * add;
+  max = most;
 }
 
 void merge_sums(const KvShape& kv, std::size_t n_rows, const float* later,

@@ -52,12 +52,16 @@ inline void lean(float slope, float distance, std::size_t n, float* x) {
   }
 }
 
+// NaN if it alone stands beside -infinity: a maximum passes over it.
 inline float largest(const float* x, std::size_t n) {
   const Floats df;
   Vector most = hn::LoadU(df, x);
   for (std::size_t i = kLanes; i < n; i += kLanes)
     most = hn::Max(most, hn::LoadU(df, x + i));
-  return hn::GetLane(hn::MaxOfLanes(df, most));
+  const float max = hn::GetLane(hn::MaxOfLanes(df, most));
+  if (max != -HUGE_VALF) return max;
+  const float* nan = std::find_if(x, x + n, [](float y) { return y != y; });
+  return nan == x + n ? max : *nan;
 }
 
 // scores = e^(scores - max); returns their sum.
@@ -77,27 +81,6 @@ inline float exponentials(float max, std::size_t n, float* scores) {
   for (std::size_t v = 1; v < kVectors; ++v)
     sums[0] = hn::Add(sums[0], sums[v]);
   return hn::GetLane(hn::SumOfLanes(df, sums[0]));
-}
-
-// Both rows: n_columns mixed values, the largest score, the weights' sum.
-// Never inlined, so that every caller rounds alike.
-HWY_NOINLINE void merge_row(std::size_t n_columns, const float* later,
-                            float* row) {
-  const float later_max = later[n_columns];
-  if (later_max == -HUGE_VALF) return;
-  float& max = row[n_columns];
-  float& sum = row[n_columns + 1];
-  const float most = std::max(max, later_max);
-  const float keep = std::exp(max - most);
-  const float add = std::exp(later_max - most);
-  const Floats df;
-  const Vector keeps = hn::Set(df, keep), adds = hn::Set(df, add);
-  for (std::size_t i = 0; i < n_columns; i += kLanes) {
-    const Vector kept = hn::Mul(keeps, hn::LoadU(df, row + i));
-    hn::StoreU(hn::MulAdd(adds, hn::LoadU(df, later + i), kept), df, row + i);
-  }
-  sum = sum * keep + later[n_columns + 1] * add;
-  max = most;
 }
 
 // scores[begin, end) of the positions from `first` on as the options want them.
