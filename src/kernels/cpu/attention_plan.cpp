@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/thread_pool.h"
 #include "kernels/cpu/attention_amx.h"
 
 namespace skua::cpu {
@@ -10,8 +11,26 @@ namespace {
 // Queries whose keys and values are widened once: more would not fit the
 // second cache with them.
 constexpr std::size_t kTileRows = 48;
-// The same in bfloat16, where products cost less than reading the keys.
-constexpr std::size_t kRoundedTileRows = 256;
+// The same in bfloat16, where products cost less than reading the keys: more
+// where that leaves enough tiles to choose from.
+constexpr std::size_t kMostRoundedRows = 512, kLeastRoundedRows = 64;
+constexpr std::size_t kRoundedTilesPerThread = 4;
+
+std::size_t divided(std::size_t n, std::size_t by) {
+  return (n + by - 1) / by;
+}
+
+std::size_t rows_of_tile(const AttentionInputs& in, const AttentionTask& task,
+                         bool rounded) {
+  if (!rounded) return std::max<std::size_t>(1, kTileRows / in.group());
+  const std::size_t n_tiles =
+      kRoundedTilesPerThread * static_cast<std::size_t>(thread_count());
+  const std::size_t n_parts =
+      std::max(divided(task.n_rows * in.group(), kMostRoundedRows),
+               divided(n_tiles, in.shape.kv.n_kv_heads));
+  return std::max(divided(task.n_rows, n_parts),
+                  divided(kLeastRoundedRows, in.group()));
+}
 
 bool is_rounded(const AttentionInputs& in, const AttentionTask& task) {
   return in.shape.may_round && task.n_rows >= kMinAttentionRows &&
@@ -46,8 +65,7 @@ std::vector<AttentionTile> make_tiles(const AttentionInputs& in,
   std::vector<AttentionTile> tiles;
   for (const AttentionTask& task : tasks) {
     const bool rounded = is_rounded(in, task);
-    const std::size_t n_queries = rounded ? kRoundedTileRows : kTileRows;
-    const std::size_t rows = std::max<std::size_t>(1, n_queries / in.group());
+    const std::size_t rows = rows_of_tile(in, task, rounded);
     for (std::size_t last = task.n_rows; last > 0;) {
       const std::size_t first = last > rows ? last - rows : 0;
       AttentionTile t{&task, 0, first, last, 0, 0, 0, false, rounded};

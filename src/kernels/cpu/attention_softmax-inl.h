@@ -55,10 +55,18 @@ inline void lean(float slope, float distance, std::size_t n, float* x) {
 // NaN if it alone stands beside -infinity: a maximum passes over it.
 inline float largest(const float* x, std::size_t n) {
   const Floats df;
-  Vector most = hn::LoadU(df, x);
-  for (std::size_t i = kLanes; i < n; i += kLanes)
-    most = hn::Max(most, hn::LoadU(df, x + i));
-  const float max = hn::GetLane(hn::MaxOfLanes(df, most));
+  // Four at once: each waits for the one before it.
+  constexpr std::size_t kAtOnce = 4;
+  Vector most[kAtOnce];
+  for (Vector& one : most) one = hn::LoadU(df, x);
+  std::size_t i = 0;
+  for (; i + kAtOnce * kLanes <= n; i += kAtOnce * kLanes) {
+    for (std::size_t v = 0; v < kAtOnce; ++v)
+      most[v] = hn::Max(most[v], hn::LoadU(df, x + i + v * kLanes));
+  }
+  for (; i < n; i += kLanes) most[0] = hn::Max(most[0], hn::LoadU(df, x + i));
+  most[0] = hn::Max(hn::Max(most[0], most[1]), hn::Max(most[2], most[3]));
+  const float max = hn::GetLane(hn::MaxOfLanes(df, most[0]));
   if (max != -HUGE_VALF) return max;
   const float* nan = std::find_if(x, x + n, [](float y) { return y != y; });
   return nan == x + n ? max : *nan;
