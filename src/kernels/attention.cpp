@@ -7,6 +7,8 @@
 
 #include "kernels/attention_fallback.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/linear_input.h"
+#include "kernels/deterministic_scope.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
 
@@ -132,6 +134,8 @@ std::shared_ptr<Plan> make_plan(const mx::array& q,
   shape.keep = static_cast<std::size_t>(options.keep);
   shape.causal = options.causal;
   shape.soft_cap = options.soft_cap;
+  shape.may_round =
+      cpu::rounds_to_bf16(DeterministicScope::limit(options.precision));
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const AttentionSegment& s = segments[i];
     cpu::AttentionTask task{static_cast<std::size_t>(s.first_row),

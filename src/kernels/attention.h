@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/kv_cache.h"
+#include "skua/precision.h"
 
 namespace skua {
 
@@ -33,6 +34,8 @@ struct AttentionOptions {
   std::optional<mx::array> mask = {};
   /** [n_heads]: one more score for each head, without a value. */
   std::optional<mx::array> sinks = {};
+  /** kDefault and kFast round what prompts multiply where a CPU has tiles. */
+  Precision precision = Precision::kExact;
 };
 
 /** Appends each segment's rows to its cache at its position and attends: to
@@ -47,7 +50,12 @@ struct AttentionOptions {
  *  On CPU a row's bits depend neither on the other rows of the call, nor on
  *  how its sequence was cut into calls, nor on the number of threads. Against
  *  exact arithmetic on the stored keys and values the error of a number is at
- *  most 2e-6 * (1 + the largest |score|) of the largest |value| it mixes.
+ *  most b = 2e-6 * (1 + the largest |score|) of the largest |value| it mixes.
+ *  With precision kDefault or kFast, where the CPU has tiles of bfloat16, the
+ *  rows of segments of 16 rows or more depend on that, too: queries, keys,
+ *  values and the softmax's weights are rounded to bfloat16, numbers below
+ *  2^-126 to 0. With t the row's largest scale * sum |q_i k_i|, the error is
+ *  then at most b + e^(2 t / 127) - 1 + 1 / 127 of the largest |value|.
  *  Throws InvalidInput if shapes or types do not fit. */
 mx::array append_and_attend(const mx::array& q, const mx::array& k,
                             const mx::array& v,

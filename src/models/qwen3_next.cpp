@@ -153,7 +153,8 @@ class GatedAttention {
     const mx::array q = rope(q_norm_(columns(both, 0, d)), angles);
     const mx::array k = rope(k_norm_(of_keys(k_(h))), angles);
     const mx::array seen =
-        cache.attend(q, k, of_keys(v_(h)), batch, {c_.scale, 0});
+        cache.attend(q, k, of_keys(v_(h)), batch,
+                     {.scale = c_.scale, .precision = q_.weight().precision});
     const mx::array open =
         mx::multiply(seen, mx::sigmoid(columns(both, d, 2 * d)));
     return o_(mx::reshape(open, {n, c_.n_heads * d}), x);

@@ -36,7 +36,9 @@ mx::array Attention::operator()(const mx::array& x, const RmsNorm& norm,
        {&v_proj_.weight(), v_proj_.bias()}},
       config_.head_dim, angles);
   const auto out = cache.attend(qkv[0], qkv[1], qkv[2], batch,
-                                {config_.scale, config_.window});
+                                {.scale = config_.scale,
+                                 .window = config_.window,
+                                 .precision = q_proj_.weight().precision});
   return o_proj_(
       out, residual == Residual::kInput ? std::optional(x) : std::nullopt);
 }

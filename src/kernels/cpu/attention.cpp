@@ -6,45 +6,18 @@
 #include <memory>
 
 #include "base/thread_pool.h"
+#include "kernels/cpu/attention_amx.h"
 #include "kernels/cpu/attention_chunk.h"
+#include "kernels/cpu/attention_plan.h"
 
 namespace skua::cpu {
 namespace {
 
-// Queries whose keys and values are widened once: more would not fit the
-// second cache with them.
-constexpr std::size_t kTileRows = 48;
+using Inputs = AttentionInputs;
+using Tile = AttentionTile;
+
 // Chunks that each thread can choose from, at least.
 constexpr std::size_t kItemsPerThread = 8;
-
-struct Inputs {
-  const AttentionShape& shape;
-  const AttentionShape& quantized;  // of pages from quantized_page on
-  const float* q;
-  const float* k;
-  const float* v;
-  float* out;
-
-  std::size_t group() const { return shape.n_heads / shape.kv.n_kv_heads; }
-  const AttentionShape& shape_of(std::size_t page) const {
-    return page < shape.quantized_page ? shape : quantized;
-  }
-};
-
-// Rows [first, last) of a task for the query heads of one key head.
-struct Tile {
-  const AttentionTask* task;
-  std::size_t kv_head, first, last;
-  std::size_t n_kept;                  // chunks of what is kept apart
-  std::size_t begin_chunk, end_chunk;  // of the windows of its rows
-  bool appends;                        // the task's rows are all here
-
-  // Those kept come first; one may come again for the windows.
-  std::size_t n_chunks() const { return n_kept + end_chunk - begin_chunk; }
-  std::size_t chunk(std::size_t i) const {
-    return i < n_kept ? i : begin_chunk + i - n_kept;
-  }
-};
 
 // A tile whose chunks are computed apart and merged by whoever is last.
 struct Split {
@@ -67,29 +40,8 @@ struct Space {
   std::vector<TileRow> kept;  // the same, for what they see before it
   std::vector<const float*> queries;
   std::vector<float> packed, sums, later;
+  AlignedBuffer rounded, aligned_sums;  // of rounded tiles
 };
-
-TileRow make_row(const Inputs& in, const Tile& t, std::size_t row,
-                 std::size_t head) {
-  const AttentionShape& shape = in.shape;
-  TileRow r;
-  r.head = head;
-  r.position = t.task->position + row;
-  r.end = shape.causal ? r.position + 1 : t.task->position + t.task->n_rows;
-  if (shape.window != 0 && r.position + 1 > shape.window)
-    r.begin = r.position + 1 - shape.window;
-  if (shape.mask != nullptr)
-    r.mask = shape.mask + (t.task->first_row + row) * shape.mask_columns;
-  return r;
-}
-
-// What a row sees of the positions kept, where its window starts later.
-TileRow kept_row(const Inputs& in, const TileRow& row) {
-  TileRow r = row;
-  r.begin = 0;
-  r.end = std::min(in.shape.keep, row.begin);
-  return r;
-}
 
 void gather_rows(const Inputs& in, const Tile& t, Space& space) {
   const std::size_t d = in.shape.kv.key_dim;
@@ -106,7 +58,11 @@ void gather_rows(const Inputs& in, const Tile& t, Space& space) {
       space.queries.push_back(in.q + at * d);
     }
   }
-  pack_queries(space.queries, d, in.shape.scale, space.packed);
+  if (t.rounded)
+    pack_queries_bf16(space.queries, in.shape.kv, in.shape.scale,
+                      space.rounded);
+  else
+    pack_queries(space.queries, d, in.shape.scale, space.packed);
 }
 
 // The task's new rows whose positions lie in a chunk.
@@ -130,9 +86,14 @@ void compute(const Inputs& in, const Tile& t, const Space& space, std::size_t i,
   const std::size_t chunk = t.chunk(i);
   if (t.appends) append(in, *t.task, t.kv_head, chunk);
   const AttentionShape& shape = in.shape_of(chunk);
-  attend_chunk(
-      shape, i < t.n_kept ? space.kept : space.rows, space.packed.data(),
-      head_of(shape.kv, t.task->pages[chunk], t.kv_head), chunk * kPage, sums);
+  const auto& rows = i < t.n_kept ? space.kept : space.rows;
+  const KvHead head = head_of(shape.kv, t.task->pages[chunk], t.kv_head);
+  const std::size_t first = chunk * kPage;
+  if (t.rounded)
+    attend_chunk_amx(shape, rows, space.rounded.as<std::uint16_t>(), head,
+                     first, sums);
+  else
+    attend_chunk(shape, rows, space.packed.data(), head, first, sums);
 }
 
 // One row's result: its sink joins the sum, without a value.
@@ -163,11 +124,25 @@ void finish(const Inputs& in, const Tile& t, const Space& space,
   }
 }
 
+void run_rounded(const Inputs& in, const Tile& t, Space& space) {
+  const std::size_t stride = sums_stride(in.shape.kv);
+  const std::size_t n = tile_rows(space.rows.size()) * stride;
+  if (space.aligned_sums.size() < n * sizeof(float))
+    space.aligned_sums = AlignedBuffer(n * sizeof(float));
+  auto* sums = space.aligned_sums.as<float>();
+  std::fill_n(sums, n, 0.0f);
+  for (std::size_t r = 0; r < space.rows.size(); ++r)
+    sums[r * stride + in.shape.kv.n_strips() * kLane] = -HUGE_VALF;
+  for (std::size_t i = 0; i < t.n_chunks(); ++i) compute(in, t, space, i, sums);
+  finish(in, t, space, sums);
+}
+
 void run(const Inputs& in, const Item& item) {
   thread_local Space space;
   const Tile& t = *item.tile;
   const KvShape& kv = in.shape.kv;
   gather_rows(in, t, space);
+  if (t.rounded) return run_rounded(in, t, space);
   const std::size_t size = space.rows.size() * sums_stride(kv);
   if (item.split == nullptr) {
     space.sums.resize(size);
@@ -185,30 +160,6 @@ void run(const Inputs& in, const Item& item) {
   for (std::size_t c = 1; c < t.n_chunks(); ++c)
     merge_sums(kv, space.rows.size(), sums + c * size, sums);
   finish(in, t, space, sums);
-}
-
-std::vector<Tile> make_tiles(const Inputs& in,
-                             const std::vector<AttentionTask>& tasks) {
-  std::vector<Tile> tiles;
-  const std::size_t rows = std::max<std::size_t>(1, kTileRows / in.group());
-  for (const AttentionTask& task : tasks) {
-    // The longest rows first, so that the last items are short.
-    for (std::size_t last = task.n_rows; last > 0;) {
-      const std::size_t first = last > rows ? last - rows : 0;
-      Tile t{&task, 0, first, last, 0, 0, 0, false};
-      const TileRow oldest = make_row(in, t, first, 0);
-      const TileRow newest = make_row(in, t, last - 1, 0);
-      t.n_kept = (kept_row(in, newest).end + kPage - 1) / kPage;
-      t.begin_chunk = oldest.begin / kPage;
-      t.end_chunk = (newest.end + kPage - 1) / kPage;
-      // A page that comes twice must not be written between.
-      t.appends = first == 0 && last == task.n_rows && t.n_kept == 0;
-      for (; t.kv_head < in.shape.kv.n_kv_heads; ++t.kv_head)
-        tiles.push_back(t);
-      last = first;
-    }
-  }
-  return tiles;
 }
 
 // Appends the rows of tasks that several tiles read.
@@ -244,7 +195,8 @@ void append_and_attend(const AttentionShape& shape,
   std::vector<std::unique_ptr<Split>> splits;
   std::vector<Item> items;
   for (const Tile& t : tiles) {
-    if (tiles.size() >= enough || thread_count() == 1 || t.n_chunks() == 1) {
+    if (t.rounded || tiles.size() >= enough || thread_count() == 1 ||
+        t.n_chunks() == 1) {
       items.push_back({&t, nullptr, 0});
       continue;
     }

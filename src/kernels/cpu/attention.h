@@ -32,6 +32,9 @@ struct AttentionShape {
   const float* slopes = nullptr;  // [n_heads] or none
   const float* mask = nullptr;    // [T, mask_columns] or none
   std::size_t mask_columns = 0;
+  /** Whether prompts may be computed with queries, keys, values and weights of
+   *  bfloat16. */
+  bool may_round = false;
 };
 
 /** Appends the new rows to each cache, then attends.
@@ -39,8 +42,9 @@ struct AttentionShape {
  *  k    [T, n_kv_heads, key_dim]
  *  v    [T, n_kv_heads, value_dim]
  *  out  [T, n_heads, value_dim]
- *  A row of `out` depends neither on the other rows of the call, nor on how
- *  its sequence was cut into calls, nor on threads. */
+ *  A row of `out` does not depend on threads, and unless it may be rounded
+ *  neither on the other rows of the call nor on how its sequence was cut into
+ *  calls. */
 void append_and_attend(const AttentionShape& shape,
                        const std::vector<AttentionTask>& tasks, const float* q,
                        const float* k, const float* v, float* out);

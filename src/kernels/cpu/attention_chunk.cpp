@@ -11,6 +11,7 @@
 #include <hwy/foreach_target.h>
 
 #include <hwy/highway.h>
+#include "kernels/cpu/attention_softmax-inl.h"
 #include "kernels/cpu/attention_tile-inl.h"
 // clang-format on
 
@@ -34,12 +35,8 @@ struct Chunk {
   KvHead head;
   std::size_t first;
 
-  // The slots that row r sees.
   std::pair<std::size_t, std::size_t> slots(std::size_t r) const {
-    const std::size_t begin = std::max(rows[r].begin, first);
-    const std::size_t end = std::min(rows[r].end, first + kPage);
-    return begin < end ? std::pair(begin - first, end - first)
-                       : std::pair<std::size_t, std::size_t>(0, 0);
+    return rows[r].slots(first);
   }
 };
 
@@ -158,28 +155,6 @@ void mix_tile(const Chunk& chunk, Space& space, float* sums) {
   }
 }
 
-// scores[begin, end) of row r as the options want them.
-void change_scores(const Chunk& chunk, std::size_t r, std::size_t begin,
-                   std::size_t end, float* scores) {
-  const AttentionShape& shape = chunk.shape;
-  const TileRow& row = chunk.rows[r];
-  const bool scaled = shape.kv.type == KvType::kInt8;
-  // Whole vectors: what lies beside the range is overwritten later.
-  const std::size_t from = begin / kLane * kLane;
-  const std::size_t n = (end + kLane - 1) / kLane * kLane - from;
-  if (scaled) multiply(chunk.head.key_scales + from, n, scores + from);
-  if (shape.soft_cap != 0) cap(shape.soft_cap, n, scores + from);
-  if (shape.slopes != nullptr) {
-    const auto distance = static_cast<float>(chunk.first + from) -
-                          static_cast<float>(row.position);
-    lean(shape.slopes[row.head], distance, n, scores + from);
-  }
-  if (row.mask != nullptr) {
-    for (std::size_t j = begin; j < end; ++j)
-      scores[j] += row.mask[chunk.first + j];
-  }
-}
-
 template <KvType kType>
 void attend_typed(const Chunk& chunk, float* sums) {
   thread_local Space space;
@@ -196,7 +171,8 @@ void attend_typed(const Chunk& chunk, float* sums) {
     const auto [begin, end] = chunk.slots(r);
     if (begin == end) continue;
     float* scores = &space.scores[r * kPage];
-    change_scores(chunk, r, begin, end, scores);
+    change_scores(chunk.shape, chunk.rows[r], chunk.head.key_scales,
+                  chunk.first, begin, end, scores);
     const std::size_t from = begin / kLane * kLane;
     const std::size_t to = (end + kLane - 1) / kLane * kLane;
     std::fill(scores + from, scores + begin, kNothing);
@@ -243,6 +219,27 @@ void attend_chunk(const AttentionShape& shape, std::span<const TileRow> rows,
     case KvType::kInt4:
       return attend_typed<KvType::kInt4>(chunk, sums);
   }
+}
+
+// Both rows: n_columns mixed values, the largest score, the weights' sum.
+// Never inlined, so that every caller rounds alike.
+HWY_NOINLINE void merge_row(std::size_t n_columns, const float* later,
+                            float* row) {
+  const float later_max = later[n_columns];
+  if (later_max == -HUGE_VALF) return;
+  float& max = row[n_columns];
+  float& sum = row[n_columns + 1];
+  const float most = std::max(max, later_max);
+  const float keep = std::exp(max - most);
+  const float add = std::exp(later_max - most);
+  const Floats df;
+  const Vector keeps = hn::Set(df, keep), adds = hn::Set(df, add);
+  for (std::size_t i = 0; i < n_columns; i += kLanes) {
+    const Vector kept = hn::Mul(keeps, hn::LoadU(df, row + i));
+    hn::StoreU(hn::MulAdd(adds, hn::LoadU(df, later + i), kept), df, row + i);
+  }
+  sum = sum * keep + later[n_columns + 1] * add;
+  max = most;
 }
 
 void merge_sums(const KvShape& kv, std::size_t n_rows, const float* later,

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/attention.h"
@@ -14,6 +16,15 @@ struct TileRow {
   std::size_t position = 0;
   std::size_t begin = 0, end = 0;  // the positions it sees
   const float* mask = nullptr;     // one number for each position from 0
+
+  /** What it sees of the positions [first, first + kPage), counted from
+   *  `first`; 0 and 0 where that is nothing. */
+  std::pair<std::size_t, std::size_t> slots(std::size_t first) const {
+    const std::size_t from = std::max(begin, first);
+    const std::size_t to = std::min(end, first + kPage);
+    if (from >= to) return {0, 0};
+    return {from - first, to - first};
+  }
 };
 
 /** Numbers that a row's running softmax takes: the mixed values, padded to

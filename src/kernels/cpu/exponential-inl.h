@@ -15,8 +15,8 @@ HWY_BEFORE_NAMESPACE();
 namespace skua::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// e^x for x <= 0, to 2 units in the last place; 0 below -86.6, where the
-// result is nearly subnormal. Polynomial: Cephes, expf.
+// e^x for x <= 0 or NaN, to 2 units in the last place; 0 below -86.6, where
+// the result is nearly subnormal. Polynomial: Cephes, expf.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V exponential(D df, V x) {
   const hn::Rebind<std::int32_t, D> di;
@@ -29,9 +29,10 @@ HWY_INLINE V exponential(D df, V x) {
                              4.1665795894e-2f, 1.6666665459e-1f, 0.5f})
     y = hn::MulAdd(y, r, hn::Set(df, factor));
   y = hn::Add(hn::MulAdd(y, hn::Mul(r, r), r), hn::Set(df, 1.0f));
-  const auto power = hn::ShiftLeft<23>(hn::ConvertTo(di, n));
-  const V scaled = hn::BitCast(df, hn::Add(hn::BitCast(di, y), power));
-  return hn::IfThenZeroElse(tiny, scaled);
+  const auto exponent = hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127));
+  // A product, which is NaN where y is.
+  const V power = hn::BitCast(df, hn::ShiftLeft<23>(exponent));
+  return hn::IfThenZeroElse(tiny, hn::Mul(y, power));
 }
 
 }  // namespace skua::cpu::HWY_NAMESPACE

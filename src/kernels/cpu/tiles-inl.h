@@ -24,6 +24,23 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {};
 };
 
+/** While one lives, this thread's eight tiles have 16 rows of 64 bytes. */
+template <class Tiles>
+class TileSession {
+ public:
+  TileSession() {
+    TileConfig config;
+    for (int tile = 0; tile < 8; ++tile) {
+      config.rows[tile] = kTileLanes;
+      config.row_bytes[tile] = 64;
+    }
+    Tiles::configure(config);
+  }
+  ~TileSession() { Tiles::release(); }
+  TileSession(const TileSession&) = delete;
+  TileSession& operator=(const TileSession&) = delete;
+};
+
 /** Of 16 x 16 words; in and out may be one. */
 SKUA_TILE_TARGET inline void transpose_words(const void* in, void* out) {
   using Words = std::int32_t __attribute__((vector_size(64)));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,62 @@ struct Step {
   mx::array q = mx::array(0), k = mx::array(0), v = mx::array(0);
 };
 
+inline constexpr KvType kTypes[] = {KvType::kF32, KvType::kBf16, KvType::kF16,
+                                    KvType::kInt8, KvType::kInt4};
+
+/** Options to try. */
+struct Variant {
+  const char* name;
+  std::function<void(AttentionOptions&, const Step&)> set;
+};
+
+inline void set_mask(AttentionOptions& o, const Step& step) {
+  // Some keys are hidden, never the row's own.
+  const int n = step.longest() + 3;
+  const mx::array noise = normal({step.n_rows(), n}, 70);
+  o.mask = mx::where(mx::greater(noise, mx::array(1.5f)), mx::array(-INFINITY),
+                     noise);
+  o.sinks = normal({step.heads.n_heads}, 71);
+}
+
+inline const std::vector<Variant> kVariants = {
+    {"plain", [](AttentionOptions&, const Step&) {}},
+    {"window 1", [](auto& o, const Step&) { o.window = 1; }},
+    {"window 6", [](auto& o, const Step&) { o.window = 6; }},
+    {"window 260", [](auto& o, const Step&) { o.window = 260; }},
+    {"window 6, keep 4",
+     [](auto& o, const Step&) {
+       o.window = 6;
+       o.keep = 4;
+     }},
+    {"all", [](auto& o, const Step&) { o.causal = false; }},
+    {"cap", [](auto& o, const Step&) { o.soft_cap = 0.7f; }},
+    {"sinks",
+     [](auto& o, const Step& s) {
+       o.sinks = normal({s.heads.n_heads}, 72, 3);
+     }},
+    {"slopes",
+     [](auto& o, const Step& s) {
+       o.slopes = mx::abs(normal({s.heads.n_heads}, 73, 0.3f));
+     }},
+    {"mask", set_mask},
+    {"everything",
+     [](auto& o, const Step& s) {
+       set_mask(o, s);
+       o.slopes = mx::abs(normal({s.heads.n_heads}, 74, 0.1f));
+       o.soft_cap = 2;
+       o.window = 40;
+       o.keep = 3;
+     }},
+};
+
+inline AttentionOptions options_of(const Variant& variant, const Step& step) {
+  AttentionOptions o;
+  o.scale = 1 / std::sqrt(static_cast<float>(step.heads.key_dim));
+  variant.set(o, step);
+  return o;
+}
+
 /** Scores of one query in float64, -infinity where it sees nothing. */
 inline std::vector<double> oracle_scores(const Step& step,
                                          const AttentionOptions& o,
@@ -129,9 +186,40 @@ inline std::vector<double> oracle_scores(const Step& step,
   return scores;
 }
 
-/** Largest error relative to the bound that attention.h states. */
+/** What bounds the error of a row's numbers. */
+struct Magnitudes {
+  double score = 0, value = 0;  // the largest, of what it sees
+  double terms = 0;             // the largest scale * sum of |q_i k_i|
+};
+
+/** The bounds that attention.h states. */
+inline double float32_bound(const Magnitudes& m) {
+  return 2e-6 * (1 + m.score) * m.value;
+}
+inline double bfloat16_bound(const Magnitudes& m) {
+  return float32_bound(m) +
+         (std::expm1(2 * m.terms / 127) + 1.0 / 127) * m.value;
+}
+
+/** Largest scale * sum of |q_i k_i| over the positions seen.
+ *  keys  [length, d], of one head */
+inline double largest_terms(const std::vector<double>& scores, float scale,
+                            const float* q, const float* keys, int d) {
+  double most = 0;
+  for (std::size_t j = 0; j < scores.size(); ++j) {
+    if (!std::isfinite(scores[j])) continue;
+    double sum = 0;
+    for (int i = 0; i < d; ++i)
+      sum += std::abs(double{q[i]} * double{keys[j * std::size_t(d) + i]});
+    most = std::max(most, double{scale} * sum);
+  }
+  return most;
+}
+
+/** Largest error relative to its bound. */
 inline double worst_by_oracle(const Step& step, const AttentionOptions& o,
-                              const Step::Result& got) {
+                              const Step::Result& got,
+                              double (*bound)(const Magnitudes&)) {
   const Heads& h = step.heads;
   const auto q = numbers(step.q);
   const auto sinks = o.sinks ? numbers(*o.sinks) : std::vector<float>();
@@ -147,16 +235,21 @@ inline double worst_by_oracle(const Step& step, const AttentionOptions& o,
             step, o, s, row, head, &q[static_cast<std::size_t>(at * h.key_dim)],
             got.keys[n]);
         double max = *std::max_element(scores.begin(), scores.end());
-        double largest = 0, sum = 0, value = 0;
+        const int kv = head / (h.n_heads / h.n_kv_heads);
+        Magnitudes m;
+        m.terms = largest_terms(
+            scores, o.scale, &q[static_cast<std::size_t>(at * h.key_dim)],
+            &got.keys[n][static_cast<std::size_t>(kv * length * h.key_dim)],
+            h.key_dim);
+        double sum = 0;
         for (const double x : scores)
-          if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
+          if (std::isfinite(x)) m.score = std::max(m.score, std::abs(x));
         if (o.sinks) {
           const double sink = sinks[static_cast<std::size_t>(head)];
           max = std::max(max, sink);
           sum = std::exp(sink - max);
         }
         std::vector<double> out(static_cast<std::size_t>(h.value_dim));
-        const int kv = head / (h.n_heads / h.n_kv_heads);
         for (int j = 0; j < length; ++j) {
           const double w = std::exp(scores[static_cast<std::size_t>(j)] - max);
           if (w == 0) continue;
@@ -164,7 +257,7 @@ inline double worst_by_oracle(const Step& step, const AttentionOptions& o,
           for (int i = 0; i < h.value_dim; ++i) {
             const double x = got.values[n][static_cast<std::size_t>(
                 (kv * length + j) * h.value_dim + i)];
-            value = std::max(value, std::abs(x));
+            m.value = std::max(m.value, std::abs(x));
             out[static_cast<std::size_t>(i)] += w * x;
           }
         }
@@ -172,7 +265,7 @@ inline double worst_by_oracle(const Step& step, const AttentionOptions& o,
           const double error = std::abs(
               double{got.out[static_cast<std::size_t>(at * h.value_dim + i)]} -
               out[static_cast<std::size_t>(i)] / sum);
-          most = std::max(most, error / (2e-6 * (1 + largest) * value));
+          most = std::max(most, error / bound(m));
           if (std::isnan(error)) return INFINITY;
         }
       }

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <tuple>
 
 #include "skua/error.h"
@@ -14,66 +13,15 @@ namespace {
 
 using test::Heads;
 using test::kBatches;
+using test::kTypes;
+using test::kVariants;
 using test::normal;
 using test::numbers;
+using test::options_of;
 using test::Step;
+using test::Variant;
 using test::worst;
 using Layout = KvCache::Layout;
-
-constexpr KvType kTypes[] = {KvType::kF32, KvType::kBf16, KvType::kF16,
-                             KvType::kInt8, KvType::kInt4};
-
-struct Variant {
-  const char* name;
-  std::function<void(AttentionOptions&, const Step&)> set;
-};
-
-void set_mask(AttentionOptions& o, const Step& step) {
-  // Some keys are hidden, never the row's own.
-  const int n = step.longest() + 3;
-  const mx::array noise = normal({step.n_rows(), n}, 70);
-  o.mask = mx::where(mx::greater(noise, mx::array(1.5f)), mx::array(-INFINITY),
-                     noise);
-  o.sinks = normal({step.heads.n_heads}, 71);
-}
-
-const std::vector<Variant> kVariants = {
-    {"plain", [](AttentionOptions&, const Step&) {}},
-    {"window 1", [](auto& o, const Step&) { o.window = 1; }},
-    {"window 6", [](auto& o, const Step&) { o.window = 6; }},
-    {"window 260", [](auto& o, const Step&) { o.window = 260; }},
-    {"window 6, keep 4",
-     [](auto& o, const Step&) {
-       o.window = 6;
-       o.keep = 4;
-     }},
-    {"all", [](auto& o, const Step&) { o.causal = false; }},
-    {"cap", [](auto& o, const Step&) { o.soft_cap = 0.7f; }},
-    {"sinks",
-     [](auto& o, const Step& s) {
-       o.sinks = normal({s.heads.n_heads}, 72, 3);
-     }},
-    {"slopes",
-     [](auto& o, const Step& s) {
-       o.slopes = mx::abs(normal({s.heads.n_heads}, 73, 0.3f));
-     }},
-    {"mask", set_mask},
-    {"everything",
-     [](auto& o, const Step& s) {
-       set_mask(o, s);
-       o.slopes = mx::abs(normal({s.heads.n_heads}, 74, 0.1f));
-       o.soft_cap = 2;
-       o.window = 40;
-       o.keep = 3;
-     }},
-};
-
-AttentionOptions options_of(const Variant& variant, const Step& step) {
-  AttentionOptions o;
-  o.scale = 1 / std::sqrt(static_cast<float>(step.heads.key_dim));
-  variant.set(o, step);
-  return o;
-}
 
 // Both layouts hold the same numbers, so that only sums may differ.
 void expect_like_fallback(const Step& step, const AttentionOptions& o,
@@ -134,7 +82,9 @@ TEST(Attention, StaysWithinItsBoundOfTheFloat64Result) {
         for (const KvType type : kTypes) {
           SCOPED_TRACE(variant.name);
           const auto got = step.run(o, type, Layout::kPages);
-          EXPECT_LE(test::worst_by_oracle(step, o, got), 1.0) << spread;
+          EXPECT_LE(test::worst_by_oracle(step, o, got, test::float32_bound),
+                    1.0)
+              << spread;
         }
       }
     }
@@ -171,6 +121,26 @@ TEST(Attention, RowsDoNotSeeWhatFollowsThem) {
   EXPECT_TRUE(
       std::equal(got.begin(), got.begin() + 19 * 4 * 24, clean.begin()));
   EXPECT_FALSE(std::isfinite(got.back()));
+}
+
+TEST(Attention, KeepsWhatIsNoNumberInItsRow) {
+  const Step step({4, 2, 24, 24}, {{0, 40, 5}});
+  for (const Precision precision : {Precision::kExact, Precision::kDefault}) {
+    const AttentionOptions o = {.precision = precision};
+    const auto clean = step.run(o, KvType::kBf16, Layout::kPages).out;
+    for (const float bad : {INFINITY, NAN}) {
+      Step broken = step;
+      broken.q = mx::concatenate(
+          {mx::full({1, 4, 24}, bad), test::rows(step.q, 1, 39)}, 0);
+      const auto got = broken.run(o, KvType::kBf16, Layout::kPages).out;
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        if (i < 4 * 24)
+          ASSERT_FALSE(std::isfinite(got[i])) << i;
+        else
+          ASSERT_EQ(got[i], clean[i]) << i;
+      }
+    }
+  }
 }
 
 TEST(Attention, ARowThatSeesNothingIsZero) {

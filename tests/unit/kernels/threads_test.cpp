@@ -48,6 +48,10 @@ std::string bits_of_results() {
     const auto last = mx::slice(q, {599, 0, 0}, {600, 6, 32});
     add(append_and_attend(first, first, first, {{0, 599, 0}}, {cache}, {}));
     add(append_and_attend(last, last, last, {{0, 1, 599}}, {cache}, {}));
+    const KvCache shared(type, 2, 32, 32);
+    const auto keys = mx::slice(q, {0, 0, 0}, {600, 2, 32});
+    add(append_and_attend(q, keys, keys, {{0, 600, 0}}, {shared},
+                          {.precision = Precision::kDefault}));
   }
   return std::to_string(hash);
 }
