@@ -30,8 +30,8 @@ struct Split {
 
 struct Item {
   const Tile* tile;
-  Split* split;   // null: all chunks at once
-  std::size_t i;  // of the tile's chunks
+  Split* split;            // null: all chunks at once
+  std::size_t begin, end;  // of the tile's chunks
 };
 
 // Buffers of a thread.
@@ -81,19 +81,34 @@ void append(const Inputs& in, const AttentionTask& task, std::size_t kv_head,
              in.v + row * v_stride + kv_head * kv.value_dim, v_stride);
 }
 
+KvHead head_of(const Inputs& in, const Tile& t, std::size_t chunk) {
+  return head_of(in.shape_of(chunk).kv, t.task->pages[chunk], t.kv_head);
+}
+
+// Bytes from a chunk's head to the next one's, where they are alike.
+std::uintptr_t distance(const Inputs& in, const Tile& t, std::size_t chunk,
+                        std::size_t next) {
+  if (&in.shape_of(chunk) != &in.shape_of(next)) return 0;
+  return reinterpret_cast<std::uintptr_t>(head_of(in, t, next).keys) -
+         reinterpret_cast<std::uintptr_t>(head_of(in, t, chunk).keys);
+}
+
+// Chunk i of those before `end` that this thread computes.
 void compute(const Inputs& in, const Tile& t, const Space& space, std::size_t i,
-             float* sums) {
+             std::size_t end, float* sums) {
   const std::size_t chunk = t.chunk(i);
   if (t.appends) append(in, *t.task, t.kv_head, chunk);
   const AttentionShape& shape = in.shape_of(chunk);
   const auto& rows = i < t.n_kept ? space.kept : space.rows;
-  const KvHead head = head_of(shape.kv, t.task->pages[chunk], t.kv_head);
+  const KvHead head = head_of(in, t, chunk);
   const std::size_t first = chunk * kPage;
   if (t.rounded)
     attend_chunk_amx(shape, rows, space.rounded.as<std::uint16_t>(), head,
                      first, sums);
   else
-    attend_chunk(shape, rows, space.packed.data(), head, first, sums);
+    attend_chunk(shape, rows, space.packed.data(), head, first,
+                 i + 1 < end ? distance(in, t, chunk, t.chunk(i + 1)) : 0,
+                 sums);
 }
 
 // One row's result: its sink joins the sum, without a value.
@@ -126,14 +141,15 @@ void finish(const Inputs& in, const Tile& t, const Space& space,
 
 void run_rounded(const Inputs& in, const Tile& t, Space& space) {
   const std::size_t stride = sums_stride(in.shape.kv);
-  const std::size_t n = tile_rows(space.rows.size()) * stride;
-  if (space.aligned_sums.size() < n * sizeof(float))
-    space.aligned_sums = AlignedBuffer(n * sizeof(float));
+  const std::size_t size = tile_rows(space.rows.size()) * stride;
+  if (space.aligned_sums.size() < size * sizeof(float))
+    space.aligned_sums = AlignedBuffer(size * sizeof(float));
   auto* sums = space.aligned_sums.as<float>();
-  std::fill_n(sums, n, 0.0f);
+  std::fill_n(sums, size, 0.0f);
   for (std::size_t r = 0; r < space.rows.size(); ++r)
     sums[r * stride + in.shape.kv.n_strips() * kLane] = -HUGE_VALF;
-  for (std::size_t i = 0; i < t.n_chunks(); ++i) compute(in, t, space, i, sums);
+  const std::size_t n = t.n_chunks();
+  for (std::size_t i = 0; i < n; ++i) compute(in, t, space, i, n, sums);
   finish(in, t, space, sums);
 }
 
@@ -147,16 +163,19 @@ void run(const Inputs& in, const Item& item) {
   if (item.split == nullptr) {
     space.sums.resize(size);
     space.later.resize(size);
-    compute(in, t, space, 0, space.sums.data());
-    for (std::size_t i = 1; i < t.n_chunks(); ++i) {
-      compute(in, t, space, i, space.later.data());
+    compute(in, t, space, 0, item.end, space.sums.data());
+    for (std::size_t i = 1; i < item.end; ++i) {
+      compute(in, t, space, i, item.end, space.later.data());
       merge_sums(kv, space.rows.size(), space.later.data(), space.sums.data());
     }
     return finish(in, t, space, space.sums.data());
   }
   float* sums = item.split->sums.get();
-  compute(in, t, space, item.i, sums + item.i * size);
-  if (item.split->left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  for (std::size_t i = item.begin; i < item.end; ++i)
+    compute(in, t, space, i, item.end, sums + i * size);
+  const std::size_t n_done = item.end - item.begin;
+  if (item.split->left.fetch_sub(n_done, std::memory_order_acq_rel) != n_done)
+    return;
   for (std::size_t c = 1; c < t.n_chunks(); ++c)
     merge_sums(kv, space.rows.size(), sums + c * size, sums);
   finish(in, t, space, sums);
@@ -195,16 +214,19 @@ void append_and_attend(const AttentionShape& shape,
   std::vector<std::unique_ptr<Split>> splits;
   std::vector<Item> items;
   for (const Tile& t : tiles) {
-    if (t.rounded || tiles.size() >= enough || thread_count() == 1 ||
-        t.n_chunks() == 1) {
-      items.push_back({&t, nullptr, 0});
+    const std::size_t n = t.n_chunks();
+    if (t.rounded || tiles.size() >= enough || thread_count() == 1 || n == 1) {
+      items.push_back({&t, nullptr, 0, n});
       continue;
     }
     const std::size_t n_rows = (t.last - t.first) * in.group();
     splits.push_back(
-        std::make_unique<Split>(t.n_chunks(), n_rows * sums_stride(shape.kv)));
-    for (std::size_t i = 0; i < t.n_chunks(); ++i)
-      items.push_back({&t, splits.back().get(), i});
+        std::make_unique<Split>(n, n_rows * sums_stride(shape.kv)));
+    // Runs of chunks, so that each is asked for during the one before it.
+    const std::size_t n_run =
+        std::max<std::size_t>(1, n * tiles.size() / enough);
+    for (std::size_t i = 0; i < n; i += n_run)
+      items.push_back({&t, splits.back().get(), i, std::min(i + n_run, n)});
   }
   parallel_for(items.size(), [&](std::size_t i) { run(in, items[i]); });
 }

@@ -34,6 +34,7 @@ struct Chunk {
   const float* packed;
   KvHead head;
   std::size_t first;
+  std::uintptr_t ahead;
 
   std::pair<std::size_t, std::size_t> slots(std::size_t r) const {
     return rows[r].slots(first);
@@ -71,7 +72,7 @@ Numbers panel_of(const Space& space) {
 template <KvType kType>
 void score_tile(const Chunk& chunk, Space& space) {
   const std::size_t d = chunk.shape.kv.key_dim;
-  const Numbers keys{chunk.head.keys, chunk.head.key_scales};
+  const Numbers keys{chunk.head.keys, chunk.head.key_scales, chunk.ahead};
   // Where several groups read the same keys, they are widened once.
   const bool widen = space.groups.size() > 1 && kType != KvType::kF32;
   const std::size_t step = space.groups.size() > 1 ? kPanel : kPage / kLane;
@@ -126,7 +127,7 @@ template <KvType kType>
 void mix_tile(const Chunk& chunk, Space& space, float* sums) {
   const bool widen = space.groups.size() > 1 && kType != KvType::kF32;
   const std::size_t n_strips = chunk.shape.kv.n_strips();
-  const Numbers values{chunk.head.values, chunk.head.value_scales};
+  const Numbers values{chunk.head.values, chunk.head.value_scales, chunk.ahead};
   const std::size_t step = space.groups.size() > 1 ? kPanel : n_strips;
   space.panel.resize(std::max(space.panel.size(), kPanel * kPage * kLane));
   std::size_t begin = kPage, end = 0;
@@ -148,7 +149,7 @@ void mix_tile(const Chunk& chunk, Space& space, float* sums) {
         // F32 may be in several steps, other types are in one.
         const std::size_t at = strip * kPage * kLane * sizeof(float);
         mix_rows<kType>(g, chunk, space.scores.data(),
-                        {values.at + at, values.scales}, n,
+                        {values.at + at, values.scales, values.ahead}, n,
                         sums + strip * kLane);
       }
     }
@@ -205,8 +206,8 @@ void pack_queries(std::span<const float* const> queries, std::size_t key_dim,
 
 void attend_chunk(const AttentionShape& shape, std::span<const TileRow> rows,
                   const float* packed, const KvHead& head, std::size_t first,
-                  float* sums) {
-  const Chunk chunk{shape, rows, packed, head, first};
+                  std::uintptr_t ahead, float* sums) {
+  const Chunk chunk{shape, rows, packed, head, first, ahead};
   switch (shape.kv.type) {
     case KvType::kF32:
       return attend_typed<KvType::kF32>(chunk, sums);
@@ -267,8 +268,9 @@ void pack_queries(std::span<const float* const> queries, std::size_t key_dim,
 
 void attend_chunk(const AttentionShape& shape, std::span<const TileRow> rows,
                   const float* packed, const KvHead& head, std::size_t first,
-                  float* sums) {
-  HWY_DYNAMIC_DISPATCH(attend_chunk)(shape, rows, packed, head, first, sums);
+                  std::uintptr_t ahead, float* sums) {
+  HWY_DYNAMIC_DISPATCH(attend_chunk)(shape, rows, packed, head, first, ahead,
+                                     sums);
 }
 
 void merge_sums(const KvShape& kv, std::size_t n_rows, const float* later,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
@@ -40,11 +41,13 @@ void pack_queries(std::span<const float* const> queries, std::size_t key_dim,
 
 /** Softmax and mix over the positions [first, first + kPage) that each row
  *  sees; `first` is a multiple of kPage.
+ *  ahead  bytes from this head's page to the one read next, if any: a few
+ *         rows ask for it in time
  *  sums  [rows, sums_stride] are written; the largest score is -infinity
  *        where a row sees none of the positions */
 void attend_chunk(const AttentionShape& shape, std::span<const TileRow> rows,
                   const float* packed, const KvHead& head, std::size_t first,
-                  float* sums);
+                  std::uintptr_t ahead, float* sums);
 
 /** Adds the sums of later positions to those of earlier ones. */
 void merge_sums(const KvShape& kv, std::size_t n_rows, const float* later,

@@ -79,6 +79,7 @@ HWY_INLINE Vector load(const std::byte* numbers, std::size_t at,
 struct Numbers {
   const std::byte* at;
   const float* scales = nullptr;
+  std::uintptr_t ahead = 0;  // bytes to the page read next
 
   const float* section(std::size_t i) const { return scales + i * 2 * kPage; }
 };

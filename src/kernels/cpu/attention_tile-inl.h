@@ -8,7 +8,6 @@
 #define SKUA_KERNELS_CPU_ATTENTION_TILE_INL_H
 #endif
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -31,8 +30,6 @@ constexpr std::size_t blocks_of(std::size_t n_rows) {
 }
 // Blocks that several groups of rows read one after another.
 constexpr std::size_t kPanel = blocks_of(kRowsMost);
-
-constexpr std::size_t kPrefetchBytes = 2048;
 
 // out[n, d, 16] = n blocks of keys from `block` on, in float32 but for the
 // scales of int8.
@@ -59,15 +56,18 @@ void widen_values(const Numbers& values, std::size_t strip, std::size_t begin,
   }
 }
 
-// Asks for the memory that is read a little later. Float32 is for the most
-// part what was widened just before.
+// Asks for what lies where the next page will be read, into the second-level
+// cache. Float32 is for the most part what was widened just before.
 template <KvType kType>
-HWY_INLINE void prefetch(const std::byte* numbers, std::size_t i) {
+HWY_INLINE void prefetch(const Numbers& numbers, std::size_t i) {
   constexpr std::size_t kBits = kType == KvType::kInt4   ? 4
                                 : kType == KvType::kInt8 ? 8
                                                          : 16;
-  if constexpr (kType != KvType::kF32)
-    hwy::Prefetch(numbers + i * kBits / 8 + kPrefetchBytes);
+  if constexpr (kType != KvType::kF32) {
+    const auto at = reinterpret_cast<std::uintptr_t>(numbers.at);
+    const auto next = at + i * kBits / 8 + numbers.ahead;
+    __builtin_prefetch(reinterpret_cast<const void*>(next), 0, 2);
+  }
 }
 
 // scores[r, 16 * kBlocks] = q[:, r] . keys, of kRows rows.
@@ -91,7 +91,7 @@ HWY_NOINLINE void score(const float* HWY_RESTRICT q, const Numbers& keys,
     }
     for (std::size_t i = begin; i < std::min(begin + section, d); ++i) {
       for (std::size_t b = 0; b < kBlocks; ++b)
-        prefetch<kType>(keys.at, at + (b * d + i) * kLane);
+        prefetch<kType>(keys, at + (b * d + i) * kLane);
       Vector key[kN];
       for (std::size_t n = 0; n < kN; ++n) {
         const std::size_t block = n / kVectors, part = n % kVectors;
@@ -134,7 +134,7 @@ HWY_NOINLINE void mix(const float* HWY_RESTRICT weights, const Numbers& values,
       sums[r][n] = hn::LoadU(df, out + r * stride + n * kLanes);
   for (std::size_t j = begin; j < end; ++j) {
     for (std::size_t s = 0; s < kStrips; ++s)
-      prefetch<kType>(values.at, at + (s * kPage + j) * kLane);
+      prefetch<kType>(values, at + (s * kPage + j) * kLane);
     Vector value[kN];
     for (std::size_t n = 0; n < kN; ++n) {
       const std::size_t strip = n / kVectors, part = n % kVectors;

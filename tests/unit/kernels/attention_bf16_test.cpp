@@ -230,7 +230,7 @@ std::vector<float> in_float32(const Page& page) {
   std::vector<float> packed;
   cpu::pack_queries(page.queries, page.shape.kv.key_dim, 0.125f, packed);
   std::vector<float> sums(page.rows.size() * cpu::sums_stride(page.shape.kv));
-  cpu::attend_chunk(page.shape, page.rows, packed.data(), page.head, 512,
+  cpu::attend_chunk(page.shape, page.rows, packed.data(), page.head, 512, 0,
                     sums.data());
   return page.outputs(sums.data());
 }

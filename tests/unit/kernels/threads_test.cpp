@@ -41,16 +41,16 @@ std::string bits_of_results() {
   const mx::array wide = test::normal({37, 3000}, 3);
   add(rms_norm(wide, test::normal({3000}, 4), 1e-5f));
   add(gated(Gate::kSilu, wide, wide));
-  const mx::array q = test::normal({600, 6, 32}, 5);
+  const mx::array q = test::normal({2200, 6, 32}, 5);
   for (const KvType type : {KvType::kF32, KvType::kInt8, KvType::kInt4}) {
     const KvCache cache(type, 6, 32, 32);
-    const auto first = mx::slice(q, {0, 0, 0}, {599, 6, 32});
-    const auto last = mx::slice(q, {599, 0, 0}, {600, 6, 32});
-    add(append_and_attend(first, first, first, {{0, 599, 0}}, {cache}, {}));
-    add(append_and_attend(last, last, last, {{0, 1, 599}}, {cache}, {}));
+    const auto first = mx::slice(q, {0, 0, 0}, {2199, 6, 32});
+    const auto last = mx::slice(q, {2199, 0, 0}, {2200, 6, 32});
+    add(append_and_attend(first, first, first, {{0, 2199, 0}}, {cache}, {}));
+    add(append_and_attend(last, last, last, {{0, 1, 2199}}, {cache}, {}));
     const KvCache shared(type, 2, 32, 32);
-    const auto keys = mx::slice(q, {0, 0, 0}, {600, 2, 32});
-    add(append_and_attend(q, keys, keys, {{0, 600, 0}}, {shared},
+    const auto keys = mx::slice(q, {0, 0, 0}, {2200, 2, 32});
+    add(append_and_attend(q, keys, keys, {{0, 2200, 0}}, {shared},
                           {.precision = Precision::kDefault}));
   }
   return std::to_string(hash);
