@@ -155,6 +155,14 @@ void run_generate_tests(const std::filesystem::path& path,
       {{"primitives", [&] { return answers.run_primitives(prompt, kTokens); }},
        {"ahead", [&] { return answers.run(prompt, greedy); }},
        {"in_turn", [&] { return answers.run(prompt, greedy, 1, false); }}}));
+  for (const int n : {1, 4}) {
+    const GenerationOptions sampled{
+        .max_tokens = n == 1 ? kTokens : 24, .temperature = 0.8, .top_p = 0.95};
+    emit(compare(
+        "sampled_" + std::to_string(n),
+        {{"ahead", [&] { return answers.run(prompt, sampled, n); }},
+         {"in_turn", [&] { return answers.run(prompt, sampled, n, false); }}}));
+  }
   for (const int n : {1, 4, 8, 32}) {
     const GenerationOptions some{.max_tokens = n < 32 ? 48 : 24};
     emit(compare("batch_" + std::to_string(n),

@@ -110,6 +110,11 @@ class SKUA_API Model {
   /** Most tokens of prompt and answer together. */
   int context() const;
 
+  /** Tells models apart: the architecture, and digests of configuration,
+   * samples of the weights and tokenizer. The same wherever the files lie.
+   * Throws NotFound or Error where they are gone. */
+  std::string identity() const;
+
   /** Takes a step of a prompt and a step of an answer, so that later ones do
    *  not wait for weights to be read from the disk or for threads to start.
    *  Leaves nothing behind. Returns how many seconds it took. */

@@ -1,5 +1,6 @@
 #include "api/state.h"
 #include "base/model_path.h"
+#include "generate/cache_identity.h"
 #include "generate/model_options.h"
 #include "generate/options.h"
 #include "generate/warm_up.h"
@@ -122,6 +123,11 @@ GenerationOptions Model::default_options() const {
 
 int Model::context() const {
   return state_->context;
+}
+
+std::string Model::identity() const {
+  const CacheIdentity identity = identity_of(*state_->loaded);
+  return identity.model + ", " + identity.tokenizer;
 }
 
 double Model::warm_up() const {

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cli/answer.h"
 #include "cli/batch_files.h"
+#include "cli/batch_origin.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -109,6 +110,7 @@ Json id_of(const std::string& line) {
 struct Kept {
   std::size_t n_rows = 0, n_failed = 0;
   std::uint64_t n_bytes = 0;
+  Json origin;
 };
 
 [[noreturn]] void refuse_output(const std::string& path, std::size_t index,
@@ -139,6 +141,7 @@ Kept read_kept(const std::string& path, LineReader& input) {
     const Json id = id_of(given->text);
     if (row.value("id", Json()) != id)
       refuse_output(path, index, "has another id than the input's line");
+    if (index == 0) kept.origin = row.value("run", Json());
     ++kept.n_rows;
     kept.n_failed += row.contains("error") ? 1 : 0;
     kept.n_bytes += line->text.size() + 1;
@@ -193,11 +196,12 @@ class Tally {
 class BatchRun {
  public:
   BatchRun(const Arguments& arguments, LineReader& input, LineWriter& output,
-           const Kept& kept, Model model)
+           const Kept& kept, Model model, Json origin)
       : arguments_(arguments),
         input_(input),
         output_(output),
         model_(std::move(model)),
+        origin_(std::move(origin)),
         batch_(model_.batch()),
         n_read_(kept.n_rows),
         tally_(arguments.answer.quiet) {
@@ -296,19 +300,22 @@ class BatchRun {
     const GenerationStats stats = batch_.stats(event.row);
     tally_.n_tokens += stats.n_generated_tokens;
     if (const auto error = batch_.error(event.row)) return fail(row, *error);
-    Json json = {{"index", row.index}, {"id", std::move(row.id)}};
-    json.update(row.result->json(batch_.finish_reason(event.row), stats));
-    row.line = dump_json(json);
-    row.result.reset();
+    finish(row, row.result->json(batch_.finish_reason(event.row), stats));
   }
 
   void fail(Row& row, std::string error) {
     if (error.size() > kMaxErrorBytes)
       error = error.substr(0, kMaxErrorBytes) + "...";
     ++tally_.n_failed;
+    finish(row, {{"error", std::move(error)}});
+  }
+
+  void finish(Row& row, const Json& result) {
+    Json json = {{"index", row.index}, {"id", std::move(row.id)}};
+    json.update(result);
+    if (row.index == 0) json["run"] = origin_;
+    row.line = dump_json(json);
     row.result.reset();
-    row.line = dump_json(
-        {{"index", row.index}, {"id", std::move(row.id)}, {"error", error}});
   }
 
   void write_finished() {
@@ -323,6 +330,7 @@ class BatchRun {
   LineReader& input_;
   LineWriter& output_;
   Model model_;
+  Json origin_;
   BatchStream batch_;
   std::deque<Row> rows_;  // those not yet written
   std::map<std::size_t, Row*> answering_;
@@ -352,17 +360,24 @@ void run(const Arguments& arguments) {
   Kept kept;
   if (output.is_regular() && !arguments.overwrite)
     kept = read_kept(arguments.out, input);
-  if (kept.n_rows > 0 && !arguments.answer.quiet)
-    fmt::print(stderr, "{} rows are done already\n", kept.n_rows);
+  const auto say_what_is_done = [&] {
+    if (kept.n_rows > 0 && !arguments.answer.quiet)
+      fmt::print(stderr, "{} rows are done already\n", kept.n_rows);
+  };
   std::size_t n_rows = kept.n_rows, n_failed = kept.n_failed;
   if (auto line = input.next()) {
     const Model model = load_with_progress(arguments.answer);
+    Json origin = origin_of(model, arguments.answer, arguments.raw);
+    if (kept.n_rows > 0) check_origin(arguments.out, kept.origin, origin);
+    say_what_is_done();
     warm_up(model, arguments.answer);
     const Tally tally =
-        BatchRun(arguments, input, output, kept, model).run(std::move(*line));
+        BatchRun(arguments, input, output, kept, model, std::move(origin))
+            .run(std::move(*line));
     n_rows = tally.n_rows;
     n_failed = tally.n_failed;
   } else if (!interrupted()) {
+    say_what_is_done();
     output.keep(kept.n_bytes);
   }
   if (interrupted()) throw Error("batch", "interrupted");
@@ -386,7 +401,7 @@ void add_batch(CLI::App& app) {
   command
       .text("OUT", arguments->out,
             "File for the results, one JSON line each; a run that was stopped "
-            "goes on where it ends")
+            "goes on where it ends, with the same model and options")
       .required();
   command.number("--parallel", arguments->parallel,
                  "How many prompts to answer at once");
@@ -407,7 +422,8 @@ void add_batch(CLI::App& app) {
       "  {\"prompt\": \"Once upon a time\", \"raw\": true}\n"
       "Options of a line go over those of the command line. A line that\n"
       "cannot be answered gives {\"index\", \"id\", \"error\"} and spoils\n"
-      "nothing else; exit code 1 where no line could be answered.");
+      "nothing else; exit code 1 where no line could be answered. The first\n"
+      "result says under \"run\" which model and options it comes from.");
   command.callback([arguments] { run(*arguments); });
 }
 

@@ -41,10 +41,8 @@ void Distribution::set(const Filtered& filtered, double temperature) {
   n_ = logits.size();
   if (weights_.size() < n_) weights_.resize(n_);
   sums_.resize((n_ + kBlock - 1) / kBlock);
-  for (std::size_t i = 0; i < n_; ++i)
-    weights_[i] = (logits[i] - filtered.largest) / divisor;
-  total_ = cpu::softmax_weights(weights_.data(), n_, 0, 1, weights_.data(),
-                                sums_.data());
+  total_ = cpu::softmax_weights(logits.data(), n_, filtered.largest, divisor,
+                                weights_.data(), sums_.data());
 }
 
 void Distribution::cut_surprise(double bits) {

@@ -10,37 +10,6 @@ namespace {
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Sums term(i) for i < n in several parts, so that one addition need not wait
-// for the other.
-template <class Term>
-double sum(std::size_t n, const Term& term) {
-  constexpr std::size_t kParts = 8;
-  double parts[kParts] = {};
-  std::size_t i = 0;
-  for (; i + kParts <= n; i += kParts)
-    for (std::size_t j = 0; j < kParts; ++j) parts[j] += term(i + j);
-  for (; i < n; ++i) parts[i % kParts] += term(i);
-  double total = 0;
-  for (const double part : parts) total += part;
-  return total;
-}
-
-double standard_deviation(std::span<const float> x) {
-  const auto is_finite = [&](std::size_t i) { return x[i] >= kLowest; };
-  const double n =
-      sum(x.size(), [&](std::size_t i) { return is_finite(i) ? 1.0 : 0.0; });
-  const double mean =
-      sum(x.size(),
-          [&](std::size_t i) { return is_finite(i) ? double{x[i]} : 0.0; }) /
-      n;
-  return std::sqrt(sum(x.size(),
-                       [&](std::size_t i) {
-                         const double d = is_finite(i) ? x[i] - mean : 0.0;
-                         return d * d;
-                       }) /
-                   n);
-}
-
 float largest_of(TokenSpan tokens) {
   return cpu::largest_of(tokens.logits.data(), tokens.logits.size()).value;
 }
@@ -53,11 +22,8 @@ Entropy entropy_of(std::span<const float> logits, float largest,
   if (weights.size() < n) weights.resize(n);
   const double total = cpu::softmax_weights(logits.data(), n, largest, 1,
                                             weights.data(), nullptr);
-  // Far below what weighs anything; -inf times 0 is no number.
-  constexpr float kFar = -1000;
-  const double weighted = sum(n, [&](std::size_t i) {
-    return double{weights[i]} * std::max(logits[i] - largest, kFar);
-  });
+  const double weighted =
+      cpu::weighted_distance(logits.data(), weights.data(), n, largest);
   const double log_total = std::log(total);
   return {log_total - weighted / total, log_total};
 }
@@ -67,24 +33,18 @@ void Filters::take(TokenSpan tokens) {
   if (logits_.size() < n) {
     logits_.resize(n);
     ids_.resize(n);
+    nearness_.resize(n);
   }
-  n_ = cpu::select(tokens.logits.data(),
-                   tokens.ids.empty() ? nullptr : tokens.ids.data(), 0, n,
-                   {kLowest, kInfinity}, logits_.data(), ids_.data())
+  n_ = cpu::select({.x = tokens.logits.data(),
+                    .ids = tokens.ids.empty() ? nullptr : tokens.ids.data()},
+                   n, {kLowest, kInfinity}, {logits_.data(), ids_.data()})
            .n;
 }
 
-// stays(i) is asked of each token in turn.
-template <class Stays>
-void Filters::keep(const Stays& stays) {
-  std::size_t n = 0;
-  for (std::size_t i = 0; i < n_; ++i) {
-    const bool stay = stays(i);
-    logits_[n] = logits_[i];
-    ids_[n] = ids_[i];
-    n += stay ? 1 : 0;
-  }
-  n_ = n;
+void Filters::keep_from(float least) {
+  n_ = cpu::select({.x = logits_.data(), .ids = ids_.data()}, n_,
+                   {least, kInfinity}, {logits_.data(), ids_.data()})
+           .n;
 }
 
 void Filters::leave_out_top_choices(double threshold, const Xtc& xtc) {
@@ -94,47 +54,42 @@ void Filters::leave_out_top_choices(double threshold, const Xtc& xtc) {
   const double bound = most + std::log(threshold * total);
   float above = at_least(bound);
   if (above == bound) above = std::nextafter(above, kInfinity);
-  const TokenSpan top = likeliest_.within(taken(), {above, kInfinity});
+  const TokenSpan top =
+      likeliest_.within({taken().logits, {}}, {above, kInfinity});
   if (top.logits.size() < 2) return;
   const float least = *std::ranges::min_element(top.logits);
-  keep([&](std::size_t i) {
-    return logits_[i] <= least ||
-           std::ranges::binary_search(xtc.spares, ids_[i]);
-  });
+  for (std::size_t i = 0; i < top.ids.size(); ++i) {
+    const auto place = static_cast<std::size_t>(top.ids[i]);
+    if (top.logits[i] > least &&
+        !std::ranges::binary_search(xtc.spares, ids_[place]))
+      logits_[place] = -kInfinity;
+  }
+  keep_from(kLowest);
 }
 
 void Filters::keep_typical(double mass) {
-  const TokenSpan tokens = taken();
-  const float most = largest_of(tokens);
-  const auto [nats, log_total] = entropy_of(tokens.logits, most, weights_);
+  const std::span<const float> logits = taken().logits;
+  const float most = largest_of(taken());
+  const auto [nats, log_total] = entropy_of(logits, most, weights_);
   // A token's surprise is log_total + most - logit.
   const auto typical = static_cast<float>(most + log_total - nats);
-  if (nearness_.size() < n_) nearness_.resize(n_);
   for (std::size_t i = 0; i < n_; ++i)
-    nearness_[i] = -std::abs(logits_[i] - typical);
-  const TokenSpan nearness{{nearness_.data(), n_}, {}};
-  const auto cut = likeliest_.until(nearness, largest_of(nearness), weights_,
-                                    mass * std::exp(log_total));
+    nearness_[i] = -std::abs(logits[i] - typical);
+  const auto cut =
+      likeliest_.until({{nearness_.data(), n_}, {}}, 0, {weights_.data(), n_},
+                       mass * std::exp(log_total));
   if (!cut) return;
-  const auto places = likeliest_.kept(nearness.logits, *cut).ids;
-  n_ = places.size();
-  for (std::size_t i = 0; i < n_; ++i) {
-    const auto place = static_cast<std::size_t>(places[i]);
-    logits_[i] = logits_[place];
-    ids_[i] = ids_[place];
-  }
+  n_ = select_kept(
+      {.x = nearness_.data(), .ids = ids_.data(), .more = logits_.data()}, n_,
+      *cut, {nearness_.data(), ids_.data(), logits_.data()});
 }
 
 void Filters::keep_first(int n) {
-  const auto cut = likeliest_.first(taken(), largest_of(taken()), n);
-  if (cut) keep([&](std::size_t i) { return cut->keeps(logits_[i], ids_[i]); });
-}
-
-void Filters::keep_near_largest(double distance) {
-  const double least = largest_of(taken()) - distance;
-  n_ = cpu::select(logits_.data(), ids_.data(), 0, n_,
-                   {at_least(least), kInfinity}, logits_.data(), ids_.data())
-           .n;
+  const auto cut =
+      likeliest_.first({taken().logits, {}}, largest_of(taken()), n);
+  if (!cut) return;
+  n_ = select_kept({.x = logits_.data(), .ids = ids_.data()}, n_, *cut,
+                   {logits_.data(), ids_.data()});
 }
 
 TokenSpan Filters::likeliest(std::span<const float> logits, float largest,
@@ -161,8 +116,11 @@ Filtered Filters::apply(std::span<const float> logits, float largest,
     if (options.top_k > 0) keep_first(options.top_k);
   }
   if (typical) keep_typical(options.typical_p);
-  if (sigma)
-    keep_near_largest(options.top_n_sigma * standard_deviation(logits));
+  if (sigma) {
+    const double deviation =
+        cpu::standard_deviation(logits.data(), logits.size(), largest);
+    keep_from(at_least(largest_of(taken()) - options.top_n_sigma * deviation));
+  }
   return {taken(), largest_of(taken())};
 }
 

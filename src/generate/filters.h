@@ -38,12 +38,10 @@ class Filters {
  private:
   void take(TokenSpan tokens);
   TokenSpan taken() const { return {{logits_.data(), n_}, {ids_.data(), n_}}; }
-  template <class Stays>
-  void keep(const Stays& stays);
+  void keep_from(float least);
   void leave_out_top_choices(double threshold, const Xtc& xtc);
   void keep_first(int n);
   void keep_typical(double mass);
-  void keep_near_largest(double distance);
 
   Likeliest likeliest_;
   // The first n_ are the tokens left, in the order of their ids.

@@ -120,7 +120,7 @@ bool Generator::checks_guesses(const Step& step) {
   });
 }
 
-void Generator::start(Step& step, const mx::array& ids, bool find_likeliest) {
+void Generator::start(Step& step, const mx::array& ids, bool ahead) {
   step.begin = Clock::now();
   std::optional<DeterministicScope> same_bits;
   if (checks_guesses(step)) same_bits.emplace();
@@ -136,9 +136,13 @@ void Generator::start(Step& step, const mx::array& ids, bool find_likeliest) {
     step.logits = model_.forward(ids, step.batch, *cache_);
   }
   if (step.batch.output_rows.empty()) return mx::eval(cache_->arrays());
-  if (find_likeliest)
-    step.likeliest = mx::astype(mx::argmax(*step.logits, -1), mx::int32);
-  newest_ = find_likeliest ? step.likeliest : step.logits;
+  if (ahead) {
+    std::vector<Foresight> rows;
+    for (const Part& part : step.parts)
+      rows.push_back(part.sequence->foresight(step.n_ahead));
+    step.foreseen = foresee(*step.logits, std::move(rows));
+  }
+  newest_ = ahead ? step.foreseen : step.logits;
   mx::async_eval({*step.logits, *newest_});
 }
 
@@ -179,13 +183,14 @@ bool Generator::foreseeable(const Step& step) const {
 
 std::optional<Generator::Step> Generator::follow(const Step& step) {
   Step next;
+  next.n_ahead = 1;
   for (const Part& part : step.parts) {
     part.sequence->session().add_to(next.batch, 1, part.n_rows);
     next.batch.want_last();
     next.parts.push_back({part.sequence, 1, 1});
   }
   try {
-    start(next, *step.likeliest, true);
+    start(next, *step.foreseen, true);
   } catch (...) {
     return std::nullopt;  // its own turn will tell, once this step is read
   }
@@ -195,7 +200,7 @@ std::optional<Generator::Step> Generator::follow(const Step& step) {
 void Generator::finish(Step& step) {
   std::span<const float> rows;
   if (!step.batch.output_rows.empty()) {
-    if (step.likeliest) step.likeliest->wait();
+    if (step.foreseen) step.foreseen->wait();
     step.logits->wait();
     rows = {step.logits->data<float>(), step.logits->size()};
   }
@@ -231,7 +236,7 @@ void Generator::finish(Step& step) {
 }
 
 void Generator::drop_what_did_not_come(Step& next, const Step& step) {
-  const auto* foreseen = step.likeliest->data<std::int32_t>();
+  const auto* foreseen = step.foreseen->data<std::int32_t>();
   for (std::size_t i = 0; i < next.parts.size(); ++i) {
     Sequence& sequence = *next.parts[i].sequence;
     if (sequence.ended() || sequence.newest() != foreseen[i])

@@ -24,10 +24,9 @@ struct GeneratorOptions {
 
 /** Steps any number of sequences through a model: each step is one flat batch
  *  of the newest tokens of those that answer and of pieces of prompts. Where
- *  all take the likeliest token, a step begins with what the model itself finds
- *  likeliest in the one before, while that is still to be read; where another
- *  token is chosen, or the answer ends, its row is dropped. To be used on the
- *  thread that owns MLX. */
+ *  all tokens can be foreseen, a step begins while the one before is still to
+ *  be read; where another token is chosen than foreseen, or the answer ends,
+ *  its row is dropped. To be used on the thread that owns MLX. */
 class Generator {
  public:
   /** model  outlives the Generator */
@@ -63,15 +62,16 @@ class Generator {
     Batch batch = {};
     std::vector<Part> parts = {};
     bool has_prompts = false;
-    std::optional<mx::array> logits = {};     // [n_logits, V]
-    std::optional<mx::array> likeliest = {};  // [n_logits] int32, if ahead
-    std::optional<mx::array> hidden = {};     // [T, D], where one reads it
+    std::size_t n_ahead = 0;  // how many tokens were to come when it began
+    std::optional<mx::array> logits = {};    // [n_logits, V]
+    std::optional<mx::array> foreseen = {};  // [n_logits] int32, if ahead
+    std::optional<mx::array> hidden = {};    // [T, D], where one reads it
     Clock::time_point begin = {};
   };
 
   Step plan(std::vector<std::int32_t>& ids);
   static bool checks_guesses(const Step& step);
-  void start(Step& step, const mx::array& ids, bool find_likeliest);
+  void start(Step& step, const mx::array& ids, bool ahead);
   void ask_oracle(Step& step, const std::vector<std::int32_t>& ids) const;
   bool foreseeable(const Step& step) const;
   std::optional<Step> follow(const Step& step);

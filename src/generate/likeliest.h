@@ -30,6 +30,11 @@ struct TokenSpan {
 /** The least finite float32 that is not below a bound. */
 float at_least(double bound);
 
+/** Copies what a cut keeps of n tokens, whose x are ranked and of which the
+ *  cut's id is a place, as cpu::select does. Returns how many those are. */
+std::size_t select_kept(const cpu::Columns& from, std::size_t n, const Cut& cut,
+                        const cpu::KeptColumns& to);
+
 /** Finds what top_p, min_p and top_k keep, in time linear in the vocabulary but
  * for adversarial logits, where what is left after 16 passes is sorted. Its
  * buffers serve any number of sequences, one after the other. */
@@ -46,20 +51,23 @@ class Likeliest {
                          const GenerationOptions& options, int top_k);
 
   /** The cut that keeps the first n tokens; nothing if there are no more of
-   *  finite logit. n > 0. */
-  std::optional<Cut> first(TokenSpan tokens, float largest, int n);
+   *  finite logit. n > 0, and no logit is above `most`. */
+  std::optional<Cut> first(TokenSpan tokens, float most, int n);
 
   /** The cut that keeps a token if those that rank above it weigh less than
    *  `target`; nothing if all do.
-   *  weights  of the tokens by their ids, none negative */
-  std::optional<Cut> until(TokenSpan tokens, float largest,
+   *  most     no logit is above it; best one of them or little more
+   *  weights  of the tokens, none negative; of 1 each if there are none */
+  std::optional<Cut> until(TokenSpan tokens, float most,
                            std::span<const float> weights, double target);
 
   /** The tokens that a cut keeps. Valid until the next call. */
   TokenSpan kept(std::span<const float> logits, const Cut& cut);
 
   /** The tokens in a range. Valid until the next call. */
-  TokenSpan within(TokenSpan tokens, cpu::LogitRange range);
+  TokenSpan within(TokenSpan tokens, cpu::LogitRange range) {
+    return narrow(tokens, {}, range);
+  }
 
  private:
   struct Token {
@@ -69,18 +77,20 @@ class Likeliest {
   };
 
   void make_room(std::size_t n);
+  TokenSpan narrow(TokenSpan tokens, std::span<const float> weights,
+                   cpu::LogitRange range);
   std::optional<Cut> min_p(std::span<const float> logits, float largest,
                            double min_p, int min_tokens_to_keep);
-  void gather(std::span<const float> weights,
-              std::span<const std::int32_t> ids);
-  Cut last_kept(TokenSpan tokens, double before, double target, bool counts);
+  std::optional<Cut> top_p(std::span<const float> logits, TokenSpan tokens,
+                           float largest, double top_p);
+  Cut last_kept(TokenSpan tokens, std::span<const float> weights, double before,
+                double target);
 
   // What was kept or narrowed to, and the weights of what was narrowed to.
   std::vector<float> logits_;
   std::vector<std::int32_t> ids_;
-  cpu::Kept found_;
   std::vector<float> weights_;
-  std::vector<float> all_weights_;  // [V]
+  cpu::Kept found_;
   std::vector<Token> ranked_;
 };
 

@@ -100,7 +100,7 @@ Sampler::Sampler(const GenerationOptions& options, TokenRoles roles,
 
 Sampler::Processed Sampler::process(std::span<const float> logits,
                                     const History& history) {
-  const Turn turn{options_, roles_, history, breakers_};
+  const Turn turn = this->turn(history);
   std::span<const float> processed = logits;
   if (has_processors(turn)) {
     // A callback may use other samplers of this thread.
@@ -115,17 +115,17 @@ Sampler::Processed Sampler::process(std::span<const float> logits,
   return {processed, largest};
 }
 
-Filtered Sampler::filter(const Processed& processed, const History& history) {
+Filtered Sampler::filter(const Processed& processed, std::size_t step) const {
   Xtc xtc{false, xtc_spares_};
   if (options_.xtc_probability > 0)
-    xtc.on = uniform(Purpose::kXtc, history.step()) <= options_.xtc_probability;
+    xtc.on = uniform(Purpose::kXtc, step) <= options_.xtc_probability;
   return workspace().filters.apply(processed.logits, processed.largest.value,
                                    options_, xtc);
 }
 
 const Distribution& Sampler::distribute(const Processed& processed,
-                                        const History& history) {
-  const Filtered filtered = filter(processed, history);
+                                        std::size_t step) const {
+  const Filtered filtered = filter(processed, step);
   Distribution& distribution = workspace().distribution;
   distribution.set(filtered, temperature_of(options_, filtered));
   if (options_.mirostat != 0) distribution.cut_surprise(most_surprise_);
@@ -166,11 +166,24 @@ Choice Sampler::choose(std::span<const float> logits, const History& history) {
   if (options_.temperature == 0)
     return describe(static_cast<std::int32_t>(processed.largest.index),
                     processed);
-  const Distribution& distribution = distribute(processed, history);
+  const Distribution& distribution = distribute(processed, history.step());
   const std::int32_t token =
       distribution.draw(uniform(Purpose::kDraw, history.step()));
   learn(distribution.probability(token));
   return describe(token, processed);
+}
+
+bool Sampler::draws_from_logits(const History& history) {
+  return !learns() && !has_processors(turn(history));
+}
+
+std::int32_t Sampler::foresee(std::span<const float> logits,
+                              std::size_t step) const {
+  const auto largest = cpu::largest_of(logits.data(), logits.size());
+  if (options_.temperature == 0 || !largest.usable)
+    return static_cast<std::int32_t>(largest.index);
+  return distribute({logits, largest}, step)
+      .draw(uniform(Purpose::kDraw, step));
 }
 
 std::vector<double> Sampler::probabilities(std::span<const float> logits,
@@ -184,7 +197,7 @@ std::vector<double> Sampler::probabilities(std::span<const float> logits,
     return sure_of(static_cast<std::size_t>(*id));
   const Processed processed = process(logits, history);
   if (options_.temperature != 0)
-    return distribute(processed, history).dense(logits.size());
+    return distribute(processed, history.step()).dense(logits.size());
   return sure_of(processed.largest.index);
 }
 
@@ -192,14 +205,14 @@ Choice Sampler::accept(std::int32_t token, std::span<const float> logits,
                        const History& history) {
   if (!looks_at_accepted()) return {token, {}, {}};
   const Processed processed = process(logits, history);
-  if (learns()) learn(distribute(processed, history).probability(token));
+  if (learns()) learn(distribute(processed, history.step()).probability(token));
   return describe(token, processed);
 }
 
 std::vector<float> Sampler::filtered_log_probabilities(
     std::span<const float> logits, const History& history) {
   const Processed processed = process(logits, history);
-  const TokenSpan kept = filter(processed, history).tokens;
+  const TokenSpan kept = filter(processed, history.step()).tokens;
   std::vector<float> all(logits.size());
   cpu::log_softmax(processed.logits.data(), all.size(), all.data());
   if (kept.ids.empty()) return all;

@@ -37,6 +37,15 @@ class Sampler {
    *  that one. */
   Choice choose(std::span<const float> logits, const History& history);
 
+  /** Whether the choice at this step follows from its logits and number alone
+   *  where the likeliest token is not just taken. */
+  bool draws_from_logits(const History& history);
+
+  /** What choose() gives at a step if draws_from_logits() or the likeliest
+   *  token is taken and no processor forbids it; any token for logits that are
+   *  an error. May be called on several threads at once. */
+  std::int32_t foresee(std::span<const float> logits, std::size_t step) const;
+
   /** For tokens chosen otherwise, such as drafted ones: the distribution [V]
    *  that choose() draws from, then the choice of a token with its
    *  log-probabilities. accept() stands for choose(), learning included. */
@@ -64,10 +73,13 @@ class Sampler {
     cpu::Largest largest;
   };
 
+  Turn turn(const History& history) {
+    return {options_, roles_, history, breakers_};
+  }
   Processed process(std::span<const float> logits, const History& history);
-  Filtered filter(const Processed& processed, const History& history);
+  Filtered filter(const Processed& processed, std::size_t step) const;
   const Distribution& distribute(const Processed& processed,
-                                 const History& history);
+                                 std::size_t step) const;
   Choice describe(std::int32_t token, const Processed& processed) const;
   void learn(double probability);
   bool learns() const {

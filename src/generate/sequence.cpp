@@ -116,6 +116,7 @@ Sequence::Sequence(std::shared_ptr<const LoadedModel> model, Memory&& memory,
       n_prompt_(tokens_.size()),
       constraint_(Constraint::make(*model_, options_)),
       sampler_(options_, roles_of(*model_), *options_.seed),
+      foreseer_(std::make_shared<const Sampler>(sampler_)),
       detokenizer_(model_->tokenizer, true),
       stops_(options_.stop, options_.include_stop),
       drafter_(make_drafter(model_, options_, draft_model, memory)),
@@ -282,14 +283,17 @@ void Sequence::take_prompt(std::span<const float> logits, int n_rows) {
   }
 }
 
-bool Sequence::foreseeable(int n_rows) const {
+bool Sequence::foreseeable(int n_rows) {
   const auto n = static_cast<std::size_t>(stats_.n_generated_tokens);
   const bool reads_all =
       session_.tokens().size() + static_cast<std::size_t>(n_rows) ==
       tokens_.size();
-  return reads_all && options_.temperature == 0 && !drafter_ && !cancelled_ &&
-         n >= options_.force_ids.size() &&
-         stats_.n_generated_tokens + 2 <= options_.max_tokens && !constraint_;
+  if (!reads_all || drafter_ || constraint_ || cancelled_ ||
+      n < options_.force_ids.size() ||
+      stats_.n_generated_tokens + 2 > options_.max_tokens)
+    return false;
+  return options_.temperature == 0 ||
+         (foresees_draws() && sampler_.draws_from_logits(history()));
 }
 
 void Sequence::take(std::span<const float> logits, int n_rows,

@@ -13,6 +13,7 @@
 #include "generate/constraint.h"
 #include "generate/draft_length.h"
 #include "generate/drafter.h"
+#include "generate/foresight.h"
 #include "generate/sampler.h"
 #include "generate/session.h"
 #include "generate/stop_matcher.h"
@@ -80,9 +81,13 @@ class Sequence {
             std::span<const float> hidden = {});
   /** Whether its drafts go on from the model's hidden states. */
   bool reads_hidden() const { return drafter_ && drafter_->reads_hidden(); }
-  /** Whether a step of n_rows gives a token that is most likely the likeliest,
-   *  and the one after it is wanted too. */
-  bool foreseeable(int n_rows) const;
+  /** Whether foresight() most likely tells the token that a step of n_rows
+   *  gives, and the one after it is wanted too. */
+  bool foreseeable(int n_rows);
+  /** For the token after n_ahead that are still to come. */
+  Foresight foresight(std::size_t n_ahead) const {
+    return {foreseer_, tokens_.size() - n_prompt_ + n_ahead};
+  }
   /** Finds out what the grammar allows next while the step still runs. */
   void prepare();
   std::int32_t newest() const { return tokens_.back(); }
@@ -112,6 +117,7 @@ class Sequence {
   std::size_t n_prompt_;
   std::unique_ptr<Constraint> constraint_;  // null where there is none
   Sampler sampler_;
+  std::shared_ptr<const Sampler> foreseer_;  // as sampler_ is at the beginning
   Detokenizer detokenizer_;
   std::string prompt_tail_;  // what the detokenizer still holds of the prompt
   StopMatcher stops_;

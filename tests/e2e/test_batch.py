@@ -362,6 +362,42 @@ class ResumeTest(BatchTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.output.read_bytes(), self.whole)
 
+    def test_other_model_or_options_do_not_go_on(self):
+        """GEN-69: the error names what differs, and the file stays."""
+        half = b"".join(self.whole.splitlines(keepends=True)[: self.N // 2])
+        first = json.loads(self.whole.splitlines()[0])
+        self.assertEqual(first["run"]["max_tokens"], "40")
+        other = support.asset("lm/stories260K/stories260K-v3-q8_0.gguf")
+        for arguments, text in (
+            (("-n", 41), "max_tokens was '40' and is '41'"),
+            (("-n", 40, "--temp", 1), "temperature was the default and is '1'"),
+            (("-n", 40, "--system", "Be brief."),
+             "system was the default and is 'Be brief.'"),
+            (("-n", 40, "--raw"), "raw was the default and is 'true'"),
+            (("-n", 40, "--kv-type", "int8"),
+             "decode.kv_type was the default and is 'int8'"),
+            (("-n", 41, "--top-p", 0.5),
+             "is '41', top_p was the default and is '0.5'; --overwrite"),
+        ):
+            self.output.write_bytes(half)
+            with self.subTest(text):
+                done = self.batch(*arguments, code=2)
+                self.assertIn(text, done.stderr)
+                self.assertRegex(done.stderr, r"\Askua: \[[^\n]+\n\Z")
+                self.assertEqual(self.output.read_bytes(), half)
+        self.model, given = other, self.model
+        done = self.batch("-n", 40, code=2)
+        self.assertRegex(done.stderr, "run: model was 'llama .+' and is 'llama")
+        self.model = given
+        del first["run"]
+        line = json.dumps(first, separators=(",", ":"), ensure_ascii=False)
+        self.output.write_text(line + "\n")
+        self.assertIn("does not say", self.batch("-n", 40, code=2).stderr)
+        # What does not change an answer may differ.
+        self.output.write_bytes(half)
+        self.batch("-n", 40, "--parallel", 3, "-q")
+        self.assertEqual(self.output.read_bytes(), self.whole)
+
     def test_overwrite_starts_anew(self):
         for before in (b"something else\n", self.whole * 2):
             self.output.write_bytes(before)

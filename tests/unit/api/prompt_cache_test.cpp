@@ -69,6 +69,15 @@ TEST_F(PromptCacheTest, AFileOfAnotherModelOrCacheIsRefusedAndNothingIsLost) {
   EXPECT_THROW(of_other.load("none.safetensors"), NotFound);
 }
 
+TEST_F(PromptCacheTest, AModelIsTheSameWhereverItsFilesLie) {
+  const auto elsewhere = test::stories_folder();
+  const std::string identity = model_->identity();
+  EXPECT_TRUE(identity.starts_with("llama ")) << identity;
+  EXPECT_EQ(Model::load(elsewhere->path().string()).identity(), identity);
+  const auto quantized = test::asset("lm/stories260K/stories260K-v3-q8_0.gguf");
+  EXPECT_NE(Model::load(quantized.string()).identity(), identity);
+}
+
 TEST_F(PromptCacheTest, OfAnotherModelIsRefusedInMemoryToo) {
   const Model other = Model::load(folder_->path().string());
   PromptCache cache(*model_);

@@ -143,6 +143,32 @@ TEST_F(GeneratorTest, WhatBeganAheadChangesNothing) {
   EXPECT_NE(in_turn[0].ids, alone({{1}, unpenalized}).ids);
 }
 
+// GEN-80, GEN-63: drawn tokens, whose next step began with them.
+TEST_F(GeneratorTest, DrawsThatWereForeseenChangeNothing) {
+  std::vector<Row> rows = {{{1}, {.temperature = 0.9}},
+                           {{1, 403}, {.temperature = 1.2, .top_k = 8}},
+                           {{1}, {.temperature = 0.7, .top_p = 0.9}},
+                           {{1}, {}},
+                           {{1, 407}, {.temperature = 1, .min_p = 0.02}}};
+  rows[2].options.typical_p = 0.9;
+  rows[2].options.xtc_probability = 0.5;
+  rows[2].options.dynatemp_range = 0.3;
+  std::vector<std::shared_ptr<Sequence>> sequences;
+  Generator generator(*loaded_->model);
+  for (Row& row : rows) {
+    row.options.max_tokens = 40;
+    row.options.seed = 11;
+    row.options.ignore_eos = true;
+    row.options.logprobs = true;
+    sequences.push_back(start(row));
+    generator.add(sequences.back());
+  }
+  while (generator.step()) {
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    expect_same(drain(*sequences[i]), alone(rows[i]), i);
+}
+
 // GEN-66
 TEST_F(GeneratorTest, WhatHasEndedIsNotFedAndItsMemoryIsFree) {
   Generator generator(*loaded_->model);
@@ -242,6 +268,62 @@ TEST(ScriptedGenerator, AStepBeginsBeforeTheTokenBeforeItIsRead) {
   EXPECT_EQ(run(options, true), (Ids{7, 8, 12, 13}));
 }
 
+// GEN-80: a step begins with the token that is drawn; with another, more than
+// one step would be taken for each.
+TEST(ScriptedGenerator, DrawsAreForeseenWhereTheyNeedNoHistory) {
+  const test::Scripted scripted([](int position) {
+    std::vector<float> logits(512);
+    for (std::size_t i = 3; i < logits.size(); ++i)
+      logits[i] = static_cast<float>(
+                      (i * 37 + static_cast<std::size_t>(position)) % 101) /
+                  20;
+    return logits;
+  });
+  if (!scripted.model) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+  struct Run {
+    Ids ids;
+    int n_first_steps = 0;  // begun when the first token is read
+    int n_steps = 0;
+  };
+  const auto run = [&](GenerationOptions options, bool run_ahead) {
+    options.max_tokens = 30;
+    options.seed = 3;
+    options.ignore_eos = true;
+    const auto sequence = std::make_shared<Sequence>(
+        scripted.loaded, Session(*scripted.loaded->model), Ids{1}, options);
+    Generator generator(*scripted.loaded->model, {.run_ahead = run_ahead});
+    generator.add(sequence);
+    scripted.model->n_steps = 0;
+    Run result;
+    generator.step();
+    result.n_first_steps = scripted.model->n_steps;
+    while (generator.step()) {
+    }
+    result.n_steps = scripted.model->n_steps;
+    while (const auto piece = sequence->pop())
+      result.ids.push_back(piece->token);
+    return result;
+  };
+  GenerationOptions xtc{.temperature = 1};
+  xtc.xtc_probability = 0.5;
+  for (const GenerationOptions& options :
+       {GenerationOptions{.temperature = 1},
+        GenerationOptions{.temperature = 2, .top_p = 0.9, .min_p = 0.01},
+        GenerationOptions{.temperature = 1, .top_k = 40}, xtc}) {
+    const Run ahead = run(options, true), in_turn = run(options, false);
+    EXPECT_EQ(ahead.ids, in_turn.ids);
+    EXPECT_EQ(ahead.n_first_steps, 2);
+    EXPECT_EQ(ahead.n_steps, 30);
+    EXPECT_EQ(in_turn.n_first_steps, 1);
+  }
+  for (const GenerationOptions& options :
+       {GenerationOptions{.temperature = 1, .mirostat = 2},
+        GenerationOptions{.temperature = 1, .repetition_penalty = 1.2},
+        GenerationOptions{.temperature = 1, .suppress_ids = {5}}}) {
+    EXPECT_EQ(run(options, true).n_first_steps, 1);
+  }
+}
+
 // GEN-59, GEN-81: one row's failure is that row's alone.
 TEST(ScriptedGenerator, ARowThatFailsFailsAlone) {
   const test::Scripted scripted([](int position) {
@@ -255,9 +337,11 @@ TEST(ScriptedGenerator, ARowThatFailsFailsAlone) {
   Generator generator(*scripted.loaded->model);
   std::vector<std::shared_ptr<Sequence>> rows;
   for (const std::size_t n_prompt : {1u, 6u, 9u}) {
+    GenerationOptions options{.max_tokens = 5, .seed = 1};
+    if (n_prompt == 6) options.temperature = 0.5;
     rows.push_back(std::make_shared<Sequence>(
         scripted.loaded, Session(*scripted.loaded->model, cache, 0),
-        Ids(n_prompt, 5), GenerationOptions{.max_tokens = 5}));
+        Ids(n_prompt, 5), options));
     generator.add(rows.back());
   }
   while (generator.step()) {
