@@ -17,24 +17,16 @@
 namespace skua {
 namespace {
 
-std::u32string to_utf32(const std::string& text, const std::string& where) {
-  const auto bad = find_invalid_utf8(text);
-  if (bad != std::string::npos)
-    throw InvalidInput(where, fmt::format("byte {} is not UTF-8", bad));
-  std::u32string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto c = utf8_at(text, at);
-    out += c.code;
-    at += c.n;
-  }
-  return out;
-}
-
 std::int32_t add_choices(GrammarRules& rules,
                          const std::vector<std::string>& choices) {
   std::vector<std::u32string> words;
-  for (std::size_t i = 0; i < choices.size(); ++i)
-    words.push_back(to_utf32(choices[i], fmt::format("choice {}", i)));
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    const auto bad = find_invalid_utf8(choices[i]);
+    if (bad != std::string::npos)
+      throw InvalidInput(fmt::format("choice {}", i),
+                         fmt::format("byte {} is not UTF-8", bad));
+    words.push_back(to_utf32(choices[i]));
+  }
   return add_dfa(rules, dfa_words(words), Spelling::kPlain);
 }
 
