@@ -28,7 +28,7 @@ file(GLOB _mlx_licences ${SKUA_MLX_ROOT}/*.dist-info/LICENSE*
 install(FILES ${_mlx_licences} DESTINATION share/doc/skua/mlx)
 # xgrammar is linked in; picojson, a header of it, has its licence inside.
 install(FILES ${SKUA_XGRAMMAR_ROOT}/source/LICENSE
-  ${SKUA_XGRAMMAR_ROOT}/source/NOTICE cmake/xgrammar_patch.cmake
+  ${SKUA_XGRAMMAR_ROOT}/source/NOTICE cmake/xgrammar/patch.cmake
   DESTINATION share/doc/skua/xgrammar)
 install(FILES ${SKUA_XGRAMMAR_ROOT}/source/3rdparty/picojson/picojson.h
   DESTINATION share/doc/skua/xgrammar/picojson)

@@ -3,7 +3,7 @@
 set(_requirements ${PROJECT_SOURCE_DIR}/tools/requirements/xgrammar.txt)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
   ${_requirements})
-set(_patch ${PROJECT_SOURCE_DIR}/cmake/xgrammar_patch.cmake)
+set(_patch ${PROJECT_SOURCE_DIR}/cmake/xgrammar/patch.cmake)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_patch})
 file(SHA256 ${_requirements} _pin)
 file(SHA256 ${_patch} _patch_pin)
@@ -43,13 +43,16 @@ set(_source ${SKUA_XGRAMMAR_ROOT}/source)
 file(GLOB_RECURSE _sources ${_source}/cpp/*.cc)
 list(FILTER _sources EXCLUDE REGEX "/cpp/tvm_ffi/")
 add_library(xgrammar STATIC ${_sources}
-  ${PROJECT_SOURCE_DIR}/cmake/xgrammar_log.cpp)
+  ${PROJECT_SOURCE_DIR}/cmake/xgrammar/log.cpp
+  ${PROJECT_SOURCE_DIR}/cmake/xgrammar/state_key.cpp)
 # Clang refuses its variants of incomplete types in C++20.
 set_target_properties(xgrammar PROPERTIES CXX_STANDARD 17)
 # Its code is not ours to warn about.
 target_compile_options(xgrammar PRIVATE -w)
 target_include_directories(xgrammar SYSTEM PUBLIC ${_source}/include
-  ${_source}/3rdparty/dlpack/include ${_source}/3rdparty/picojson)
+  ${_source}/3rdparty/dlpack/include ${_source}/3rdparty/picojson
+  ${PROJECT_SOURCE_DIR}/cmake/xgrammar)
+target_include_directories(xgrammar PRIVATE ${_source}/cpp)
 target_compile_definitions(xgrammar PUBLIC XGRAMMAR_ENABLE_CPPTRACE=0
   XGRAMMAR_ENABLE_INTERNAL_CHECK=0 XGRAMMAR_LOG_CUSTOMIZE=1)
 target_link_libraries(xgrammar PRIVATE Threads::Threads)

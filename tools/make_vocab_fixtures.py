@@ -80,6 +80,12 @@ def trained():
         "bpe-user": {"model_type": "bpe", "user_defined_symbols": ["[TOK]", "the", "  ", "\u4f60"],
                      "byte_fallback": True},
         "bpe-suffix": {"model_type": "bpe", "treat_whitespace_as_suffix": True},
+        "word": {"model_type": "word"},
+        "word-plain": {"model_type": "word", "normalization_rule_name": "identity",
+                       "remove_extra_whitespaces": False, "add_dummy_prefix": False},
+        "word-suffix": {"model_type": "word", "treat_whitespace_as_suffix": True},
+        "char": {"model_type": "char", "character_coverage": 0.98},
+        "char-user": {"model_type": "char", "user_defined_symbols": ["[TOK]", "the", "  ", "\u4f60"]},
         "unigram": {"model_type": "unigram"},
         "unigram-bytes": {"model_type": "unigram", "byte_fallback": True, "character_coverage": 0.98},
         "unigram-nfkc-cf": {"model_type": "unigram", "normalization_rule_name": "nmt_nfkc_cf"},
@@ -318,6 +324,43 @@ def write_longest(out):
     write(out, "rwkv", path, cases, len(ordered) + 1)
 
 
+def write_plamo2(out):
+    """PLaMo 2's kind: the cheapest tokens from the end, else bytes."""
+    scores = {}
+    for text in CORPUS:
+        for n in (1, 2, 3, 5, 9):
+            for i in range(0, len(text) - n, 3):
+                # Not so many scores that sums are never equal; of some
+                # characters alone bytes are cheaper.
+                part = text[i:i + n]
+                scores[part] = -1001.0 if part in "xQ\u00df" else -1.0 - (sum(map(ord, part)) % 7) / 2
+    known = ["<|plamo:unk|>", "<|plamo:bos|>", "<|plamo:eos|>"] + [f"<0x{b:02X}>" for b in range(256)]
+    tokens = known + sorted(scores)
+    ids = {t: i for i, t in enumerate(tokens)}
+    longest = max(map(len, scores))
+
+    def encode(text):
+        text = text.removeprefix("\ufeff")
+        best = {len(text): (0, None, None)}
+        for at in range(len(text) - 1, -1, -1):
+            ways = [(best[at + n][0] + round(-scores[text[at:at + n]] * 1e4), -n)
+                    for n in range(1, min(longest, len(text) - at) + 1) if text[at:at + n] in scores]
+            cost, n = min([*ways, (best[at + 1][0] + 10**7, 0)])
+            best[at] = (cost, max(-n, 1), n != 0)
+        found, at = [], 0
+        while at < len(text):
+            _, n, is_token = best[at]
+            part = text[at:at + n]
+            found += [ids[part]] if is_token else [ids[f"<0x{b:02X}>"] for b in part.encode()]
+            at += n
+        return found
+    path = out / "plamo2.gguf"
+    write_gguf(path, "plamo2", tokens, scores=[scores.get(t, 0.0) for t in tokens],
+               token_type=[2, 3, 3] + [6] * 256 + [1] * len(scores))
+    cases = [{"text": t, "ids": encode(t), "decoded": t.removeprefix("\ufeff")} for t in texts(11, N_RANDOM)]
+    write(out, "plamo2", path, cases, len(tokens))
+
+
 def write_marked(out):
     """Gemma 4's kind: merges over text whose spaces are marked."""
     tok = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, ignore_merges=True))
@@ -344,6 +387,7 @@ def main():
     write_pre_kinds(out)
     write_unigram(out)
     write_longest(out)
+    write_plamo2(out)
     write_marked(out)
     for n, (name, blob) in enumerate(trained()):
         write_pieces(out, name, blob, n)

@@ -1,4 +1,6 @@
 // Calls that are a name and the arguments as JSON.
+#include <algorithm>
+
 #include "text/call_reader.h"
 
 namespace skua {
@@ -100,25 +102,86 @@ class TaggedReader final : public NamedJsonReader {
 };
 
 // Functionary: who is spoken to, a separator, and what is said.
-class RecipientReader final : public NamedJsonReader {
+class RecipientReader : public NamedJsonReader {
  public:
-  /** `tools` holds who may be called; null for anyone. */
-  RecipientReader(std::string_view separator, const ToolSchemas* tools)
-      : separator_(separator), tools_(tools) {}
+  explicit RecipientReader(std::string_view separator)
+      : separator_(separator) {}
 
  private:
-  CallResult read_header(std::string_view body) override {
+  CallResult read_header(std::string_view body) final {
     const CallResult found = find_mark(body, separator_);
     if (found != CallResult::kCalls) return found;
     const auto name = body.substr(0, at_ - separator_.size());
     if (name == "all") return CallResult::kContent;
-    return set_name(name) && (!tools_ || tools_->has(name))
+    return set_recipient(name) ? CallResult::kCalls : CallResult::kFailed;
+  }
+
+  virtual bool set_recipient(std::string_view name) { return set_name(name); }
+
+  std::string_view separator_;
+};
+
+// The same for known tools; what is said to python may be code, up to the next
+// recipient.
+class KnownRecipientReader final : public RecipientReader {
+ public:
+  explicit KnownRecipientReader(const ToolSchemas& tools)
+      : RecipientReader("\n"), tools_(tools) {}
+
+ private:
+  static constexpr std::string_view kOpen = ">>>";
+
+  bool set_recipient(std::string_view name) override {
+    begin_ = searched_ = at_;
+    if (name == "python") {
+      name_ = code_tool(tools_);
+      return is_code_ = !name_.empty();
+    }
+    return set_name(name) && tools_.has(name);
+  }
+
+  CallResult read_otherwise(std::string_view body, bool at_end) override {
+    if (!is_code_) return CallResult::kFailed;
+    std::size_t end = body.find(kOpen, searched_);
+    for (; end != body.npos; end = body.find(kOpen, end + 1)) {
+      const CallResult next = begins_message(body.substr(end + kOpen.size()));
+      if (next == CallResult::kCalls) return add_code(body, end);
+      if (next == CallResult::kFailed || at_end) continue;
+      searched_ = end;
+      return CallResult::kMore;
+    }
+    if (at_end) return add_code(body, body.size());
+    // A mark may have begun.
+    searched_ = std::max(searched_,
+                         body.size() - std::min(body.size(), kOpen.size() - 1));
+    return CallResult::kMore;
+  }
+
+  // Is it a recipient and a line break?
+  CallResult begins_message(std::string_view text) const {
+    const auto head = text.substr(0, kMaxCallHeader);
+    const std::size_t line = head.find('\n');
+    if (line == head.npos)
+      return head.size() < kMaxCallHeader ? CallResult::kMore
+                                          : CallResult::kFailed;
+    const auto name = head.substr(0, line);
+    return name == "all" || name == "python" || tools_.has(name)
                ? CallResult::kCalls
                : CallResult::kFailed;
   }
 
-  std::string_view separator_;
-  const ToolSchemas* tools_;
+  CallResult add_code(std::string_view body, std::size_t end) {
+    const auto code = body.substr(begin_, end - begin_);
+    at_ = end;
+    calls_.clear();
+    if (trim_space(code).empty()) return CallResult::kFailed;
+    calls_.push_back({"", name_, json_object({{"code", json_quote(code)}})});
+    return CallResult::kCalls;
+  }
+
+  const ToolSchemas& tools_;
+  std::size_t begin_ = 0, searched_ = 0;
+  bool is_code_ = false;
 };
 
 }  // namespace
@@ -140,11 +203,11 @@ std::unique_ptr<CallReader> tagged_json_call_reader(const ToolSchemas&) {
 }
 
 std::unique_ptr<CallReader> recipient_call_reader(const ToolSchemas& tools) {
-  return std::make_unique<RecipientReader>("\n", &tools);
+  return std::make_unique<KnownRecipientReader>(tools);
 }
 
 std::unique_ptr<CallReader> recipient_tag_call_reader(const ToolSchemas&) {
-  return std::make_unique<RecipientReader>("\n<|content|>", nullptr);
+  return std::make_unique<RecipientReader>("\n<|content|>");
 }
 
 }  // namespace skua

@@ -138,43 +138,14 @@ class CodeBlockReader final : public MarkedReader {
   const ToolSchemas* tools_;
 };
 
-class PythonTagReader final : public CallReader {
+class PythonTagReader final : public BracketReader {
  public:
   explicit PythonTagReader(const ToolSchemas& tools)
-      : tools_(tools), scanner_(LiteralSyntax::kPython) {}
-
-  CallResult read(std::string_view body, bool at_end) override {
-    if (!is_code_) {
-      const CallResult result = read_call_of(body);
-      if (result == CallResult::kCalls) return result;
-      is_code_ = result == CallResult::kFailed;
-    }
-    if (is_code_ && code_tool().empty()) return CallResult::kFailed;
-    if (!at_end) return CallResult::kMore;
-    return read_code(body) ? CallResult::kCalls : CallResult::kFailed;
-  }
+      : BracketReader(LiteralSyntax::kPython), tools_(tools) {}
 
  private:
-  // kFailed where it is neither JSON nor NAME.call(...).
-  CallResult read_call_of(std::string_view body) {
-    if (!in_value_) {
-      const CallResult begin = find_value(body);
-      if (begin != CallResult::kCalls) return begin;
-      in_value_ = true;
-    }
-    switch (scanner_.scan(body, at_)) {
-      case BracketScanner::Result::kMore:
-        return CallResult::kMore;
-      case BracketScanner::Result::kBroken:
-        return CallResult::kFailed;
-      case BracketScanner::Result::kDone:
-        break;
-    }
-    return read_value(trim_space(body.substr(0, at_))) ? CallResult::kCalls
-                                                       : CallResult::kFailed;
-  }
-
-  CallResult find_value(std::string_view body) {
+  // Of JSON or of NAME.call(...).
+  CallResult read_header(std::string_view body) override {
     const auto head = body.substr(0, kMaxCallHeader);
     const auto text = trim_space(head);
     if (text.empty())
@@ -183,60 +154,62 @@ class PythonTagReader final : public CallReader {
     if (text[0] == '{' || text[0] == '[') return CallResult::kCalls;
     const CallResult named = begins_call(text);
     if (named != CallResult::kCalls) return named;
+    name_ = text.substr(0, text.find('('));
+    if (!name_.ends_with(".call")) return CallResult::kFailed;
     at_ = head.find('(');
-    return head.substr(0, at_).ends_with(".call") ? CallResult::kCalls
-                                                  : CallResult::kFailed;
+    return CallResult::kCalls;
   }
 
-  bool read_value(std::string_view value) {
-    if (value[0] == '{' || value[0] == '[') {
+  bool read_value(std::string_view value) override {
+    if (name_.empty()) {
       if (read_json_calls(value, calls_)) return true;
       calls_.clear();
       return read_code_object(value);
     }
-    LiteralReader reader(value, LiteralSyntax::kPython);
+    const std::string text = name_ + std::string(value);
+    LiteralReader reader(text, LiteralSyntax::kPython);
     if (!read_call(reader, calls_) || !reader.at_end()) return false;
     auto& name = calls_.back().name;
     name.resize(name.size() - std::string_view(".call").size());
     return !name.empty();
   }
 
+  CallResult read_otherwise(std::string_view body, bool at_end) override {
+    if (code_tool(tools_).empty()) return CallResult::kFailed;
+    if (!at_end) return CallResult::kMore;
+    calls_.clear();
+    at_ = body.size();
+    if (trim_space(body).empty()) return CallResult::kFailed;
+    add_code_call(json_object({{"code", json_quote(body)}}));
+    return CallResult::kCalls;
+  }
+
   bool read_code_object(std::string_view value) {
     LiteralReader reader(value, LiteralSyntax::kJson);
     std::vector<LiteralMember> members;
     if (!reader.members(members) || members.size() != 1 ||
-        members[0].key != "code")
+        members[0].key != "code" || code_tool(tools_).empty())
       return false;
-    return add_code_call(json_object(members));
-  }
-
-  bool read_code(std::string_view code) {
-    calls_.clear();
-    at_ = code.size();
-    if (trim_space(code).empty()) return false;
-    return add_code_call(json_object({{"code", json_quote(code)}}));
-  }
-
-  bool add_code_call(std::string arguments) {
-    if (code_tool().empty()) return false;
-    calls_.push_back({"", std::string(code_tool()), std::move(arguments)});
+    add_code_call(json_object(members));
     return true;
   }
 
-  // What runs code, if it is among the tools.
-  std::string_view code_tool() const {
-    for (const char* name : {"python", "ipython", "code_interpreter"})
-      if (tools_.has(name)) return name;
-    return {};
+  void add_code_call(std::string arguments) {
+    calls_.push_back(
+        {"", std::string(code_tool(tools_)), std::move(arguments)});
   }
 
   const ToolSchemas& tools_;
-  BracketScanner scanner_;
-  bool in_value_ = false;
-  bool is_code_ = false;
+  std::string name_;
 };
 
 }  // namespace
+
+std::string_view code_tool(const ToolSchemas& tools) {
+  for (const char* name : {"python", "ipython", "code_interpreter"})
+    if (tools.has(name)) return name;
+  return {};
+}
 
 std::unique_ptr<CallReader> pythonic_call_reader(const ToolSchemas&) {
   return std::make_unique<PythonicReader>();

@@ -19,7 +19,16 @@ CallResult BracketReader::find_mark(std::string_view body,
   return CallResult::kCalls;
 }
 
-CallResult BracketReader::read(std::string_view body, bool) {
+CallResult BracketReader::read(std::string_view body, bool at_end) {
+  CallResult result = CallResult::kFailed;
+  if (!has_no_value_) result = read_bracketed(body);
+  has_no_value_ = result == CallResult::kFailed;
+  if (!has_no_value_ && !(at_end && result == CallResult::kMore)) return result;
+  const CallResult other = read_otherwise(body, at_end);
+  return other == CallResult::kFailed ? result : other;
+}
+
+CallResult BracketReader::read_bracketed(std::string_view body) {
   if (!in_value_) {
     const CallResult header = read_header(body);
     if (header != CallResult::kCalls) return header;

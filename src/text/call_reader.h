@@ -54,15 +54,21 @@ class BracketReader : public CallReader {
   /** Adds the calls of the whole value and returns true, or false if there
    *  are none. */
   virtual bool read_value(std::string_view value) = 0;
+  /** Reads a body without such a value. */
+  virtual CallResult read_otherwise(std::string_view, bool) {
+    return CallResult::kFailed;
+  }
 
   /** Moves `at_` behind the first `mark`, which must come within the length
    *  of a header: kCalls if it is there. */
   CallResult find_mark(std::string_view body, std::string_view mark);
 
  private:
+  CallResult read_bracketed(std::string_view body);
+
   BracketScanner scanner_;
   std::size_t start_ = 0;  // of the value
-  bool in_value_ = false;
+  bool in_value_ = false, has_no_value_ = false;
 };
 
 /** A call that ends with a marker. */
@@ -87,6 +93,9 @@ class MarkedReader : public CallReader {
 
 /** Headers (a name, a channel) are at most this long. */
 inline constexpr std::size_t kMaxCallHeader = 512;
+
+/** The tool that runs code, should there be one; else empty. */
+std::string_view code_tool(const ToolSchemas& tools);
 
 /** Adds the calls of an object {"name", "arguments" or "parameters"}, with or
  *  without an id, or of an array of such. False if there are none. */
@@ -117,7 +126,8 @@ std::unique_ptr<CallReader> kimi_call_reader(const ToolSchemas& tools);
 std::unique_ptr<CallReader> deepseek_call_reader(const ToolSchemas& tools);
 /** NAME>ARGUMENTS */
 std::unique_ptr<CallReader> tagged_json_call_reader(const ToolSchemas& tools);
-/** NAME and a line break, then ARGUMENTS; or "all" and content. */
+/** NAME and a line break, then ARGUMENTS, or code where NAME is python; or
+ *  "all" and content. */
 std::unique_ptr<CallReader> recipient_call_reader(const ToolSchemas& tools);
 /** The same with <|content|> behind the line break, for any NAME. */
 std::unique_ptr<CallReader> recipient_tag_call_reader(const ToolSchemas& tools);

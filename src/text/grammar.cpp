@@ -17,24 +17,16 @@
 namespace skua {
 namespace {
 
-std::u32string to_utf32(const std::string& text, const std::string& where) {
-  const auto bad = find_invalid_utf8(text);
-  if (bad != std::string::npos)
-    throw InvalidInput(where, fmt::format("byte {} is not UTF-8", bad));
-  std::u32string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto c = utf8_at(text, at);
-    out += c.code;
-    at += c.n;
-  }
-  return out;
-}
-
 std::int32_t add_choices(GrammarRules& rules,
                          const std::vector<std::string>& choices) {
   std::vector<std::u32string> words;
-  for (std::size_t i = 0; i < choices.size(); ++i)
-    words.push_back(to_utf32(choices[i], fmt::format("choice {}", i)));
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    const auto bad = find_invalid_utf8(choices[i]);
+    if (bad != std::string::npos)
+      throw InvalidInput(fmt::format("choice {}", i),
+                         fmt::format("byte {} is not UTF-8", bad));
+    words.push_back(to_utf32(choices[i]));
+  }
   return add_dfa(rules, dfa_words(words), Spelling::kPlain);
 }
 
@@ -76,13 +68,18 @@ void check_size(const Grammar& grammar, const GrammarLimits& limits) {
                                    grammar.choices.size(), limits.max_choices));
 }
 
-// The bytes of each token. Special ones are left empty, which are never
-// allowed.
-std::vector<std::string> token_table(const Tokenizer& tokenizer) {
+// Special tokens are left empty, which are never allowed.
+std::shared_ptr<const TokenTrie> all_tokens(const Tokenizer& tokenizer) {
   std::vector<std::string> table(tokenizer.size());
   for (std::int32_t id = 0; id < tokenizer.size(); ++id)
     if (!tokenizer.is_special(id)) table[id] = tokenizer.token_bytes(id);
-  return table;
+  return std::make_shared<const TokenTrie>(table);
+}
+
+// xgrammar is given bytes and knows of no tokens, but wants one.
+xgrammar::TokenizerInfo no_vocabulary() {
+  return xgrammar::TokenizerInfo({"a"}, xgrammar::VocabType::RAW, 1,
+                                 std::vector<std::int32_t>{}, false);
 }
 
 }  // namespace
@@ -105,12 +102,13 @@ CompiledGrammar::CompiledGrammar(std::unique_ptr<const Impl> impl)
 CompiledGrammar::~CompiledGrammar() = default;
 
 std::size_t CompiledGrammar::memory_bytes() const {
-  return impl_->grammar.MemorySizeBytes();
+  return impl_->grammar.MemorySizeBytes() + impl_->masks->memory_bytes();
 }
 
 struct GrammarCompiler::Impl {
   using Entry = std::pair<std::string, std::shared_ptr<const CompiledGrammar>>;
 
+  std::shared_ptr<const TokenTrie> tokens;
   xgrammar::TokenizerInfo vocabulary;
   std::set<std::int32_t> end_ids;
   std::int32_t logits_size;
@@ -154,12 +152,13 @@ GrammarCompiler::GrammarCompiler(const Tokenizer& tokenizer,
       throw InvalidInput(
           "grammar",
           fmt::format("end id {}, expected one below {}", id, logits_size));
-  // End ids are the matcher's business, so xgrammar knows of none.
-  xgrammar::TokenizerInfo vocabulary(token_table(tokenizer),
-                                     xgrammar::VocabType::RAW, tokenizer.size(),
-                                     std::vector<std::int32_t>{}, false);
-  impl_ = std::unique_ptr<Impl>(new Impl{
-      std::move(vocabulary), std::move(end_ids), logits_size, limits, {}, {}});
+  impl_ = std::unique_ptr<Impl>(new Impl{all_tokens(tokenizer),
+                                         no_vocabulary(),
+                                         std::move(end_ids),
+                                         logits_size,
+                                         limits,
+                                         {},
+                                         {}});
 }
 
 GrammarCompiler::~GrammarCompiler() = default;
@@ -173,9 +172,10 @@ std::shared_ptr<const CompiledGrammar> GrammarCompiler::compile(
   try {
     xgrammar::GrammarCompiler compiler(impl_->vocabulary, 1, false);
     auto compiled = std::make_shared<const CompiledGrammar>(
-        std::unique_ptr<const CompiledGrammar::Impl>(
-            new CompiledGrammar::Impl{compiler.CompileGrammar(ebnf),
-                                      impl_->end_ids, impl_->logits_size}));
+        std::unique_ptr<const CompiledGrammar::Impl>(new CompiledGrammar::Impl{
+            compiler.CompileGrammar(ebnf),
+            std::make_unique<GrammarMasks>(impl_->tokens, impl_->limits),
+            impl_->end_ids, impl_->logits_size}));
     impl_->keep(std::move(key), compiled);
     return compiled;
   } catch (const std::exception& error) {

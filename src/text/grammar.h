@@ -37,6 +37,9 @@ struct GrammarLimits {
   /** Compiled grammars a compiler keeps, the masks of reached states
    *  included; the last one is kept in any case. */
   std::size_t max_cache_bytes = std::size_t{256} << 20;
+  /** Masks that a compiled grammar keeps, 16 KB each for 128k tokens, and
+   *  states of the automaton that finds them, 1 KB each; both at least one. */
+  std::size_t max_masks = 1024, max_states = 4096;
 };
 
 /** Throws what compiling the grammar would throw for its text; what is only
@@ -44,7 +47,7 @@ struct GrammarLimits {
 void check(const Grammar& grammar, const GrammarLimits& limits = {});
 
 /** A grammar for one vocabulary, shared by any number of matchers and
- *  threads. Masks are computed where a matcher first needs them. */
+ *  threads. A mask is computed where a matcher first needs it, and kept. */
 class CompiledGrammar {
  public:
   struct Impl;

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
+#include <numeric>
 
 #include "skua/error.h"
 #include "text/grammar.h"
@@ -12,27 +12,20 @@ namespace skua {
 struct GrammarMatcher::Impl {
   std::shared_ptr<const CompiledGrammar> grammar;
   xgrammar::GrammarMatcher matcher;
-  std::vector<std::int32_t> words;  // a mask as xgrammar fills it
-  int n_accepted = 0;               // tokens without the end
+  std::vector<int> n_bytes = {};  // of each accepted token, without the end
   bool ended = false;
 
   const CompiledGrammar::Impl& shared() const { return grammar->impl(); }
-
-  void fill_words() {
-    std::int64_t shape[] = {static_cast<std::int64_t>(words.size())};
-    DLTensor tensor{words.data(), {kDLCPU, 0}, 1, {kDLInt, 32, 1},
-                    shape,        nullptr,     0};
-    matcher.FillNextTokenBitmask(&tensor);
+  const TokenTrie& tokens() const { return shared().masks->tokens(); }
+  std::size_t n_words() const {
+    return (static_cast<std::size_t>(tokens().size()) + 31) / 32;
   }
 };
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<const CompiledGrammar> grammar) {
-  const auto& compiled = grammar->impl().grammar;
-  const int n_tokens = compiled.GetTokenizerInfo().GetVocabSize();
-  xgrammar::GrammarMatcher matcher(compiled);
+  xgrammar::GrammarMatcher matcher(grammar->impl().grammar);
   impl_ = std::unique_ptr<Impl>(
-      new Impl{std::move(grammar), std::move(matcher),
-               std::vector<std::int32_t>(xgrammar::GetBitmaskSize(n_tokens))});
+      new Impl{.grammar = std::move(grammar), .matcher = std::move(matcher)});
 }
 
 GrammarMatcher::~GrammarMatcher() = default;
@@ -47,13 +40,7 @@ void GrammarMatcher::fill_mask(std::span<std::uint32_t> bits) {
                                            bits.size(), n_words));
   std::fill(bits.begin(), bits.end(), 0);
   if (impl_->ended) return;
-  impl_->fill_words();
-  std::transform(impl_->words.begin(), impl_->words.end(), bits.begin(),
-                 [](std::int32_t w) { return static_cast<std::uint32_t>(w); });
-  const auto n_tokens = static_cast<std::size_t>(
-      shared.grammar.GetTokenizerInfo().GetVocabSize());
-  if (n_tokens % 32 != 0)
-    bits[n_tokens / 32] &= (std::uint32_t{1} << (n_tokens % 32)) - 1;
+  shared.masks->fill(impl_->matcher, bits.first(impl_->n_words()));
   const bool end = can_end();
   for (const auto id : shared.end_ids) {
     const auto bit = std::uint32_t{1} << (id % 32);
@@ -72,16 +59,24 @@ bool GrammarMatcher::accept(std::int32_t id) {
     impl_->ended = can_end();
     return impl_->ended;
   }
-  const auto& vocabulary = shared.grammar.GetTokenizerInfo();
-  if (id < 0 || id >= vocabulary.GetVocabSize()) return false;
-  if (vocabulary.GetDecodedVocab()[id].empty()) return false;
-  if (!impl_->matcher.AcceptToken(id)) return false;
-  ++impl_->n_accepted;
+  if (id < 0 || id >= impl_->tokens().size()) return false;
+  const std::string_view bytes = impl_->tokens().bytes(id);
+  if (bytes.empty()) return false;
+  int n = 0;
+  for (const char byte : bytes) {
+    if (!impl_->matcher.PushByte(static_cast<std::uint8_t>(byte))) {
+      impl_->matcher.PopBytes(n);
+      return false;
+    }
+    ++n;
+  }
+  impl_->n_bytes.push_back(n);
   return true;
 }
 
 void GrammarMatcher::rollback(int tokens) {
-  const int n_all = impl_->n_accepted + (impl_->ended ? 1 : 0);
+  const int n_all =
+      static_cast<int>(impl_->n_bytes.size()) + (impl_->ended ? 1 : 0);
   if (tokens < 0 || tokens > n_all)
     throw InvalidInput("grammar",
                        fmt::format("{} tokens to take back, expected at most "
@@ -90,8 +85,9 @@ void GrammarMatcher::rollback(int tokens) {
   if (tokens == 0) return;
   if (impl_->ended) --tokens;
   impl_->ended = false;
-  if (tokens > 0) impl_->matcher.Rollback(tokens);
-  impl_->n_accepted -= tokens;
+  const auto first = impl_->n_bytes.end() - tokens;
+  impl_->matcher.PopBytes(std::accumulate(first, impl_->n_bytes.end(), 0));
+  impl_->n_bytes.erase(first, impl_->n_bytes.end());
 }
 
 bool GrammarMatcher::can_end() const {
@@ -101,9 +97,9 @@ bool GrammarMatcher::can_end() const {
 bool GrammarMatcher::is_over() const {
   if (impl_->ended) return true;
   if (!can_end()) return false;
-  impl_->fill_words();
-  return std::all_of(impl_->words.begin(), impl_->words.end(),
-                     [](std::int32_t word) { return word == 0; });
+  std::vector<std::uint32_t> bits(impl_->n_words());
+  impl_->shared().masks->fill(impl_->matcher, bits);
+  return std::ranges::all_of(bits, [](auto word) { return word == 0; });
 }
 
 std::string GrammarMatcher::forced_text() {

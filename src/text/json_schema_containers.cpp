@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "text/json_schema_expand.h"
+#include "text/utf8.h"
 
 namespace skua {
 namespace {
@@ -15,10 +16,6 @@ const Json& false_schema() {
   return schema;
 }
 
-bool allows_all(const Json& schema) {
-  return schema.is_object() ? schema.empty() : schema == true;
-}
-
 // An object in which `name` is under `goal`, should it be there.
 Shape with_property(const std::string& name, SchemaGoal goal) {
   Shape shape = any_of(JsonType::kObject);
@@ -29,7 +26,18 @@ Shape with_property(const std::string& name, SchemaGoal goal) {
   return shape;
 }
 
+// An object with some property of these names under `goal`.
+Shape with_some(Dfa names, SchemaGoal goal) {
+  Shape shape = any_of(JsonType::kObject);
+  shape.demands.push_back({language_of(std::move(names)), std::move(goal)});
+  return shape;
+}
+
 }  // namespace
+
+bool allows_all(const Json& schema) {
+  return schema.is_object() ? schema.empty() : schema == true;
+}
 
 std::optional<Shapes> SchemaExpander::container(const Json& schema,
                                                 const std::string& key,
@@ -41,7 +49,13 @@ std::optional<Shapes> SchemaExpander::container(const Json& schema,
   if (key == "required")
     return required(schema, array(schema, key, value), positive);
   if (key == "propertyNames") {
-    if (!positive) unsupported(schema, key, "it stands inside a 'not'");
+    if (!positive) {
+      Dfa others;
+      for (const auto& name : expand(value, false))
+        if (name.type == JsonType::kString)
+          others = dfa_or(others, string_language(name));
+      return Shapes{with_some(std::move(others), {})};
+    }
     Shape shape = any_of(JsonType::kObject);
     shape.names.push_back({{&value}});
     return constrained(shape, true);
@@ -73,6 +87,18 @@ Shapes SchemaExpander::required(const Json& schema, const Json& value,
   return positive ? constrained(shape, true) : absent;
 }
 
+// The names that neither `properties` nor `patternProperties` looks at.
+Dfa SchemaExpander::other_names(const PropertyGroup& group) {
+  std::vector<std::u32string> words;
+  for (const auto& [name, goal] : group.properties)
+    words.push_back(to_utf32(name));
+  Dfa names = dfa_any();
+  if (!words.empty()) names = dfa_minus(names, dfa_words(words));
+  for (const auto& [text, goal] : group.patterns)
+    names = dfa_minus(names, pattern(text));
+  return names;
+}
+
 Shapes SchemaExpander::property_group(const Json& schema, bool positive) {
   PropertyGroup group;
   Shapes broken;  // one property or other is not as it must be
@@ -86,8 +112,12 @@ Shapes SchemaExpander::property_group(const Json& schema, bool positive) {
         pattern(name,
                 document_.where(schema, key));  // refuses what is no pattern
       if (positive || allows_all(member)) continue;
-      if (key[1] == 'a') unsupported(schema, key, "it stands inside a 'not'");
-      Shape shape = with_property(name, {{&member, false}});
+      const SchemaGoal goal = {{&member, false}};
+      if (key[1] == 'a') {
+        broken = either(broken, {with_some(pattern(name), goal)});
+        continue;
+      }
+      Shape shape = with_property(name, goal);
       shape.required.push_back(name);
       broken = either(broken, {shape});
     }
@@ -96,7 +126,8 @@ Shapes SchemaExpander::property_group(const Json& schema, bool positive) {
   if (rest != schema.end()) {
     group.rest = SchemaGoal{{&*rest}};
     if (!positive && !allows_all(*rest))
-      unsupported(schema, "additionalProperties", "it stands inside a 'not'");
+      broken =
+          either(broken, {with_some(other_names(group), {{&*rest, false}})});
   }
   if (!positive) return broken;
   Shape shape = any_of(JsonType::kObject);
@@ -157,7 +188,11 @@ Shapes SchemaExpander::contains(const Json& schema, const Json& value,
     max = count(schema, "maxContains", schema["maxContains"]);
   const auto counted = [&](std::int64_t least, std::int64_t most) {
     Shape shape = any_of(JsonType::kArray);
-    shape.counts.push_back({{{&value}}, least, most, 0});
+    shape.counts.push_back({.goal = {{&value}},
+                            .min = least,
+                            .max = most,
+                            .from = 0,
+                            .annotates = positive});
     return shape;
   };
   if (positive) {
@@ -168,50 +203,6 @@ Shapes SchemaExpander::contains(const Json& schema, const Json& value,
   if (min > 0) broken.push_back(counted(0, min - 1));
   if (max >= 0) broken.push_back(counted(max + 1, -1));
   return broken;
-}
-
-// The properties that no group has looked at are under the keyword.
-Shapes SchemaExpander::unevaluated_properties(const Json& schema,
-                                              Shapes shapes) {
-  for (auto& shape : shapes) {
-    if (shape.type != JsonType::kObject) continue;
-    PropertyGroup rest;
-    bool all = false;
-    for (const auto& group : shape.properties) {
-      if (!group.annotates) continue;
-      all = all || group.rest;
-      for (const auto& [name, goal] : group.properties)
-        rest.properties.emplace_back(name, SchemaGoal{});
-      for (const auto& [text, goal] : group.patterns)
-        rest.patterns.emplace_back(text, SchemaGoal{});
-    }
-    rest.rest = SchemaGoal{};
-    if (!all) rest.rest = SchemaGoal{{&schema["unevaluatedProperties"]}};
-    shape.properties.push_back(std::move(rest));
-  }
-  return shapes;
-}
-
-Shapes SchemaExpander::unevaluated_items(const Json& schema, Shapes shapes) {
-  const Json& value = schema["unevaluatedItems"];
-  for (auto& shape : shapes) {
-    if (shape.type != JsonType::kArray) continue;
-    ItemGroup rest;
-    bool all = false;
-    for (const auto& group : shape.items) {
-      if (!group.annotates) continue;
-      all = all || group.rest;
-      if (group.prefix.size() > rest.prefix.size())
-        rest.prefix.resize(group.prefix.size());
-    }
-    // What `contains` has found is evaluated too, wherever it stands.
-    if (!all && !shape.counts.empty() && !allows_all(value))
-      unsupported(schema, "unevaluatedItems", "it stands beside 'contains'");
-    rest.rest = SchemaGoal{};
-    if (!all) rest.rest = SchemaGoal{{&value}};
-    shape.items.push_back(std::move(rest));
-  }
-  return shapes;
 }
 
 }  // namespace skua

@@ -39,7 +39,7 @@ class SchemaExpander {
   std::optional<Shapes> keyword(const Json& schema, const std::string& key,
                                 const Json& value, bool positive);
 
-  // Applicators in place.
+  // json_schema_applicators.cpp
   std::optional<Shapes> applicator(const Json& schema, const std::string& key,
                                    const Json& value, bool positive);
   Shapes all_of(const Json& list, bool positive);
@@ -60,11 +60,16 @@ class SchemaExpander {
   std::optional<Shapes> container(const Json& schema, const std::string& key,
                                   const Json& value, bool positive);
   Shapes property_group(const Json& schema, bool positive);
+  Dfa other_names(const PropertyGroup& group);
   Shapes item_group(const Json& schema, bool positive);
   Shapes contains(const Json& schema, const Json& value, bool positive);
   Shapes required(const Json& schema, const Json& value, bool positive);
+
+  // json_schema_unevaluated.cpp
   Shapes unevaluated_properties(const Json& schema, Shapes shapes);
   Shapes unevaluated_items(const Json& schema, Shapes shapes);
+  const Json& any_of_kept(const SchemaGoal& some, const Json& schema,
+                          const std::string& key);
 
   bool shape_is_empty(const Shape& shape, int depth);
   Shapes either(Shapes a, const Shapes& b) const;
@@ -86,9 +91,14 @@ class SchemaExpander {
   std::map<SchemaLiteral, Shapes> done_;
   std::set<SchemaLiteral> open_;  // being expanded
   std::map<std::string, Dfa> patterns_;
+  std::map<std::pair<SchemaGoal, const Json*>, const Json*> unions_;
   bool keep_covered_;  // some schema asks what was evaluated
 };
 
+/** They do not count for what is evaluated: a refusal says nothing of that. */
+Shapes without_annotations(Shapes shapes);
+/** Whether a schema is true or empty. */
+bool allows_all(const Json& schema);
 /** All values but those of `type`. */
 Shapes other_types(JsonType type);
 /** The languages of a known `format`; null for others. */

@@ -19,16 +19,6 @@ Shapes constrained(const Shape& shape, bool positive) {
   return unite(std::move(shapes), {shape}, true);
 }
 
-std::u32string to_utf32(const std::string& text) {
-  std::u32string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto c = utf8_at(text, at);
-    out += c.code;
-    at += c.n;
-  }
-  return out;
-}
-
 Shapes numbers(Dfa dfa, bool positive) {
   if (!positive) dfa = dfa_minus(all_numbers(), dfa);
   return constrained(of_language(JsonType::kNumber, std::move(dfa)), positive);

@@ -51,6 +51,7 @@ Shape both(const Shape& a, const Shape& b) {
   if (a.unique_at.empty()) result.unique_at = b.unique_at;
   append_new(result.properties, b.properties);
   append_new(result.required, b.required);
+  append_new(result.demands, b.demands);
   append_new(result.names, b.names);
   return result;
 }
@@ -110,6 +111,10 @@ SchemaGoal operator&(const SchemaGoal& a, const SchemaGoal& b) {
   return result;
 }
 
+bool PropertyDemand::operator==(const PropertyDemand& other) const {
+  return goal == other.goal && same_language(names, other.names);
+}
+
 bool Shape::operator==(const Shape& other) const {
   return type == other.type && min == other.min && max == other.max &&
          allows_true == other.allows_true &&
@@ -118,7 +123,7 @@ bool Shape::operator==(const Shape& other) const {
          shortest == other.shortest && items == other.items &&
          counts == other.counts && unique_at == other.unique_at &&
          properties == other.properties && required == other.required &&
-         names == other.names;
+         demands == other.demands && names == other.names;
 }
 
 Shape any_of(JsonType type) {

@@ -51,7 +51,15 @@ struct ItemCount {
   SchemaGoal goal;
   std::int64_t min = 1, max = -1;
   std::size_t from = 0;
+  bool annotates = false;  // counts for unevaluatedItems
   bool operator==(const ItemCount&) const = default;
+};
+
+/** At least one property with such a name is under a goal. */
+struct PropertyDemand {
+  Language names;
+  SchemaGoal goal;
+  bool operator==(const PropertyDemand& other) const;
 };
 
 /** Values of one type under constraints that hold together. Bounds of -1 are
@@ -70,6 +78,7 @@ struct Shape {
 
   std::vector<PropertyGroup> properties;
   std::vector<std::string> required;
+  std::vector<PropertyDemand> demands;
   std::vector<SchemaGoal> names;  // propertyNames
 
   bool operator==(const Shape& other) const;

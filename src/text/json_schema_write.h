@@ -9,6 +9,10 @@
 
 namespace skua {
 
+/** Whether it is plain that no value is under the goal, or every one. */
+bool is_nothing(const SchemaGoal& goal);
+bool is_anything(const SchemaGoal& goal);
+
 /** Writes shapes as rules of JSON text. Properties come in the order in which
  *  the schema declares them, others behind; see json_schema.h. */
 class SchemaWriter {
@@ -35,7 +39,7 @@ class SchemaWriter {
   /** All values under a goal as JSON text, should they be few. */
   std::optional<std::vector<std::string>> few_values(const SchemaGoal& goal);
 
-  // json_schema_write_object.cpp
+  // json_schema_write_names.cpp
   struct Property {
     std::string name;
     SchemaGoal goal;
@@ -45,14 +49,17 @@ class SchemaWriter {
     Dfa names;
     SchemaGoal goal;
   };
-  std::int32_t object_rule(const Shape& shape);
   std::vector<Property> declared(const Shape& shape, const Language& names);
   SchemaGoal property_goal(const Shape& shape, const std::string& name);
   std::vector<OpenNames> open_names(const Shape& shape,
                                     const std::vector<Property>& declared,
                                     const Language& names);
-  std::int32_t pair_rule(const std::vector<OpenNames>& open);
   Language property_names(const Shape& shape);
+
+  // json_schema_write_object.cpp
+  class ObjectWriter;
+  std::int32_t object_rule(const Shape& shape);
+  std::int32_t pair_rule(const std::vector<OpenNames>& open);
 
   GrammarRules& rules_;
   SchemaExpander& expander_;

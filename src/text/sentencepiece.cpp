@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "text/bpe.h"
+#include "text/split_model.h"
 #include "text/unigram.h"
 
 namespace skua {
@@ -22,10 +23,7 @@ class Builder {
         fixed_.push_back(static_cast<std::int32_t>(i));
     normalizer();
     decoder();
-    if (spec_.unigram)
-      unigram();
-    else
-      bpe();
+    model();
     for (std::size_t i = 0; i < spec_.types.size(); ++i)
       if (is(i, PieceType::kControl) || is(i, PieceType::kUnknown))
         added.push_back(special(i));
@@ -35,7 +33,6 @@ class Builder {
     parts_.special.bos = spec_.bos;
     parts_.special.eos = spec_.eos;
     parts_.special.pad = spec_.pad;
-    parts_.kind = spec_.unigram ? "SentencePiece Unigram" : "SentencePiece BPE";
     if (spec_.byte_fallback) parts_.kind += ", byte fallback";
     return std::move(parts_);
   }
@@ -85,6 +82,36 @@ class Builder {
     decoder.add(DecodeFuse{});
     if (spec_.add_dummy_prefix || spec_.remove_extra_whitespaces)
       decoder.add(DecodeStrip{" ", 1, 0});
+  }
+
+  void model() {
+    switch (spec_.model) {
+      case SentencePieceSpec::Model::kUnigram:
+        parts_.kind = "SentencePiece Unigram";
+        return unigram();
+      case SentencePieceSpec::Model::kBpe:
+        parts_.kind = "SentencePiece BPE";
+        return bpe();
+      case SentencePieceSpec::Model::kWord:
+        parts_.kind = "SentencePiece words";
+        return split(true);
+      case SentencePieceSpec::Model::kChar:
+        parts_.kind = "SentencePiece characters";
+        return split(false);
+    }
+  }
+
+  void split(bool words) {
+    SplitModelOptions options;
+    options.words = words;
+    options.unk = spec_.unk;
+    options.byte_fallback = spec_.byte_fallback;
+    options.fixed = fixed_;
+    for (std::size_t i = 0; i < spec_.types.size(); ++i)
+      options.unused.push_back(is(i, PieceType::kControl) ||
+                               is(i, PieceType::kByte));
+    parts_.model =
+        std::make_shared<SplitModel>(parts_.vocabulary, std::move(options));
   }
 
   void bpe() {

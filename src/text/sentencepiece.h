@@ -27,7 +27,8 @@ struct SentencePieceSpec {
   std::vector<std::string_view> pieces;
   std::vector<float> scores;
   std::vector<PieceType> types;
-  bool unigram = false;  // else BPE
+  enum class Model { kUnigram = 1, kBpe, kWord, kChar };  // as in its files
+  Model model = Model::kUnigram;
   bool byte_fallback = false;
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
@@ -39,14 +40,12 @@ struct SentencePieceSpec {
 
 /** Parts of a tokenizer without what stands around a text. Control tokens
  *  are special added tokens. Throws InvalidInput naming the token.
- *  Source: google/sentencepiece, normalizer.cc, bpe_model.cc,
- *  unigram_model.cc. */
+ *  Source: google/sentencepiece, normalizer.cc and the files of the models. */
 TokenizerParts build_sentencepiece(const SentencePieceSpec& spec,
                                    std::vector<AddedToken> added = {});
 
 /** The model in the protobuf `bytes`, which must outlive the result. Throws
- *  InvalidInput naming `where` and the byte, Unsupported for model types
- *  other than unigram and BPE. */
+ *  InvalidInput naming `where` and the byte. */
 SentencePieceSpec read_sentencepiece(std::string_view bytes,
                                      const std::string& where);
 

@@ -9,7 +9,6 @@ namespace {
 
 // Numbers of fields in sentencepiece_model.proto.
 constexpr std::uint32_t kPieces = 1, kTrainerSpec = 2, kNormalizerSpec = 3;
-constexpr std::uint32_t kUnigram = 1, kBpe = 2;
 
 void read_piece(ProtoReader reader, SentencePieceSpec& spec) {
   std::string_view text = "";
@@ -29,7 +28,7 @@ void read_piece(ProtoReader reader, SentencePieceSpec& spec) {
 }
 
 void read_trainer(ProtoReader reader, SentencePieceSpec& spec) {
-  std::uint64_t model = kUnigram;
+  std::uint64_t model = 1;
   std::int32_t unk = 0, bos = 1, eos = 2, pad = -1;
   while (reader.next()) {
     switch (reader.field()) {
@@ -58,11 +57,10 @@ void read_trainer(ProtoReader reader, SentencePieceSpec& spec) {
         break;
     }
   }
-  if (model != kUnigram && model != kBpe)
-    throw Unsupported(spec.where, "a SentencePiece model of the type " +
-                                      std::to_string(model) +
-                                      " (word or character) is not supported");
-  spec.unigram = model == kUnigram;
+  if (model < 1 || model > 4)
+    reader.fail("has the model type " + std::to_string(model) +
+                ", expected 1 to 4");
+  spec.model = static_cast<SentencePieceSpec::Model>(model);
   const auto set = [](std::int32_t id, std::optional<std::int32_t>& to) {
     to = id < 0 ? std::nullopt : std::optional(id);
   };
@@ -87,7 +85,6 @@ SentencePieceSpec read_sentencepiece(std::string_view bytes,
                                      const std::string& where) {
   SentencePieceSpec spec;
   spec.where = where;
-  spec.unigram = true;
   ProtoReader reader(bytes, where);
   while (reader.next()) {
     const std::uint32_t field = reader.field();

@@ -41,9 +41,9 @@ TokenizerParts sentencepiece(std::string_view bytes, const std::string& where,
                              std::vector<AddedToken> added) {
   const SentencePieceSpec spec = read_sentencepiece(bytes, where);
   TokenizerParts parts = build_sentencepiece(spec, std::move(added));
-  if (spec.unigram)
+  if (spec.model == SentencePieceSpec::Model::kUnigram)
     surround(parts, parts.special.eos, false);
-  else
+  else if (spec.model == SentencePieceSpec::Model::kBpe)
     surround(parts, parts.special.bos, true);
   return parts;
 }

@@ -5,6 +5,7 @@
 #include "text/bpe.h"
 #include "text/gguf_pre_kinds.h"
 #include "text/gguf_spelling.h"
+#include "text/plamo2.h"
 #include "text/sentencepiece.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
@@ -44,6 +45,8 @@ class Loader {
       unigram();
     else if (model == "rwkv")
       longest_token();
+    else if (model == "plamo2")
+      plamo2();
     else
       throw Unsupported(where("model"), "the tokenizer model " + quote(model) +
                                             " is not supported");
@@ -219,7 +222,6 @@ class Loader {
     spec.where = where("tokens");
     spec.pieces = tokens_;
     spec.scores = read_scores();
-    spec.unigram = true;
     for (std::size_t i = 0; i < n_tokens(); ++i) {
       const std::int64_t type = types_.empty() ? kNormal : types_[i];
       if (type < kNormal || type > kByte)
@@ -280,6 +282,18 @@ class Loader {
     parts_.model = std::make_shared<LongestToken>(
         parts_.vocabulary, special_id("unknown_token_id"));
     parts_.kind = "longest token, byte-level (RWKV)";
+  }
+
+  void plamo2() {
+    set_vocabulary();
+    std::vector<bool> unused(n_tokens());
+    for (std::size_t i = 0; i < types_.size(); ++i)
+      unused[i] = types_[i] == kControl || types_[i] == kByte;
+    parts_.model = std::make_shared<Plamo2>(parts_.vocabulary, read_scores(),
+                                            unused, where("tokens"));
+    parts_.decoder.add(DecodeByteFallback{});
+    parts_.decoder.add(DecodeFuse{});
+    parts_.kind = "unigram from the end, byte fallback (PLaMo 2)";
   }
 
   void read_special() {

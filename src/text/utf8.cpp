@@ -87,6 +87,16 @@ void append_utf8(std::string& out, char32_t code) {
   }
 }
 
+std::u32string to_utf32(std::string_view text) {
+  std::u32string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto c = utf8_at(text, at);
+    out += c.code;
+    at += c.n;
+  }
+  return out;
+}
+
 std::size_t find_invalid_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     const Sequence sequence = scan(text, at);

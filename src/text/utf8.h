@@ -22,6 +22,9 @@ std::size_t utf8_before(std::string_view text, std::size_t end);
 
 void append_utf8(std::string& out, char32_t code);
 
+/** The characters of valid UTF-8. */
+std::u32string to_utf32(std::string_view text);
+
 /** Offset of the first byte that is not UTF-8 (overlong forms, surrogates
  *  and cut characters included), or npos. */
 std::size_t find_invalid_utf8(std::string_view text);

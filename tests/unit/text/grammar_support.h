@@ -40,10 +40,11 @@ inline std::shared_ptr<const Tokenizer> byte_tokenizer(
 /** Compiles grammars over bytes and asks what they accept. */
 class ByteGrammars {
  public:
-  explicit ByteGrammars(const std::vector<std::string>& more = {})
+  explicit ByteGrammars(const std::vector<std::string>& more = {},
+                        GrammarLimits limits = {})
       : tokenizer(byte_tokenizer(more)),
         end(tokenizer->size() - 1),
-        compiler(*tokenizer, {end}, tokenizer->size()) {}
+        compiler(*tokenizer, {end}, tokenizer->size(), limits) {}
 
   /** Whether `text` is a whole answer under the grammar, byte by byte. */
   bool accepts(const std::shared_ptr<const CompiledGrammar>& grammar,

@@ -119,8 +119,8 @@ TEST_F(JsonSchema, RefusalsNameTheKeywordAndItsPlace) {
   refused(R"x({"$schema":"http://x.org/y"})x", "schema#/$schema");
   refused(R"x({"items":{"pattern":"(?=a)"}})x", "schema#/items/pattern");
   refused(R"x({"items":{"multipleOf":1e-80}})x", "schema#/items/multipleOf");
-  refused(R"x({"not":{"propertyNames":{"maxLength":2}}})x",
-          "schema#/not/propertyNames");
+  refused(R"x({"not":{"unevaluatedProperties":false}})x",
+          "schema#/not/unevaluatedProperties");
   refused(R"x({"not":{"uniqueItems":true}})x", "schema#/not/uniqueItems");
   refused(R"x({"$ref":"#"})x", "schema#/$ref");
 
@@ -155,6 +155,56 @@ TEST_F(JsonSchema, OneOfLooksIntoRequiredProperties) {
   expect(R"({"oneOf":[{"multipleOf":2,"type":"integer"},
                       {"multipleOf":3,"type":"integer"}]})",
          {"2", "3", "8"}, {"6", "0", "7", "-12"});
+}
+
+TEST_F(JsonSchema, NotMeansThatSomePropertyBreaksTheRule) {
+  // Of a name that is there twice readers take the last value.
+  expect(R"({"type":"object","not":{"properties":{"c":true},
+            "additionalProperties":{"type":"integer"}}})",
+         {R"({"a":"x"})", R"({"c":1,"a":1,"b":"x"})"},
+         {"{}", R"({"c":"x"})", R"({"a":1,"b":2})", R"({"a":"x","a":1})"});
+  expect(R"({"type":"object","not":{"patternProperties":{"^a":{"minimum":3}}},
+            "properties":{"ab":true},"maxProperties":2})",
+         {R"({"ab":2})", R"({"ab":4,"aa":1})", R"({"ab":2,"b":1})"},
+         {R"({"ab":4})", R"({"b":1})", R"({"ab":4,"aa":5})",
+          R"({"ab":4,"b":1,"aa":1})", R"({"aa":1,"aa":5})"});
+  expect(R"({"type":"object","not":{"propertyNames":{"maxLength":2}}})",
+         {R"({"abc":1})", R"({"a":1,"abc":2})"}, {"{}", R"({"ab":1})"});
+  expect(R"({"oneOf":[
+            {"type":"object","properties":{"a":{"type":"integer"},"b":{}},
+             "additionalProperties":false},
+            {"type":"object","properties":{"a":{"type":"integer"},"c":{}},
+             "additionalProperties":false},
+            {"type":"object","properties":{"d":{}},
+             "additionalProperties":false}]})",
+         {R"({"b":1})", R"({"a":1,"c":2})", R"({"d":null})"},
+         {"{}", R"({"a":1})", R"({"a":1,"d":2})", R"({"b":1,"c":2})"});
+}
+
+TEST_F(JsonSchema, ConditionsOnSeveralUnknownNamesAreRefused) {
+  EXPECT_THAT(
+      [&] {
+        accepts(R"({"type":"object",
+                   "not":{"anyOf":[{"additionalProperties":{"minimum":3}},
+                                   {"additionalProperties":{"maximum":9}}]}})",
+                "{}");
+      },
+      ThrowsMessage<Unsupported>(HasSubstr("name is not known")));
+}
+
+TEST_F(JsonSchema, WhatContainsHasFoundIsEvaluated) {
+  expect(R"({"type":"array","prefixItems":[true],"contains":{"type":"string"},
+            "unevaluatedItems":{"minimum":5}})",
+         {R"([0,"a"])", R"(["a",7])", R"([1,7,"b",9])"},
+         {"[0]", "[7,7]", R"([0,"a",1])"});
+  // What a refusal has found does not count.
+  const auto under_not = [&](const char* more) {
+    return std::string(R"({"type":"array","not":{"not":{
+        "contains":{"type":"string"}}},"unevaluatedItems":)") +
+           more + '}';
+  };
+  expect(under_not("true"), {R"(["a"])"}, {"[]", "[1]"});
+  EXPECT_THROW(accepts(under_not("false"), "[]"), InvalidInput);
 }
 
 TEST_F(JsonSchema, WorkIsBounded) {

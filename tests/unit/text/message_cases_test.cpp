@@ -492,6 +492,16 @@ TEST(MessageCases, Functionary) {
           {"Just text\nof mine", "R[] C[Just text\nof mine]", ">>>"},
           {">>>nobody\n{}", "R[] C[>>>nobody\n{}]"},
           {">>>all\n>>> 1 + 1\n2", "R[] C[>>> 1 + 1\n2]"},
+          {">>>python\nprint(1)\n>>> no\n",
+           "R[] C[] call_0=python{\"code\":\"print(1)\\n>>> no\\n\"}"},
+          {"all\nOK>>>python\n{1: 2}[1]>>>all\nDone",
+           "R[] C[OK\nDone] call_0=python{\"code\":\"{1: 2}[1]\"}", ">>>"},
+          {"python\nx = 1>>>now\n{}",
+           "R[] C[] call_0=python{\"code\":\"x = 1\"} call_1=now{}", ">>>"},
+          {">>>python\n{\"code\": \"1\"}",
+           "R[] C[] call_0=python{\"code\":\"1\"}"},
+          {">>>python\n \n", "R[] C[>>>python\n \n]"},
+          {">>>python\nx>>>al", "R[] C[] call_0=python{\"code\":\"x>>>al\"}"},
       });
 }
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "skua/error.h"
 #include "tests/support.h"
+#include "tests/unit/models/gguf_writer.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
 
@@ -206,6 +207,25 @@ TEST(TokenizerGguf, AFileWithoutATokenizerSaysSo) {
     } catch (const InvalidInput& error) {
       EXPECT_EQ(std::string_view(model), "neural") << error.what();
     }
+  }
+}
+
+TEST(TokenizerGguf, PlamoNeedsATokenForEachByte) {
+  const test::TempDir folder;
+  const fs::path path = folder.path() / "plamo2.gguf";
+  test::GgufWriter()
+      .text("general.architecture", "plamo2")
+      .text("tokenizer.ggml.model", "plamo2")
+      .texts("tokenizer.ggml.tokens", {"a", "<0x61>"})
+      .numbers("tokenizer.ggml.scores", {-1, 0})
+      .write(path);
+  try {
+    load_tokenizer(GgufFile(path));
+    FAIL() << "loaded";
+  } catch (const InvalidInput& error) {
+    EXPECT_NE(std::string(error.what()).find("<0x00> to <0xFF>"),
+              std::string::npos)
+        << error.what();
   }
 }
 
