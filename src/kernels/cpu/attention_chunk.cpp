@@ -168,7 +168,12 @@ void change_scores(const Chunk& chunk, std::size_t r, std::size_t begin,
   const std::size_t from = begin / kLane * kLane;
   const std::size_t n = (end + kLane - 1) / kLane * kLane - from;
   if (scaled) multiply(chunk.head.key_scales + from, n, scores + from);
-  if (shape.soft_cap != 0) cap(shape.soft_cap, n, scores + from);
+  if (shape.soft_cap != 0) {
+    // tanh makes integers of its numbers, and there is none for a NaN.
+    std::fill(scores + from, scores + begin, 0.0f);
+    std::fill(scores + end, scores + from + n, 0.0f);
+    cap(shape.soft_cap, n, scores + from);
+  }
   if (shape.slopes != nullptr) {
     const auto distance = static_cast<float>(chunk.first + from) -
                           static_cast<float>(row.position);
