@@ -12,6 +12,7 @@ Names: fixtures/F check/C unit/LAYER/S.T golden/S.T level/L/PROGRAM/S.T
 e2e/FILE/C.t limited/LAYER/S.T asan/LAYER/S.T fuzz/TARGET tsan/LAYER/S.T cuda/C
 """
 import argparse
+import functools
 import sys
 import traceback
 
@@ -45,20 +46,21 @@ def list_names():
     for path in python_tests.files():
         tests = python_tests.list_tests(context, path)
         names += [f"e2e/{path.stem}/{test}" for test in tests]
-    return names + sanitizers.list_tests() + cuda.list_tests()
+    return names + sanitizers.list_tests(context) + cuda.list_tests()
 
 
 def run_programs(context):
     found = list(programs())
     if not found:
         context.report.fail("unit", "no test programs in build/release/bin")
-    for prefix, path in found:
-        gtest.run_program(context, prefix, path)
+    gtest.run_all(gtest.Run(context, *program) for program in found)
 
 
 def run_python(context):
-    for path in python_tests.files():
-        python_tests.run_file(context, path)
+    core.side_by_side(
+        functools.partial(python_tests.run_file, context, path)
+        for path in python_tests.files()
+    )
 
 
 def stages(context, options):

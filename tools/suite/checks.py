@@ -1,6 +1,6 @@
 """Checks of the sources: layers, the contract's tests, formatting, clang's
 warnings and tidy."""
-import concurrent.futures
+import functools
 import json
 import re
 import shlex
@@ -133,15 +133,12 @@ def check_tidy(context):
         context.report.skip("check/tidy", f"no {TIDY} here")
         return
     headers = headers_read()
-    with concurrent.futures.ThreadPoolExecutor(core.JOBS) as pool:
-        done = [
-            pool.submit(
-                tidy_one, context, source, arguments, headers.get(output)
-            )
-            for source, (output, arguments) in wanted.items()
-        ]
-    for future in done:
-        future.result()
+    core.side_by_side(
+        functools.partial(
+            tidy_one, context, source, arguments, headers.get(output)
+        )
+        for source, (output, arguments) in wanted.items()
+    )
 
 
 def run(context):

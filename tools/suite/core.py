@@ -1,4 +1,5 @@
 """Results, selection and processes, shared by all stages of the test run."""
+import concurrent.futures
 import dataclasses
 import fnmatch
 import hashlib
@@ -103,6 +104,13 @@ def run(command, env=None, timeout=600, **options):
     except OSError as error:
         return 127, str(error)
     return done.returncode, done.stdout.decode(errors="replace")
+
+
+def side_by_side(actions):
+    """Calls the actions, JOBS at a time; raises what one of them raised."""
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for done in [pool.submit(action) for action in actions]:
+            done.result()
 
 
 def digest(*parts):

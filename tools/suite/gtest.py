@@ -1,6 +1,8 @@
 """Runs GoogleTest programs and reads their results."""
+import dataclasses
+import functools
+import pathlib
 import re
-import resource
 import tempfile
 import xml.etree.ElementTree as ElementTree
 
@@ -22,45 +24,73 @@ def list_tests(program, env=None):
     return [name for name in names if "DISABLED_" not in name]
 
 
-def memory_limit(limit_bytes):
-    def apply():
-        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+@dataclasses.dataclass
+class Run:
+    """The tests of one program that are wanted and whose name matches the
+    regular expression; their names begin with prefix/."""
 
-    return apply
+    context: core.Context
+    prefix: str
+    program: pathlib.Path
+    match: str = ""
+    limit_bytes: int | None = None
 
 
-def run_program(context, prefix, program, match="", limit_bytes=None):
-    """Runs the tests of one program that are wanted and whose name matches
-    the regular expression; their names begin with prefix/."""
-    names = list_tests(program)
+def run_all(runs):
+    """Runs all tests; the processes, as many as JOBS for each program, run
+    side by side."""
+    batches = [b for run in runs for b in split(run)]
+    core.side_by_side(functools.partial(run_batch, *b) for b in batches)
+
+
+def wanted(run):
+    """Names of its tests; None if the program cannot say."""
+    names = list_tests(run.program)
     if names is None:
-        context.report.fail(prefix, f"{program} cannot list its tests")
-        return
-    names = [n for n in names if re.search(match, n)]
-    wanted = [n for n in names if context.wants(f"{prefix}/{n}")]
-    # The system bounds the length of one argument.
-    for first in range(0, len(wanted), 1000):
-        run_batch(
-            context, prefix, program, wanted[first : first + 1000], limit_bytes
+        return None
+    return [
+        n
+        for n in names
+        if re.search(run.match, n) and run.context.wants(f"{run.prefix}/{n}")
+    ]
+
+
+def list_runs(runs):
+    """Full names; none of programs that are not built."""
+    return [f"{run.prefix}/{n}" for run in runs for n in wanted(run) or []]
+
+
+def split(run):
+    """(run, names) of each process. Neighbours, which take about as long, go
+    to different ones."""
+    names = wanted(run)
+    if names is None:
+        run.context.report.fail(
+            run.prefix, f"{run.program} cannot list its tests"
         )
+        return []
+    # The system bounds the length of one argument.
+    count = max(min(core.JOBS, len(names)), -(-len(names) // 1000))
+    return [(run, names[first::count]) for first in range(count)]
 
 
-def run_batch(context, prefix, program, names, limit_bytes):
-    options = {}
-    if limit_bytes:
-        options["preexec_fn"] = memory_limit(limit_bytes)
+def run_batch(run, names):
+    context, prefix = run.context, run.prefix
+    limit = []
+    if run.limit_bytes:
+        limit = ["sh", "-c", 'ulimit -c 0; ulimit -v "$0" && exec "$@"']
+        limit += [run.limit_bytes // 1024]
     with tempfile.TemporaryDirectory(prefix="skua-gtest-") as folder:
         result = f"{folder}/result.xml"
         status, output = core.run(
             [
-                program,
+                *limit,
+                run.program,
                 "--gtest_filter=" + ":".join(names),
                 f"--gtest_output=xml:{result}",
             ],
             env=context.env,
             cwd=core.ROOT,
-            **options,
         )
         try:
             cases = ElementTree.parse(result).getroot().iter("testcase")

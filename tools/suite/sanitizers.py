@@ -1,13 +1,18 @@
-"""Sanitizer builds and what runs in them: unit tests of everything that
-reads bytes from outside, the thread pool, short runs of the fuzz targets."""
-import concurrent.futures
+"""Sanitizer builds and what runs in them: unit tests of everything that reads
+bytes from outside and of threads, short runs of the fuzz targets."""
+import functools
 import shutil
 
 from suite import core, gtest
 from suite.build import build
 
 # The layers without MLX: they read the files and the text.
-ASAN_PROGRAMS = ("base", "text")
+READERS = ("base", "text")
+# preset -> {program: which of its tests}
+TESTS = {
+    "asan": {"base": "", "text": ""},
+    "tsan": {"base": "Thread"},
+}
 CLANG = "clang++-19"
 FUZZ_SECONDS = 5
 FUZZ_LIMIT_MB = 1024
@@ -35,25 +40,30 @@ def with_options(context):
     return core.Context(context.report, context.pattern, env)
 
 
+def runs(context, preset):
+    """What the programs of a preset's build are to run."""
+    for name in unit_programs(TESTS[preset]):
+        program = core.BUILD / f"{preset}/bin/test_{name}"
+        match = TESTS[preset][name]
+        yield gtest.Run(context, f"{preset}/{name}", program, match)
+
+
+def test_targets(preset):
+    return [f"test_{n}" for n in unit_programs(TESTS[preset])]
+
+
 def run_asan(context):
-    programs = unit_programs(ASAN_PROGRAMS)
     fuzz = fuzz_targets()
-    targets = [f"test_{n}" for n in programs] + [f"fuzz_{n}" for n in fuzz]
+    targets = test_targets("asan") + [f"fuzz_{n}" for n in fuzz]
     if not build(context, "asan", targets, CLANG):
         return
-    checked = with_options(context)
     if context.may_want("asan"):
-        for name in programs:
-            program = core.BUILD / f"asan/bin/test_{name}"
-            gtest.run_program(checked, f"asan/{name}", program)
-    with concurrent.futures.ThreadPoolExecutor(core.JOBS) as pool:
-        done = [
-            pool.submit(run_fuzz, context, name)
-            for name in fuzz
-            if context.wants(f"fuzz/{name}")
-        ]
-    for future in done:
-        future.result()
+        gtest.run_all(runs(with_options(context), "asan"))
+    core.side_by_side(
+        functools.partial(run_fuzz, context, name)
+        for name in fuzz
+        if context.wants(f"fuzz/{name}")
+    )
 
 
 def seeds(name):
@@ -88,31 +98,27 @@ def run_fuzz(context, name):
 
 
 def run_tsan(context):
-    programs = unit_programs(("base",))
-    targets = [f"test_{n}" for n in programs]
-    if not build(context, "tsan", targets, CLANG):
-        return
-    checked = with_options(context)
-    for name in programs:
-        program = core.BUILD / f"tsan/bin/test_{name}"
-        gtest.run_program(checked, f"tsan/{name}", program, "Thread")
+    if build(context, "tsan", test_targets("tsan"), CLANG):
+        gtest.run_all(runs(with_options(context), "tsan"))
 
 
 def run_limited(context):
     """Hostile input again, without sanitizers, in 1 GiB of address space."""
-    for name in unit_programs(ASAN_PROGRAMS):
-        program = core.BUILD / f"release/bin/test_{name}"
-        gtest.run_program(
-            context, f"limited/{name}", program, "(?i)hostile", 1 << 30
+    gtest.run_all(
+        gtest.Run(
+            context,
+            f"limited/{name}",
+            core.BUILD / f"release/bin/test_{name}",
+            "(?i)hostile",
+            1 << 30,
         )
+        for name in unit_programs(READERS)
+    )
 
 
-def list_tests():
+def list_tests(context):
     names = ["asan/build", "tsan/build"]
     names += [f"fuzz/{name}" for name in fuzz_targets()]
-    for preset, match in (("asan", ""), ("tsan", "Thread")):
-        for name in unit_programs(ASAN_PROGRAMS):
-            program = core.BUILD / f"{preset}/bin/test_{name}"
-            tests = gtest.list_tests(program) or []
-            names += [f"{preset}/{name}/{t}" for t in tests if match in t]
+    for preset in TESTS:
+        names += gtest.list_runs(runs(with_options(context), preset))
     return names

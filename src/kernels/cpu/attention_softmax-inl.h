@@ -100,7 +100,12 @@ inline void change_scores(const AttentionShape& shape, const TileRow& row,
   const std::size_t n = (end + kLane - 1) / kLane * kLane - from;
   if (shape.kv.type == KvType::kInt8)
     multiply(key_scales + from, n, scores + from);
-  if (shape.soft_cap != 0) cap(shape.soft_cap, n, scores + from);
+  if (shape.soft_cap != 0) {
+    // tanh makes integers of its numbers, and there is none for a NaN.
+    std::fill(scores + from, scores + begin, 0.0f);
+    std::fill(scores + end, scores + from + n, 0.0f);
+    cap(shape.soft_cap, n, scores + from);
+  }
   if (shape.slopes != nullptr) {
     const auto distance =
         static_cast<float>(first + from) - static_cast<float>(row.position);
