@@ -12,8 +12,9 @@ enum class Precision {
    *  bits alone, in any batch and however its prompt is cut. */
   kDeterministic,
   /** As kDeterministic, but where the CPU multiplies bfloat16 in tiles, prompts
-   *  and large batches are computed with weights and activations of bfloat16:
-   *  last digits depend on how many tokens share a step. */
+   *  and large batches are computed with weights and activations of bfloat16,
+   *  and attention of prompts too: last digits depend on how many tokens share
+   *  a step. */
   kDefault,
   /** On CPU prompts and large batches are computed with activations of 8 bits,
    *  one scale for 32 numbers at most. Faster, and the text may differ. */
