@@ -55,7 +55,7 @@ struct AttentionOptions {
  *  rows of segments of 16 rows or more depend on that, too: queries, keys,
  *  values and the softmax's weights are rounded to bfloat16, numbers below
  *  2^-126 to 0. With t the row's largest scale * sum |q_i k_i|, the error is
- *  then at most b + e^(2 t / 127) - 1 + 1 / 127 of the largest |value|.
+ *  then at most b + e^(2 t / 255) - 1 + 1 / 127 of the largest |value|.
  *  Throws InvalidInput if shapes or types do not fit. */
 mx::array append_and_attend(const mx::array& q, const mx::array& k,
                             const mx::array& v,

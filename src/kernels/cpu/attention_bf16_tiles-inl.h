@@ -13,6 +13,10 @@
 
 namespace skua::cpu {
 
+/** Numbers of bfloat16 that a query's are the sum of. One would put the scores
+ *  off by more than their sums of values: weights are exponentials of them. */
+inline constexpr std::size_t kQueryParts = 2;
+
 /** Tiles is a set of static functions, as Bf16TileInput wants it. Rows are the
  *  left factor; a page's keys and values, rounded once, are the right one of
  *  all of them. */
@@ -27,7 +31,8 @@ class AttentionTiles {
     const Range seen = slots_of(rows, first);
     if (seen.size() == 0) return;
     room.panel.load(shape.kv, head, seen);
-    const std::size_t n_steps = AttentionPanel::key_steps(shape.kv);
+    const std::size_t n_steps =
+        kQueryParts * AttentionPanel::key_steps(shape.kv);
     const TileSession<Tiles> session;
     for (std::size_t r = 0; r < rows.size(); r += kRows) {
       const auto some = rows.subspan(r, std::min(kRows, rows.size() - r));
@@ -136,13 +141,14 @@ class AttentionTiles {
   template <int kTileRows>
   static void score(Room& room, const std::uint16_t* q, std::size_t n_steps,
                     Range slots) {
+    const std::size_t key_steps = n_steps / kQueryParts;
     for (std::size_t j = slots.begin; j < slots.end; j += kStep) {
       const std::size_t block = j / kLane;
       zero_sums<kTileRows, 2>();
       for (std::size_t s = 0; s < n_steps; ++s) {
         multiply_step<kTileRows, 2>(q + s * kStep, n_steps * kStep,
-                                    room.panel.keys(block, s),
-                                    room.panel.keys(block + 1, s));
+                                    room.panel.keys(block, s % key_steps),
+                                    room.panel.keys(block + 1, s % key_steps));
       }
       store_sums<kTileRows, 2>(room.scores + j, kPage);
     }

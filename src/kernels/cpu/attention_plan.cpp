@@ -32,9 +32,11 @@ std::size_t rows_of_tile(const AttentionInputs& in, const AttentionTask& task,
                   divided(kLeastRoundedRows, in.group()));
 }
 
+// Caches of more exact numbers are there for their sake.
 bool is_rounded(const AttentionInputs& in, const AttentionTask& task) {
-  return in.shape.may_round && task.n_rows >= kMinAttentionRows &&
-         has_amx_attention();
+  const KvType type = in.shape.kv.type;
+  return in.shape.may_round && type != KvType::kF32 && type != KvType::kF16 &&
+         task.n_rows >= kMinAttentionRows && has_amx_attention();
 }
 
 }  // namespace

@@ -19,18 +19,6 @@ using test::Step;
 using test::Variant;
 using Layout = KvCache::Layout;
 
-// Of scores and queries that bfloat16 holds, so that but for the values of
-// some types nothing is rounded but weights.
-AttentionOptions plain_scale(AttentionOptions o) {
-  o.scale = std::exp2(std::round(std::log2(o.scale)));
-  return o;
-}
-Step plain_step(const Heads& heads, std::vector<AttentionSegment> segments) {
-  Step step(heads, std::move(segments));
-  step.q = mx::astype(mx::astype(step.q, mx::bfloat16), mx::float32);
-  return step;
-}
-
 // Root of the mean square of got - want, relative to that of want.
 double distance(const std::vector<float>& got, const std::vector<float>& want) {
   double off = 0, all = 0;
@@ -84,10 +72,10 @@ TEST_P(AttentionBf16Heads, LosesNothingButTheLastBitsOfWeights) {
            {{0, 19, 0}},
            {{0, 70, 250}},
            {{0, 40, 500}, {0, 3, 7}, {0, 33, 0}}}) {
-    const Step step = plain_step(GetParam(), segments);
+    const Step step(GetParam(), segments);
     for (const Variant& variant : kVariants) {
       SCOPED_TRACE(variant.name);
-      const auto o = plain_scale(options_of(variant, step));
+      const auto o = options_of(variant, step);
       for (const KvType type : {KvType::kBf16, KvType::kInt8}) {
         const auto want = run(step, o, type, Precision::kExact);
         const auto got = run(step, o, type, Precision::kDefault);
@@ -158,7 +146,7 @@ TEST_F(AttentionBf16, RowsDoNotSeeWhatFollowsThem) {
   const AttentionOptions prompt = {.precision = Precision::kDefault};
   for (const float bad : {INFINITY, -INFINITY, NAN}) {
     for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBf16}) {
-      Step step = plain_step({4, 2, 24, 24}, {{0, 40, 5}});
+      Step step({4, 2, 24, 24}, {{0, 40, 5}});
       const auto clean = step.run(prompt, type, Layout::kPages).out;
       const mx::array last = mx::full({1, 2, 24}, bad);
       step.v =
