@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -43,13 +42,6 @@ inline std::vector<float> filtered(std::span<const float> logits,
   Chooser chooser(options, logits.size());
   return chooser.sampler.filtered_log_probabilities(logits,
                                                     {prompt, prompt.size()});
-}
-
-/** The value that chi-square with n degrees of freedom passes once in 10^6.
- *  Source: Wilson and Hilferty's approximation. */
-inline double rare_chi_square(double n) {
-  const double root = 1 - 2 / (9 * n) + 4.7534 * std::sqrt(2 / (9 * n));
-  return n * root * root * root;
 }
 
 }  // namespace skua::test

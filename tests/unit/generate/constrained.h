@@ -1,13 +1,17 @@
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <memory>
 #include <regex>
 #include <string>
 #include <vector>
 
+#include "skua/error.h"
 #include "tests/unit/generate/runner.h"
+#include "tests/unit/kernels/numbers.h"
 #include "tests/unit/text/schema_validator.h"
 
 namespace skua::test {

@@ -1,28 +1,14 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <cmath>
 #include <limits>
 #include <numeric>
 
-#include "skua/error.h"
 #include "tests/unit/generate/constrained.h"
-#include "tests/unit/kernels/numbers.h"
 
-namespace skua {
+namespace skua::test {
 namespace {
-
-using test::all_kinds;
-using test::Answer;
-using test::finish;
-using test::fits;
-using test::Ids;
-using test::Runner;
-using test::Scripted;
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-using ConstrainedEnds = test::Constrained;
+using ConstrainedEnds = Constrained;
 
 TEST_F(ConstrainedEnds, CertainTextTakesNoSteps) {
   const std::string text = "The little dog ran to the park.";
@@ -311,4 +297,4 @@ TEST_F(ConstrainedEnds, ALookaheadTakesBackWhatItAccepted) {
 }
 
 }  // namespace
-}  // namespace skua
+}  // namespace skua::test

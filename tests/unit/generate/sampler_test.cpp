@@ -15,6 +15,7 @@
 #include "kernels/cpu/vocabulary.h"
 #include "skua/error.h"
 #include "tests/support.h"
+#include "tests/unit/generate/chi_square.h"
 #include "tests/unit/generate/choose.h"
 #include "tests/unit/kernels/numbers.h"
 
@@ -95,24 +96,10 @@ TEST(Sampler, DrawsFollowTheDistribution) {
     for (float& l : logits) l = normal(engine);
     GenerationOptions options;
     options.temperature = d % 2 == 0 ? 1.0 : 0.6;
-    std::vector<double> expected;
-    double total = 0;
-    for (const float l : logits) {
-      expected.push_back(std::exp(l / options.temperature));
-      total += expected.back();
-    }
-    std::vector<int> counts(n);
     test::Chooser chooser(options, n, static_cast<std::uint64_t>(d));
-    for (int i = 0; i < kDraws; ++i)
-      ++counts.at(static_cast<std::size_t>(chooser.next(logits)));
-    double chi_square = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double want = kDraws * expected[i] / total;
-      ASSERT_GT(want, 5);
-      chi_square += (counts[i] - want) * (counts[i] - want) / want;
-    }
-    EXPECT_LT(chi_square, test::rare_chi_square(static_cast<double>(n) - 1))
-        << d;
+    for (int i = 0; i < kDraws; ++i) chooser.next(logits);
+    const auto weights = test::weights_of(logits, options.temperature);
+    EXPECT_TRUE(test::drawn_from(weights, chooser.tokens)) << d;
   }
 }
 
