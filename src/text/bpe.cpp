@@ -79,8 +79,8 @@ bool Bpe::is_joined(std::int32_t id, std::string_view left,
          piece.starts_with(left) && piece.ends_with(right);
 }
 
-void Bpe::add_merge(std::string_view left, std::string_view right,
-                    const std::string& where) {
+Bpe::Merged Bpe::merged(const MergeText& merge, const std::string& where) {
+  const auto [left, right] = merge;
   const auto id_of = [&](std::string_view text) {
     const auto id = vocabulary_->find(text);
     if (!id)
@@ -94,16 +94,33 @@ void Bpe::add_merge(std::string_view left, std::string_view right,
   const std::string_view rest =
       right.substr(std::min(options_.prefix.size(), right.size()));
   // Merges mostly come in the order of what they make, some make the same.
-  std::int32_t merged = last_merged_;
-  if (!is_joined(merged, left, rest) && !is_joined(++merged, left, rest))
-    merged = id_of(std::string(left) + std::string(rest));
-  last_merged_ = merged;
-  merges_.set(pack(left_id, right_id),
-              n_merges_++ << 32 | static_cast<std::uint32_t>(merged));
+  std::int32_t id = last_merged_;
+  if (!is_joined(id, left, rest) && !is_joined(++id, left, rest))
+    id = id_of(std::string(left) + std::string(rest));
+  last_merged_ = id;
   for (const std::string_view text : {left, right})
     merges_bytes_ = merges_bytes_ || is_byte_token(text);
   merges_bytes_ =
       merges_bytes_ || left_id == options_.unk || right_id == options_.unk;
+  return {pack(left_id, right_id),
+          n_merges_++ << 32 | static_cast<std::uint32_t>(id)};
+}
+
+// The table is larger than caches: its places are fetched side by side.
+void Bpe::add_merges(std::span<const MergeText> merges,
+                     const std::string& where) {
+  constexpr std::size_t kBlock = 32;
+  std::array<Merged, kBlock> block;
+  while (!merges.empty()) {
+    const std::size_t n = std::min(kBlock, merges.size());
+    for (std::size_t i = 0; i < n; ++i) {
+      block[i] = merged(merges[i], where);
+      merges_.prefetch(block[i].key);
+    }
+    for (std::size_t i = 0; i < n; ++i)
+      merges_.set(block[i].key, block[i].value);
+    merges = merges.subspan(n);
+  }
 }
 
 void Bpe::cut_long_pieces() {
