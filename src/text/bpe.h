@@ -56,6 +56,10 @@ class Bpe : public TokenModel {
 
  private:
   struct Symbol;
+  static std::uint64_t merge_key(std::int32_t left, std::int32_t right) {
+    return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 |
+           static_cast<std::uint32_t>(right);
+  }
   struct Merged {
     std::uint64_t key, value;  // as in merges_
   };
