@@ -1,5 +1,6 @@
 # Unpacks the pinned MLX wheel into the build tree and imports the target mlx.
 # Wheels are shared by all presets: build/deps/mlx-<backend>.
+include(${CMAKE_CURRENT_LIST_DIR}/unpack_package.cmake)
 set(SKUA_BACKEND cpu CACHE STRING "MLX flavour: cpu, cuda or metal")
 set_property(CACHE SKUA_BACKEND PROPERTY STRINGS cpu cuda metal)
 set(SKUA_DEPS_DIR ${PROJECT_SOURCE_DIR}/build/deps CACHE PATH
@@ -13,35 +14,8 @@ if(NOT DEFINED _packages_${SKUA_BACKEND})
     "SKUA_BACKEND is '${SKUA_BACKEND}', expected cpu, cuda or metal")
 endif()
 set(_package ${_packages_${SKUA_BACKEND}})
-set(_requirements
-  ${PROJECT_SOURCE_DIR}/tools/requirements/${_package}.txt)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-  ${_requirements})
-file(SHA256 ${_requirements} _pin)
 set(SKUA_MLX_ROOT ${SKUA_DEPS_DIR}/${_package})
-
-set(_stamp "")
-if(EXISTS ${SKUA_MLX_ROOT}/pin)
-  file(READ ${SKUA_MLX_ROOT}/pin _stamp)
-endif()
-if(NOT _stamp STREQUAL _pin)
-  message(STATUS "Fetching ${_package} from PyPI")
-  file(REMOVE_RECURSE ${SKUA_MLX_ROOT})
-  file(MAKE_DIRECTORY ${SKUA_MLX_ROOT}/wheel)
-  find_package(Python3 REQUIRED COMPONENTS Interpreter)
-  execute_process(
-    COMMAND ${Python3_EXECUTABLE} -m pip download --quiet --no-deps
-      --disable-pip-version-check --require-hashes --only-binary :all:
-      -r ${_requirements} -d ${SKUA_MLX_ROOT}/wheel
-    RESULT_VARIABLE _status ERROR_VARIABLE _error)
-  file(GLOB _wheel ${SKUA_MLX_ROOT}/wheel/*.whl)
-  if(NOT _status EQUAL 0 OR NOT _wheel)
-    message(FATAL_ERROR "Could not download ${_package} with pip:\n${_error}")
-  endif()
-  file(ARCHIVE_EXTRACT INPUT ${_wheel} DESTINATION ${SKUA_MLX_ROOT})
-  file(REMOVE_RECURSE ${SKUA_MLX_ROOT}/wheel)
-  file(WRITE ${SKUA_MLX_ROOT}/pin ${_pin})
-endif()
+skua_unpack_package(${_package} wheel ${SKUA_MLX_ROOT})
 
 find_package(MLX CONFIG REQUIRED
   PATHS ${SKUA_MLX_ROOT}/mlx/share/cmake NO_DEFAULT_PATH)

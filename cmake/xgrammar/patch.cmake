@@ -1,16 +1,16 @@
 # Makes xgrammar a parser of bytes: no token masks are computed when a grammar
 # is compiled, as text/grammar_masks.h finds them where an answer gets to, and
 # a matcher takes single bytes and tells its state as a key (state_key.h).
-# Edits the unpacked sources under ${root}.
+# Edits the unpacked sources under ${root}/source.
 function(_skua_replace file from to)
-  file(READ ${root}/${file} text)
+  file(READ ${root}/source/${file} text)
   string(FIND "${text}" "${from}" position)
   if(position EQUAL -1)
     message(FATAL_ERROR "${file} of xgrammar is not the expected version: "
       "it has no '${from}'")
   endif()
   string(REPLACE "${from}" "${to}" text "${text}")
-  file(WRITE ${root}/${file} "${text}")
+  file(WRITE ${root}/source/${file} "${text}")
 endfunction()
 
 _skua_replace(cpp/grammar_compiler.cc

@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "text/char_pairs.h"
@@ -34,10 +35,13 @@ class Bpe : public TokenModel {
   Bpe(std::shared_ptr<const Vocabulary> vocabulary, BpeOptions options,
       std::size_t n_merges);
 
-  /** Adds the merge of the next rank; a repeated pair takes the later rank.
-   *  Throws InvalidInput, with `where`, if a token of it is unknown. */
-  void add_merge(std::string_view left, std::string_view right,
-                 const std::string& where);
+  /** Adds the merges of the next ranks; a repeated pair takes the later rank.
+   *  Throws InvalidInput, with `where`, if a token of one is unknown. Several
+   *  at once take less time. */
+  struct MergeText {
+    std::string_view left, right;
+  };
+  void add_merges(std::span<const MergeText> merges, const std::string& where);
 
   /** Pieces are then bytes instead of GPT-2's characters for them: the same
    *  tokens at less cost. False where the options do not allow that. */
@@ -52,6 +56,14 @@ class Bpe : public TokenModel {
 
  private:
   struct Symbol;
+  static std::uint64_t merge_key(std::int32_t left, std::int32_t right) {
+    return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 |
+           static_cast<std::uint32_t>(right);
+  }
+  struct Merged {
+    std::uint64_t key, value;  // as in merges_
+  };
+  Merged merged(const MergeText& merge, const std::string& where);
   bool is_joined(std::int32_t id, std::string_view left,
                  std::string_view right) const;
   void encode_part(std::string_view part, std::uint32_t begin,

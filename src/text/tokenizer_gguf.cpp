@@ -162,14 +162,16 @@ class Loader {
     options.ignore_merges = kind->ignore_merges;
     options.byte_fallback = !kind->byte_level;
     auto bpe = std::make_shared<Bpe>(parts_.vocabulary, options, merges.size());
+    std::vector<Bpe::MergeText> texts;
+    texts.reserve(merges.size());
     for (const auto merge : merges) {
       const std::size_t space = merge.find(' ', 1);
       if (space == merge.npos)
         throw InvalidInput(where("merges"), "has the merge " + quote(merge) +
                                                 ", expected two tokens");
-      bpe->add_merge(merge.substr(0, space), merge.substr(space + 1),
-                     where("merges"));
+      texts.push_back({merge.substr(0, space), merge.substr(space + 1)});
     }
+    bpe->add_merges(texts, where("merges"));
     parts_.model = bpe;
     parts_.kind =
         (kind->byte_level ? "BPE, byte-level (" : "BPE (") + pre + ")";

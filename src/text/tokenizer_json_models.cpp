@@ -38,12 +38,13 @@ std::shared_ptr<const Vocabulary> read_vocabulary(const JsonField& field) {
   return std::make_shared<const Vocabulary>(pieces, field.where());
 }
 
-void read_merge(const JsonField& field, simdjson::dom::element merge,
-                Bpe& bpe) {
+// None for the line of the version, which is no merge.
+std::optional<Bpe::MergeText> read_merge(const JsonField& field,
+                                         simdjson::dom::element merge) {
   std::string_view left, right, text;
   simdjson::dom::array pair;
   if (!merge.get(text)) {
-    if (text.starts_with("#version")) return;
+    if (text.starts_with("#version")) return std::nullopt;
     const std::size_t space = text.find(' ');
     if (space == text.npos || text.find(' ', space + 1) != text.npos)
       field.fail("has the merge " + quote(text) + ", expected two tokens");
@@ -53,7 +54,15 @@ void read_merge(const JsonField& field, simdjson::dom::element merge,
              pair.at(1).get(right)) {
     field.fail("has a merge that is not two tokens");
   }
-  bpe.add_merge(left, right, field.where());
+  return Bpe::MergeText{left, right};
+}
+
+void read_merges(const JsonField& field, Bpe& bpe) {
+  std::vector<Bpe::MergeText> merges;
+  merges.reserve(field.array().size());
+  for (const auto element : field.array())
+    if (const auto merge = read_merge(field, element)) merges.push_back(*merge);
+  bpe.add_merges(merges, field.where());
 }
 
 std::string text_or(const JsonField& model, std::string_view key,
@@ -85,7 +94,7 @@ void read_bpe(const JsonField& model, TokenizerParts& parts) {
   const bool byte_fallback = options.byte_fallback;
   auto bpe = std::make_shared<Bpe>(parts.vocabulary, std::move(options),
                                    merges.array().size());
-  for (const auto merge : merges.array()) read_merge(merges, merge, *bpe);
+  read_merges(merges, *bpe);
   parts.model = std::move(bpe);
   parts.kind = byte_fallback ? "BPE, byte fallback" : "BPE";
 }

@@ -61,11 +61,4 @@ std::optional<std::int32_t> Vocabulary::find(std::string_view text) const {
   return id < 0 ? std::nullopt : std::optional(id);
 }
 
-std::string_view Vocabulary::piece(std::int32_t id) const {
-  if (id < 0 || id >= static_cast<std::int32_t>(ends_.size())) return {};
-  const auto i = static_cast<std::size_t>(id);
-  const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-  return std::string_view(bytes_).substr(begin, ends_[i] - begin);
-}
-
 }  // namespace skua

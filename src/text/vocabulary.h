@@ -24,7 +24,12 @@ class Vocabulary {
     return id >= 0 && id < size() && used_[static_cast<std::size_t>(id)];
   }
   /** The spelling; empty for an id that is not used. */
-  std::string_view piece(std::int32_t id) const;
+  std::string_view piece(std::int32_t id) const {
+    if (id < 0 || id >= size()) return {};
+    const auto i = static_cast<std::size_t>(id);
+    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return {bytes_.data() + begin, ends_[i] - begin};
+  }
   std::int32_t size() const { return static_cast<std::int32_t>(used_.size()); }
   /** Bytes of the longest piece. */
   std::size_t max_bytes() const { return max_bytes_; }

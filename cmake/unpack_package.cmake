@@ -1,0 +1,52 @@
+# Downloads the package that tools/requirements/<package>.txt pins with its
+# hashes, and unpacks it into <root> unless the same is there: the files of a
+# wheel, or an sdist's as <root>/source. A patch script edits the files under
+# ${root}; its text is a part of the pin.
+function(skua_unpack_package package kind root)
+  set(patch ${ARGV3})
+  set(requirements ${PROJECT_SOURCE_DIR}/tools/requirements/${package}.txt)
+  set(pin "")
+  foreach(file ${requirements} ${patch})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(SHA256 ${file} digest)
+    string(APPEND pin ${digest})
+  endforeach()
+  set(stamp "")
+  if(EXISTS ${root}/pin)
+    file(READ ${root}/pin stamp)
+  endif()
+  if(stamp STREQUAL pin)
+    return()
+  endif()
+
+  message(STATUS "Fetching ${package} from PyPI")
+  file(REMOVE_RECURSE ${root})
+  file(MAKE_DIRECTORY ${root}/download)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  set(binary --only-binary :all:)
+  if(kind STREQUAL sdist)
+    set(binary --no-binary ${package})
+  endif()
+  execute_process(
+    COMMAND ${Python3_EXECUTABLE} -m pip download --quiet --no-deps
+      --disable-pip-version-check --require-hashes ${binary}
+      -r ${requirements} -d ${root}/download
+    RESULT_VARIABLE status ERROR_VARIABLE error)
+  file(GLOB archive ${root}/download/*.whl ${root}/download/*.tar.gz)
+  if(NOT status EQUAL 0 OR NOT archive)
+    message(FATAL_ERROR "Could not download ${package} with pip:\n${error}")
+  endif()
+  if(kind STREQUAL sdist)
+    file(ARCHIVE_EXTRACT INPUT ${archive} DESTINATION ${root}/unpacked)
+    file(GLOB folder ${root}/unpacked/*)
+    file(RENAME ${folder} ${root}/source)
+    file(REMOVE_RECURSE ${root}/unpacked)
+  else()
+    file(ARCHIVE_EXTRACT INPUT ${archive} DESTINATION ${root})
+  endif()
+  file(REMOVE_RECURSE ${root}/download)
+  if(patch)
+    include(${patch})
+  endif()
+  file(WRITE ${root}/pin ${pin})
+endfunction()
