@@ -9,16 +9,17 @@ from suite.build import build
 
 # The layers without MLX: they read the files and the text.
 READERS = ("base", "text")
-# Of 78 kinds of matrices those with every number of bits and every group.
+# Of the 78 kinds of matrices those with every number of bits and every group.
 # Types of scales differ by a conversion alone.
-MATRICES = r"^(?!.*(affine(?!4|._group64).*_|_f32$|_f16$))"
+MATRICES = r"^(?!.*affine((?!4|._group64)|.*_f(16|32)$))"
+THREADS = (
+    r"^(Kernels|Expert|KvCacheMemory|LargestOf)"
+    r"|/(Experts|RoundedLinear|AttentionBits|HeldPart)"
+)
 # preset -> {program: which of its tests}
 TESTS = {
     "asan": {"base": "", "text": "", "kernels": MATRICES},
-    "tsan": {
-        "base": "Thread",
-        "kernels": "^(Kernels|Expert|KvCacheMemory|LargestOf)|/(Experts|RoundedLinear|AttentionBits|HeldPart)",
-    },
+    "tsan": {"base": "Thread", "kernels": THREADS},
 }
 CLANG = "clang++-19"
 FUZZ_SECONDS = 5
