@@ -12,9 +12,15 @@ add_library(xgrammar STATIC ${_sources}
   ${PROJECT_SOURCE_DIR}/cmake/xgrammar/log.cpp
   ${PROJECT_SOURCE_DIR}/cmake/xgrammar/state_key.cpp)
 # Clang refuses its variants of incomplete types in C++20.
-set_target_properties(xgrammar PROPERTIES CXX_STANDARD 17)
+set_target_properties(xgrammar PROPERTIES CXX_STANDARD 17
+  UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 7)
 # Its code is not ours to warn about.
 target_compile_options(xgrammar PRIVATE -w)
+if(SKUA_SANITIZE)
+  # Where it reads and writes is watched; its arithmetic is not ours to mend,
+  # and watching that takes half as long again to compile.
+  target_compile_options(xgrammar PRIVATE -fno-sanitize=undefined)
+endif()
 target_include_directories(xgrammar SYSTEM PUBLIC ${_source}/include
   ${_source}/3rdparty/dlpack/include ${_source}/3rdparty/picojson
   ${PROJECT_SOURCE_DIR}/cmake/xgrammar)

@@ -45,7 +45,7 @@ def run_all(runs):
 
 def wanted(run):
     """Names of its tests; None if the program cannot say."""
-    names = list_tests(run.program)
+    names = list_tests(run.program, run.context.env)
     if names is None:
         return None
     return [
