@@ -17,7 +17,7 @@ void pack_queries_bf16(std::span<const float* const> queries,
   const std::size_t n_padded =
       AttentionPanel::key_steps(shape) * AttentionPanel::kStep;
   const std::size_t n_rows = tile_rows(queries.size());
-  const std::size_t n_bytes = n_rows * n_padded * sizeof(std::uint16_t);
+  const std::size_t n_bytes = n_rows * 2 * n_padded * sizeof(std::uint16_t);
   if (packed.size() < n_bytes) packed = AlignedBuffer(n_bytes);
   auto* out = packed.as<std::uint16_t>();
   scaled.assign(n_padded, 0.0f);
@@ -25,9 +25,12 @@ void pack_queries_bf16(std::span<const float* const> queries,
     for (std::size_t i = 0; i < shape.key_dim; ++i)
       scaled[i] = scale * query[i];
     round_bf16(scaled.data(), n_padded, false, out);
-    out += n_padded;
+    for (std::size_t i = 0; i < shape.key_dim; ++i)
+      scaled[i] -= widen_bf16(out[i]);
+    round_bf16(scaled.data(), n_padded, false, out + n_padded);
+    out += 2 * n_padded;
   }
-  std::fill_n(out, (n_rows - queries.size()) * n_padded, std::uint16_t{0});
+  std::fill_n(out, (n_rows - queries.size()) * 2 * n_padded, std::uint16_t{0});
 }
 
 #if defined(__x86_64__)

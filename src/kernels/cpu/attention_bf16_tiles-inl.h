@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -27,7 +26,7 @@ class AttentionTiles {
     const Range seen = slots_of(rows, first);
     if (seen.size() == 0) return;
     room.panel.load(shape.kv, head, seen);
-    const std::size_t n_steps = AttentionPanel::key_steps(shape.kv);
+    const std::size_t n_steps = AttentionPanel::query_steps(shape.kv);
     const TileSession<Tiles> session;
     for (std::size_t r = 0; r < rows.size(); r += kRows) {
       const auto some = rows.subspan(r, std::min(kRows, rows.size() - r));
@@ -140,9 +139,10 @@ class AttentionTiles {
       const std::size_t block = j / kLane;
       zero_sums<kTileRows, 2>();
       for (std::size_t s = 0; s < n_steps; ++s) {
+        const std::size_t step = s % (n_steps / 2);
         multiply_step<kTileRows, 2>(q + s * kStep, n_steps * kStep,
-                                    room.panel.keys(block, s),
-                                    room.panel.keys(block + 1, s));
+                                    room.panel.keys(block, step),
+                                    room.panel.keys(block + 1, step));
       }
       store_sums<kTileRows, 2>(room.scores + j, kPage);
     }
@@ -180,18 +180,15 @@ class AttentionTiles {
     for (std::size_t r = 0; r < rows.size(); ++r) {
       const auto [begin, end] = rows[r].slots(first);
       for (std::size_t j = begin; j < end; ++j) {
-        const float weight = widened(room.weights[r * kPage + j]);
+        const float weight = widen_bf16(room.weights[r * kPage + j]);
         for (std::size_t c = 0; c < kv.value_dim; ++c) {
           const std::uint16_t* tile = room.panel.values(c / kLane, j / kStep);
           const std::size_t pair = j % kStep / 2 * kLane + c % kLane;
           sums[r * sums_stride(kv) + c] +=
-              weight * widened(tile[2 * pair + j % 2]);
+              weight * widen_bf16(tile[2 * pair + j % 2]);
         }
       }
     }
-  }
-  static float widened(std::uint16_t x) {
-    return std::bit_cast<float>(std::uint32_t{x} << 16);
   }
 };
 

@@ -32,9 +32,10 @@ std::size_t rows_of_tile(const AttentionInputs& in, const AttentionTask& task,
                   divided(kLeastRoundedRows, in.group()));
 }
 
+// Who keeps keys and values in 32 bits wants them.
 bool is_rounded(const AttentionInputs& in, const AttentionTask& task) {
-  return in.shape.may_round && task.n_rows >= kMinAttentionRows &&
-         has_amx_attention();
+  return in.shape.may_round && in.shape.kv.type != KvType::kF32 &&
+         task.n_rows >= kMinAttentionRows && has_amx_attention();
 }
 
 }  // namespace

@@ -198,7 +198,7 @@ inline double float32_bound(const Magnitudes& m) {
 }
 inline double bfloat16_bound(const Magnitudes& m) {
   return float32_bound(m) +
-         (std::expm1(2 * m.terms / 127) + 1.0 / 127) * m.value;
+         (std::expm1(2 * m.terms / 255) + 1.0 / 127) * m.value;
 }
 
 /** Largest scale * sum of |q_i k_i| over the positions seen.
