@@ -51,11 +51,12 @@ struct AttentionOptions {
  *  how its sequence was cut into calls, nor on the number of threads. Against
  *  exact arithmetic on the stored keys and values the error of a number is at
  *  most b = 2e-6 * (1 + the largest |score|) of the largest |value| it mixes.
- *  With precision kDefault or kFast, where the CPU has tiles of bfloat16, the
- *  rows of segments of 16 rows or more depend on that, too: queries, keys,
- *  values and the softmax's weights are rounded to bfloat16, numbers below
- *  2^-126 to 0. With t the row's largest scale * sum |q_i k_i|, the error is
- *  then at most b + e^(2 t / 255) - 1 + 1 / 127 of the largest |value|.
+ *  With precision kDefault or kFast, where the CPU has tiles of bfloat16 and
+ *  the cache is not of float32, rows of segments of 16 rows or more depend on
+ *  that, too: keys, values and the softmax's weights are rounded to bfloat16,
+ *  queries to sums of two such numbers, and what is below 2^-126 to 0. With t
+ *  the row's largest scale * sum |q_i k_i|, the error is then at most
+ *  b + e^(2 t / 255) - 1 + 1 / 127 of the largest |value|.
  *  Throws InvalidInput if shapes or types do not fit. */
 mx::array append_and_attend(const mx::array& q, const mx::array& k,
                             const mx::array& v,

@@ -39,6 +39,11 @@ struct AmxTiles {
                  : "memory");
   }
   template <int kSums, int kA, int kB>
+  static void multiply() {
+    asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
+                 "i"(kB));
+  }
+  template <int kSums, int kA, int kB>
   static void multiply_bf16() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
                  "i"(kB));

@@ -32,8 +32,8 @@ struct AttentionShape {
   const float* slopes = nullptr;  // [n_heads] or none
   const float* mask = nullptr;    // [T, mask_columns] or none
   std::size_t mask_columns = 0;
-  /** Whether prompts may be computed with keys, values and weights of bfloat16,
-   *  unless the cache has float32 or float16. */
+  /** Whether prompts may be computed with queries, keys, values and weights of
+   *  bfloat16. */
   bool may_round = false;
 };
 

@@ -1,7 +1,6 @@
 #include "kernels/cpu/attention_amx.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "base/cpu_level.h"
 #include "kernels/cpu/amx_tiles.h"
@@ -18,22 +17,20 @@ void pack_queries_bf16(std::span<const float* const> queries,
   const std::size_t n_padded =
       AttentionPanel::key_steps(shape) * AttentionPanel::kStep;
   const std::size_t n_rows = tile_rows(queries.size());
-  const std::size_t row = kQueryParts * n_padded;
-  const std::size_t n_bytes = n_rows * row * sizeof(std::uint16_t);
+  const std::size_t n_bytes = n_rows * 2 * n_padded * sizeof(std::uint16_t);
   if (packed.size() < n_bytes) packed = AlignedBuffer(n_bytes);
   auto* out = packed.as<std::uint16_t>();
   scaled.assign(n_padded, 0.0f);
   for (const float* query : queries) {
     for (std::size_t i = 0; i < shape.key_dim; ++i)
       scaled[i] = scale * query[i];
-    for (std::size_t part = 0; part < kQueryParts; ++part) {
-      round_bf16(scaled.data(), n_padded, false, out);
-      for (std::size_t i = 0; i < shape.key_dim; ++i)
-        scaled[i] -= std::bit_cast<float>(std::uint32_t{out[i]} << 16);
-      out += n_padded;
-    }
+    round_bf16(scaled.data(), n_padded, false, out);
+    for (std::size_t i = 0; i < shape.key_dim; ++i)
+      scaled[i] -= widen_bf16(out[i]);
+    round_bf16(scaled.data(), n_padded, false, out + n_padded);
+    out += 2 * n_padded;
   }
-  std::fill_n(out, (n_rows - queries.size()) * row, std::uint16_t{0});
+  std::fill_n(out, (n_rows - queries.size()) * 2 * n_padded, std::uint16_t{0});
 }
 
 #if defined(__x86_64__)

@@ -21,8 +21,8 @@ constexpr std::size_t tile_rows(std::size_t n) {
   return (n + 15) / 16 * 16;
 }
 
-/** Queries of a tile, scaled and as sums of kQueryParts numbers of bfloat16, in
- *  the order in which attend_chunk_amx reads them: part by part of each row.
+/** Queries of a tile, scaled, as sums of two numbers of bfloat16, in the order
+ *  in which attend_chunk_amx reads them.
  *  queries  one pointer to key_dim numbers for each row */
 void pack_queries_bf16(std::span<const float* const> queries,
                        const KvShape& shape, float scale,

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -12,10 +11,6 @@
 #include "kernels/cpu/tiles-inl.h"
 
 namespace skua::cpu {
-
-/** Numbers of bfloat16 that a query's are the sum of. One would put the scores
- *  off by more than their sums of values: weights are exponentials of them. */
-inline constexpr std::size_t kQueryParts = 2;
 
 /** Tiles is a set of static functions, as Bf16TileInput wants it. Rows are the
  *  left factor; a page's keys and values, rounded once, are the right one of
@@ -31,8 +26,7 @@ class AttentionTiles {
     const Range seen = slots_of(rows, first);
     if (seen.size() == 0) return;
     room.panel.load(shape.kv, head, seen);
-    const std::size_t n_steps =
-        kQueryParts * AttentionPanel::key_steps(shape.kv);
+    const std::size_t n_steps = AttentionPanel::query_steps(shape.kv);
     const TileSession<Tiles> session;
     for (std::size_t r = 0; r < rows.size(); r += kRows) {
       const auto some = rows.subspan(r, std::min(kRows, rows.size() - r));
@@ -141,14 +135,14 @@ class AttentionTiles {
   template <int kTileRows>
   static void score(Room& room, const std::uint16_t* q, std::size_t n_steps,
                     Range slots) {
-    const std::size_t key_steps = n_steps / kQueryParts;
     for (std::size_t j = slots.begin; j < slots.end; j += kStep) {
       const std::size_t block = j / kLane;
       zero_sums<kTileRows, 2>();
       for (std::size_t s = 0; s < n_steps; ++s) {
+        const std::size_t step = s % (n_steps / 2);
         multiply_step<kTileRows, 2>(q + s * kStep, n_steps * kStep,
-                                    room.panel.keys(block, s % key_steps),
-                                    room.panel.keys(block + 1, s % key_steps));
+                                    room.panel.keys(block, step),
+                                    room.panel.keys(block + 1, step));
       }
       store_sums<kTileRows, 2>(room.scores + j, kPage);
     }
@@ -186,18 +180,15 @@ class AttentionTiles {
     for (std::size_t r = 0; r < rows.size(); ++r) {
       const auto [begin, end] = rows[r].slots(first);
       for (std::size_t j = begin; j < end; ++j) {
-        const float weight = widened(room.weights[r * kPage + j]);
+        const float weight = widen_bf16(room.weights[r * kPage + j]);
         for (std::size_t c = 0; c < kv.value_dim; ++c) {
           const std::uint16_t* tile = room.panel.values(c / kLane, j / kStep);
           const std::size_t pair = j % kStep / 2 * kLane + c % kLane;
           sums[r * sums_stride(kv) + c] +=
-              weight * widened(tile[2 * pair + j % 2]);
+              weight * widen_bf16(tile[2 * pair + j % 2]);
         }
       }
     }
-  }
-  static float widened(std::uint16_t x) {
-    return std::bit_cast<float>(std::uint32_t{x} << 16);
   }
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -8,6 +9,10 @@
 #include "kernels/cpu/linear_input.h"
 
 namespace skua::cpu {
+
+inline float widen_bf16(std::uint16_t x) {
+  return std::bit_cast<float>(std::uint32_t{x} << 16);
+}
 
 /** Keys and values of a head's page as bfloat16, rounded to nearest even, as
  *  right factors of products in tiles: a row holds two numbers of 16 keys or
@@ -23,6 +28,12 @@ class AttentionPanel {
   /** Steps of 32 that a key takes, the last one padded with zeros. */
   static std::size_t key_steps(const KvShape& shape) {
     return (shape.key_dim + kStep - 1) / kStep;
+  }
+
+  /** Steps of a query: of it as bfloat16, then of what that lacks. Scores of
+   *  tens would move too far with the query's 8 bits alone. */
+  static std::size_t query_steps(const KvShape& shape) {
+    return 2 * key_steps(shape);
   }
 
   /** Reads some of the positions; those that share a step with them are 0 as

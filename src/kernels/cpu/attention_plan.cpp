@@ -32,10 +32,9 @@ std::size_t rows_of_tile(const AttentionInputs& in, const AttentionTask& task,
                   divided(kLeastRoundedRows, in.group()));
 }
 
-// Caches of more exact numbers are there for their sake.
+// Who keeps keys and values in 32 bits wants them.
 bool is_rounded(const AttentionInputs& in, const AttentionTask& task) {
-  const KvType type = in.shape.kv.type;
-  return in.shape.may_round && type != KvType::kF32 && type != KvType::kF16 &&
+  return in.shape.may_round && in.shape.kv.type != KvType::kF32 &&
          task.n_rows >= kMinAttentionRows && has_amx_attention();
 }
 

@@ -72,20 +72,6 @@ class Bf16TileInput final : public LinearInput {
   static constexpr std::size_t kTileWords = kTileLanes * kTileLanes;
   static constexpr std::size_t kTileNumbers = Bf16Part::kTileNumbers;
 
-  struct Session {
-    Session() {
-      TileConfig config;
-      for (int tile = 0; tile < 8; ++tile) {
-        config.rows[tile] = kTileLanes;
-        config.row_bytes[tile] = 64;
-      }
-      Tiles::configure(config);
-    }
-    ~Session() { Tiles::release(); }
-    Session(const Session&) = delete;
-    Session& operator=(const Session&) = delete;
-  };
-
   static Range token_tiles(Range tokens) {
     return {tokens.begin / kTileLanes,
             (tokens.end + kTileLanes - 1) / kTileLanes};
@@ -146,7 +132,7 @@ class Bf16TileInput final : public LinearInput {
     thread_local Bf16Panels panels;
     const Range tiles = token_tiles(tokens);
     panels.begin(w, rows, part_columns(tiles.size()), order_for(tiles.size()));
-    const Session session;
+    const TileSession<Tiles> session;
     Bf16Part part = panels.part(0);
     Decoder(part).finish(part);
     for (std::size_t i = 1; part.w != nullptr; ++i) {

@@ -1,5 +1,3 @@
-// The tiles' instructions stand as assembler: intrinsics take no constant of a
-// template for a tile's number.
 #if defined(__x86_64__)
 // GCC 12 warns of its own header's undefined vectors.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -11,6 +9,7 @@
 #endif
 
 #include "base/cpu_level.h"
+#include "kernels/cpu/amx_tiles.h"
 #include "kernels/cpu/bf16_tiles-inl.h"
 #include "kernels/cpu/linear_tiles-inl.h"
 #include "skua/error.h"
@@ -23,46 +22,6 @@ namespace skua::cpu {
 
 #if defined(__x86_64__)
 namespace {
-
-struct AmxTiles {
-  static void configure(const TileConfig& config) {
-    asm volatile("ldtilecfg %0" ::"m"(config));
-  }
-  static void release() { asm volatile("tilerelease"); }
-
-  template <int kTile>
-  static void zero() {
-    asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
-  }
-  template <int kTile>
-  static void load(const void* at, std::size_t stride) {
-    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(at), "r"(stride),
-                 "i"(kTile)
-                 : "memory");
-  }
-  template <int kTile>
-  static void load_once(const void* at, std::size_t stride) {
-    asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(at), "r"(stride),
-                 "i"(kTile)
-                 : "memory");
-  }
-  template <int kTile>
-  static void store(void* at, std::size_t stride) {
-    asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(at), "r"(stride),
-                 "i"(kTile)
-                 : "memory");
-  }
-  template <int kSums, int kA, int kB>
-  static void multiply() {
-    asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
-                 "i"(kB));
-  }
-  template <int kSums, int kA, int kB>
-  static void multiply_bf16() {
-    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
-                 "i"(kB));
-  }
-};
 
 using AmxInput = TileInput<AmxTiles>;
 

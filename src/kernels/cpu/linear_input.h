@@ -112,7 +112,7 @@ bool has_bf16_kernel(const MatrixView& w);
 
 /** For matrices stored like w, on AMX tiles. Weights and activations are
  *  rounded to bfloat16, numbers below 2^-126 to 0; sums are float32. An error
- *  is at most (2^-8 + n_cols * 2^-24) * sum |x w|. */
+ *  is at most (2^-7 + 2^-16 + n_cols * 2^-24) * sum |x w|. */
 std::unique_ptr<LinearInput> bf16_input(const MatrixView& w, const float* x,
                                         std::size_t n_tokens);
 

@@ -41,8 +41,9 @@ class TileSession {
   TileSession& operator=(const TileSession&) = delete;
 };
 
-/** Of 16 x 16 words; in and out may be one. */
-SKUA_TILE_TARGET inline void transpose_words(const void* in, void* out) {
+/** Of 16 x 16 words; in and out may be one. Static, as each file that includes
+ *  it may use other instructions. */
+SKUA_TILE_TARGET static inline void transpose_words(const void* in, void* out) {
   using Words = std::int32_t __attribute__((vector_size(64)));
   // Each round is a perfect shuffle: it moves the upper bit of the row to the
   // lane and that of the lane to the row.

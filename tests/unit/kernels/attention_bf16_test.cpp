@@ -109,6 +109,8 @@ TEST_F(AttentionBf16, LeavesFewRowsAndExactPrecisionsAlone) {
   EXPECT_FALSE(is_rounded(many, Precision::kDeterministic));
   const Step few({4, 2, 32, 32}, {{0, 15, 100}, {0, 1, 300}});
   EXPECT_FALSE(is_rounded(few, Precision::kDefault));
+  EXPECT_EQ(run(many, o, KvType::kF32, Precision::kDefault),
+            run(many, o, KvType::kF32, Precision::kExact));
   const DeterministicScope scope;
   EXPECT_FALSE(is_rounded(many, Precision::kDefault));
 }
@@ -138,6 +140,15 @@ TEST_F(AttentionBf16, BitsOfARowDependOnNothingButThePrecision) {
       }
     }
   }
+}
+
+// With scores of tens, as models have them.
+TEST_F(AttentionBf16, KeepsSixteenBitsOfQueries) {
+  const Step step({4, 2, 64, 64}, {{0, 70, 250}});
+  const AttentionOptions o = {.scale = 2};
+  EXPECT_LE(distance(run(step, o, KvType::kBf16, Precision::kDefault),
+                     run(step, o, KvType::kBf16, Precision::kExact)),
+            kWeightsAlone);
 }
 
 // A later row's infinite value must not reach the rows before it, nor what an
@@ -181,10 +192,7 @@ struct Page {
     const auto k = numbers(test::normal({n, width}, 1));
     const auto v = numbers(test::normal({n, width}, 2));
     cpu::write_rows(shape.kv, head, 0, 200, k.data(), d, v.data(), d);
-    q = numbers(mx::astype(
-        mx::astype(test::normal({static_cast<int>(n_rows), width}, 3),
-                   mx::bfloat16),
-        mx::float32));
+    q = numbers(test::normal({static_cast<int>(n_rows), width}, 3));
     for (std::size_t r = 0; r < n_rows; ++r) {
       queries.push_back(&q[r * d]);
       rows.push_back({0, 512 + 199, 512 + r * 7 % 90, 512 + 120 + r % 81});
@@ -216,7 +224,7 @@ struct Page {
 
 std::vector<float> in_float32(const Page& page) {
   std::vector<float> packed;
-  cpu::pack_queries(page.queries, page.shape.kv.key_dim, 0.125f, packed);
+  cpu::pack_queries(page.queries, page.shape.kv.key_dim, 0.3f, packed);
   std::vector<float> sums(page.rows.size() * cpu::sums_stride(page.shape.kv));
   cpu::attend_chunk(page.shape, page.rows, packed.data(), page.head, 512, 0,
                     sums.data());
@@ -225,7 +233,7 @@ std::vector<float> in_float32(const Page& page) {
 
 std::vector<float> in_emulated_tiles(const Page& page) {
   AlignedBuffer packed;
-  cpu::pack_queries_bf16(page.queries, page.shape.kv, 0.125f, packed);
+  cpu::pack_queries_bf16(page.queries, page.shape.kv, 0.3f, packed);
   const std::size_t stride = cpu::sums_stride(page.shape.kv);
   std::vector<float> sums(cpu::tile_rows(page.rows.size()) * stride);
   for (std::size_t r = 0; r < page.rows.size(); ++r)

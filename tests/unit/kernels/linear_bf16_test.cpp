@@ -50,6 +50,7 @@ void expect_within_bound(const WeightMatrix& w, const mx::array& x) {
   const auto xs = numbers(x), ws = numbers(dequantize(w));
   const auto n_cols = size(w.cols()), n_rows = size(w.rows());
   const auto n_tokens = size(x.shape(0));
+  // Half of the bound: the errors of two factors hardly ever add up.
   const double part = 1.0 / 256 + static_cast<double>(n_cols) / (1 << 24);
   for (const auto& input : tile_inputs(w, xs.data(), n_tokens)) {
     const auto y = product(*input, w, n_tokens);
