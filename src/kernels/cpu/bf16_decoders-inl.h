@@ -272,7 +272,7 @@ class StepBf16Decoder {
  private:
   Bf16Units units_;
   std::size_t step_bytes_ = 0, n_groups_ = 0;
-  int group_shift_ = 0;
+  int group_shift_ = 31;  // from a step to its group; without any it is 0
 };
 
 }  // namespace skua::cpu

@@ -16,7 +16,8 @@ void Bf16Panels::begin(const MatrixView& w, Range rows, std::size_t n_columns,
   n_column_parts_ = (w.n_cols + n_columns - 1) / n_columns;
   constexpr std::size_t kBytes =
       2 * Bf16Part::kMaxRows * Bf16Part::kMaxColumns * sizeof(std::uint16_t);
-  if (numbers_.size() == 0) numbers_ = AlignedBuffer(kBytes);
+  if (memory_.size() == 0) memory_ = AlignedBuffer(kBytes);
+  numbers_ = memory_.as<std::uint16_t>();
   n_groups_ = w.encoding == Encoding::kDense ? 0 : w.n_groups();
   scales_.resize(2 * n_groups_ * rows.size());
   if (n_groups_ == 0) return;
@@ -62,8 +63,7 @@ Bf16Part Bf16Panels::part(std::size_t i) const {
     part.biases = part.scales + scales_.size() / 2;
   }
   // One half holds the part that is multiplied, the other the next.
-  part.out = const_cast<std::uint16_t*>(numbers_.as<std::uint16_t>()) +
-             i % 2 * Bf16Part::kMaxRows * Bf16Part::kMaxColumns;
+  part.out = numbers_ + i % 2 * Bf16Part::kMaxRows * Bf16Part::kMaxColumns;
   if (i + 1 < n_parts()) part.to_next = weights_of(i + 1) - weights_of(i);
   return part;
 }

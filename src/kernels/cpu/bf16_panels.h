@@ -40,6 +40,7 @@ struct Bf16Part {
  *  One for each thread; its memory is used again. */
 class Bf16Panels {
  public:
+  /** All columns of a part's rows before the next rows, or the reverse. */
   enum class Order { kAlongRows, kAlongColumns };
 
   /** For `rows` of w, which must stay alive, in parts of n_columns. */
@@ -62,7 +63,8 @@ class Bf16Panels {
   std::size_t n_row_parts_ = 0, n_column_parts_ = 0;
   std::size_t n_groups_ = 0;
   std::vector<float> scales_;  // of all rows, then their biases
-  AlignedBuffer numbers_;
+  AlignedBuffer memory_;
+  std::uint16_t* numbers_ = nullptr;  // of two parts
 };
 
 }  // namespace skua::cpu
