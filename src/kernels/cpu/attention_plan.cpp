@@ -34,7 +34,10 @@ std::size_t rows_of_tile(const AttentionInputs& in, const AttentionTask& task,
 
 // Who keeps keys and values in 32 bits wants them.
 bool is_rounded(const AttentionInputs& in, const AttentionTask& task) {
-  return in.shape.may_round && in.shape.kv.type != KvType::kF32 &&
+  const AttentionShape& shape = in.shape;
+  const KvType type =
+      shape.quantized_page == 0 ? shape.quantized_type : shape.kv.type;
+  return shape.may_round && type != KvType::kF32 &&
          task.n_rows >= kMinAttentionRows && has_amx_attention();
 }
 
