@@ -119,15 +119,8 @@ class NibbleBf16Decoder {
     if constexpr (kQuarter == 3) units_.next(kInterleaved / 2, kGroups);
   }
 
-  SKUA_INLINE_TARGET void unit() {
-    quarter<0>();
-    quarter<1>();
-    quarter<2>();
-    quarter<3>();
-  }
-
   SKUA_TILE_TARGET void finish(const Bf16Part& part) {
-    while (!units_.done()) unit();
+    while (!units_.done()) decode_unit(*this);
     if (part.columns.size() % kInterleaved != 0) finish_rows(part);
   }
 
@@ -245,15 +238,8 @@ class StepBf16Decoder {
       units_.next(4 * step_bytes_, std::size_t{4} >> group_shift_);
   }
 
-  SKUA_INLINE_TARGET void unit() {
-    quarter<0>();
-    quarter<1>();
-    quarter<2>();
-    quarter<3>();
-  }
-
   SKUA_TILE_TARGET void finish(const Bf16Part& part) {
-    while (!units_.done()) unit();
+    while (!units_.done()) decode_unit(*this);
     const std::size_t first = part.columns.size() / kInterleaved * kInterleaved;
     for (std::size_t i = first; i < part.columns.size(); i += kBf16Step) {
       const std::size_t step = (part.columns.begin + i) / kBf16Step;

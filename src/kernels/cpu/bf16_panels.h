@@ -67,4 +67,13 @@ class Bf16Panels {
   std::uint16_t* numbers_ = nullptr;  // of two parts
 };
 
+/** All quarters of a decoder's next unit. */
+template <class Decoder>
+SKUA_INLINE_TARGET inline void decode_unit(Decoder& decoder) {
+  decoder.template quarter<0>();
+  decoder.template quarter<1>();
+  decoder.template quarter<2>();
+  decoder.template quarter<3>();
+}
+
 }  // namespace skua::cpu

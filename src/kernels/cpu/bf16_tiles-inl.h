@@ -19,9 +19,8 @@ namespace skua::cpu {
  *    multiply_bf16<sums, a, b>(): adds products of pairs, as the instruction
  *    TDPBF16PS.
  *  Decoders::visit(w, f) calls f.operator()<Decoder>() with what decodes w.
- *  A Decoder of a Bf16Part has unit(), which decodes 128 columns of a row,
- *  quarter<0 to 3>(), which do so together, and finish(part), which decodes
- *  what is left.
+ *  A Decoder of a Bf16Part has quarter<0 to 3>(), which together decode a unit,
+ *  128 columns of a row, and finish(part), which decodes what is left.
  *  Weights are the left factor, so that their rows need no transposition. A
  *  part of them is multiplied while the next is decoded. */
 template <class Tiles, class Decoders>
@@ -222,7 +221,7 @@ class Bf16TileInput final : public LinearInput {
     if constexpr (kUnits == 1) {
       if constexpr (kPlace % 2 == 0) ahead.template quarter<kPlace / 2>();
     } else if constexpr (kPlace % (8 / kUnits) == 0) {
-      ahead.unit();
+      decode_unit(ahead);
     }
   }
 

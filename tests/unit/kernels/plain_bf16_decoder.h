@@ -18,7 +18,6 @@ class PlainBf16Decoder {
   void quarter() {
     if (kQuarter == 3 && row_ < part_.rows.size()) decode_unit();
   }
-  void unit() { quarter<3>(); }
   void finish(const cpu::Bf16Part&) {
     while (row_ < part_.rows.size()) decode_unit();
   }
