@@ -9,16 +9,6 @@
 
 namespace skua::test {
 
-inline std::u32string characters(const std::string& text) {
-  std::u32string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto c = utf8_at(text, at);
-    out += c.code;
-    at += c.n;
-  }
-  return out;
-}
-
 inline bool is_valid(const Json& schema, const Json& value);
 
 inline bool has_type(const std::string& type, const Json& v) {
@@ -60,7 +50,7 @@ inline bool valid_array(const Json& schema, const std::string& key,
 }
 
 inline bool matches(const std::string& pattern, const std::string& text) {
-  return dfa_accepts(compile_pattern(pattern, true, "test"), characters(text));
+  return dfa_accepts(compile_pattern(pattern, true, "test"), to_utf32(text));
 }
 
 inline bool valid_object(const Json& schema, const std::string& key,
@@ -130,7 +120,7 @@ inline bool is_valid(const Json& schema, const Json& value) {
     } else if (value.is_number()) {
       good = valid_number(key, k, value.get<double>());
     } else if (value.is_string()) {
-      const auto n = characters(value).size();
+      const auto n = to_utf32(value.get_ref<const std::string&>()).size();
       if (key == "minLength") good = n >= k.get<std::size_t>();
       if (key == "maxLength") good = n <= k.get<std::size_t>();
       if (key == "pattern") good = matches(k, value);
