@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <thread>
 
 #include "base/json.h"
 #include "skua/skua.h"
@@ -53,23 +52,6 @@ TEST_F(ConstrainedApi, EachTurnOfAChatStartsAfresh) {
     EXPECT_TRUE(value.is_array() && value.size() <= 3) << answer;
     chat.assistant(answer);
   }
-}
-
-// Answers are begun on any thread.
-TEST_F(ConstrainedApi, ThreadsCompileAtTheSameTime) {
-  std::vector<std::jthread> threads;
-  std::vector<int> n_good(4);
-  for (std::size_t t = 0; t < n_good.size(); ++t) {
-    threads.emplace_back([this, &n = n_good[t]] {
-      for (int i = 0; i < 20; ++i) {
-        const std::string pattern = "[ab]{" + std::to_string(i % 5 + 1) + "}";
-        const Stream stream = model_->complete("Once", {.regex = pattern});
-        ++n;
-      }
-    });
-  }
-  threads.clear();
-  EXPECT_EQ(n_good, std::vector<int>(4, 20));
 }
 
 }  // namespace

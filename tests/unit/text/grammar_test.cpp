@@ -193,6 +193,24 @@ TEST(Grammar, ThreadsShareACompiledGrammar) {
   EXPECT_EQ(whole, 4);
 }
 
+TEST(Grammar, ThreadsCompileAtTheSameTime) {
+  const auto tokenizer = byte_tokenizer();
+  GrammarCompiler compiler(*tokenizer, {256}, 257, {.max_cache_bytes = 1});
+  std::atomic<int> n_right = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int n = 1; n <= 20; ++n) {
+        const std::string count = std::to_string(n % 5 + 1);
+        GrammarMatcher matcher(compiler.compile(regex("a{" + count + "}")));
+        for (int i = 0; i < n % 5 + 1; ++i) matcher.accept('a');
+        n_right += matcher.can_end() && !matcher.accept('a');
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(n_right, 4 * 20);
+}
+
 TEST(Grammar, ReadsTheGbnfAssets) {
   SKUA_ASSET_OR_SKIP(folder, "schema/gbnf");
   ByteGrammars grammars;
