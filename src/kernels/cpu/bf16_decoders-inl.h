@@ -10,29 +10,29 @@
 
 namespace skua::cpu {
 
-/** Where a decoder of 128 columns of a row at a time stands in a part: first
- *  all units of a row. */
+/** Where a decoder stands in a part. It takes kUnitColumns columns of a row at
+ *  a time, of all rows before the next columns. */
 class Bf16Units {
  public:
   explicit Bf16Units(const Bf16Part& part)
-      : n_in_row_(part.columns.size() / kInterleaved),
-        n_left_(n_in_row_ * part.rows.size()),
-        left_in_row_(n_in_row_),
-        to_next_(part.to_next) {
+      : n_rows_(part.rows.size()),
+        n_left_(part.columns.size() / kUnitColumns * n_rows_),
+        left_in_block_(n_rows_),
+        to_next_part_(part.to_next) {
     if (n_left_ == 0) return;
     const MatrixView& w = *part.w;
-    if (part.rows.size() > kTileLanes)
-      n_in_second_tile_ = n_in_row_ * (part.rows.size() - kTileLanes);
     const auto bits = static_cast<std::size_t>(w.bits);
     values_ = w.values + part.rows.begin * w.row_bytes() +
               part.columns.begin * bits / 8;
-    to_next_row_ = w.row_bytes() - n_in_row_ * kInterleaved * bits / 8;
+    row_bytes_ = w.row_bytes();
+    unit_bytes_ = kUnitColumns * bits / 8;
     out_ = part.out;
     if (w.encoding == Encoding::kDense) return;
     const auto group_size = static_cast<std::size_t>(w.group_size);
     scales_ = part.scales + part.columns.begin / group_size;
     to_biases_ = part.biases - part.scales;
-    scales_to_next_row_ = w.n_groups() - n_in_row_ * kInterleaved / group_size;
+    n_groups_ = w.n_groups();
+    unit_groups_ = kUnitColumns / group_size;
   }
 
   SKUA_INLINE_TARGET bool done() const { return n_left_ == 0; }
@@ -43,39 +43,39 @@ class Bf16Units {
   }
   /** Of step i of the unit. */
   SKUA_INLINE_TARGET std::uint16_t* out(std::size_t i) const {
-    return out_ + i * Bf16Part::kTileNumbers;
+    return out_ + i * Bf16Part::kStepNumbers;
   }
 
   /** Brings what is decoded after this part into the cache. */
   SKUA_INLINE_TARGET void fetch(std::size_t at) const {
-    __builtin_prefetch(values_ + to_next_ + at, 0, 2);
+    __builtin_prefetch(values_ + to_next_part_ + at, 0, 2);
   }
 
-  SKUA_INLINE_TARGET void next(std::size_t n_bytes, std::size_t n_groups) {
-    constexpr std::size_t kNumbers =
-        kInterleaved / kBf16Step * Bf16Part::kTileNumbers;
-    values_ += n_bytes;
-    scales_ += n_groups;
-    out_ += kNumbers;
+  SKUA_INLINE_TARGET void next() {
+    values_ += row_bytes_;
+    scales_ += n_groups_;
+    out_ += kBf16Step;
     --n_left_;
-    if (--left_in_row_ > 0) return;
-    left_in_row_ = n_in_row_;
-    values_ += to_next_row_;
-    scales_ += scales_to_next_row_;
-    out_ -= n_in_row_ * kNumbers - kBf16Step;
-    if (n_left_ == n_in_second_tile_)
-      out_ += Bf16Part::kRowTile - Bf16Part::kTileNumbers;
+    if (--left_in_block_ == 0) next_block();
   }
 
  private:
-  std::size_t n_in_row_, n_left_, left_in_row_;
-  std::size_t n_in_second_tile_ = 0;
+  SKUA_INLINE_TARGET void next_block() {
+    left_in_block_ = n_rows_;
+    values_ += unit_bytes_ - n_rows_ * row_bytes_;
+    scales_ += unit_groups_;
+    scales_ -= n_rows_ * n_groups_;
+    out_ += kUnitColumns / kBf16Step * Bf16Part::kStepNumbers;
+    out_ -= n_rows_ * kBf16Step;
+  }
+
+  std::size_t n_rows_, n_left_, left_in_block_;
+  std::ptrdiff_t to_next_part_;
   const std::uint8_t* values_ = nullptr;
-  std::size_t to_next_row_ = 0;
-  std::ptrdiff_t to_next_;
-  std::ptrdiff_t to_biases_ = 0;
+  std::size_t row_bytes_ = 0, unit_bytes_ = 0;
   const float* scales_ = nullptr;
-  std::size_t scales_to_next_row_ = 0;
+  std::ptrdiff_t to_biases_ = 0;
+  std::size_t n_groups_ = 0, unit_groups_ = 0;
   std::uint16_t* out_ = nullptr;
 };
 
@@ -97,56 +97,69 @@ class NibbleBf16Decoder {
     offsets_ = group_offsets();
   }
 
-  template <int kQuarter>
-  SKUA_INLINE_TARGET void quarter() {
+  template <int kEighth>
+  SKUA_INLINE_TARGET void eighth() {
     if (units_.done()) return;
-    if constexpr (kQuarter == 0) {
-      words_ = _mm512_loadu_si512(units_.values());
-      table_ = table_of(0, kGroups == 1 ? 0 : 1);
-      if constexpr (kGroups == 4) upper_ = table_of(2, 3);
+    constexpr std::size_t kHalf = kEighth / 4;
+    constexpr int kStep = kEighth % 4;
+    if constexpr (kStep == 0) {
+      words_ = _mm512_loadu_si512(units_.values() + kHalf * kHalfBytes);
+      table_ = table_of(kHalf * kGroups, kGroups == 1 ? 0 : 1);
+      if constexpr (kGroups == 4) upper_ = table_of(kHalf * kGroups + 2, 1);
     }
-    // (words & 15) | offsets
-    const __m512i at = _mm512_ternarylogic_epi32(
-        kQuarter == 0 ? words_ : _mm512_srli_epi16(words_, 4 * kQuarter),
-        _mm512_set1_epi16(15), offsets_, 0xea);
+    if constexpr (kStep == 0) {
+      even_ = places_of(words_);
+      odd_ = places_of(_mm512_srli_epi16(words_, 4));
+    }
+    const __m512i both = kStep % 2 == 0 ? even_ : odd_;
+    const __m512i at = kStep < 2 ? both : _mm512_srli_epi16(both, 8);
     __m512i numbers;
     if constexpr (kGroups == 4)
       numbers = _mm512_permutex2var_epi16(table_, at, upper_);
     else
       numbers = _mm512_permutexvar_epi16(at, table_);
-    _mm512_storeu_si512(units_.out(kQuarter), numbers);
-    if constexpr (kQuarter == 1) units_.fetch(0);
-    if constexpr (kQuarter == 3) units_.next(kInterleaved / 2, kGroups);
+    _mm512_storeu_si512(units_.out(kEighth), numbers);
+    if constexpr (kStep == 1) units_.fetch(kHalf * kHalfBytes);
+    if constexpr (kEighth == 7) units_.next();
   }
 
   SKUA_TILE_TARGET void finish(const Bf16Part& part) {
     while (!units_.done()) decode_unit(*this);
-    if (part.columns.size() % kInterleaved != 0) finish_rows(part);
+    if (part.columns.size() % kUnitColumns != 0) finish_rows(part);
   }
 
  private:
-  // Where the tables of each word's group begin.
+  static constexpr std::size_t kHalfBytes = kInterleaved / 2;
+
+  // Where the tables of each byte's group begin.
   SKUA_TILE_TARGET static __m512i group_offsets() {
     __m512i offsets = _mm512_setzero_si512();
     if constexpr (kGroups == 2) {
-      offsets = _mm512_mask_set1_epi16(offsets, 0xffff0000u, 16);
+      offsets = _mm512_mask_set1_epi16(offsets, 0xffff0000u, 0x1010);
     } else if constexpr (kGroups == 4) {
-      offsets = _mm512_mask_set1_epi16(offsets, 0x0000ff00u, 16);
-      offsets = _mm512_mask_set1_epi16(offsets, 0x00ff0000u, 32);
-      offsets = _mm512_mask_set1_epi16(offsets, 0xff000000u, 48);
+      offsets = _mm512_mask_set1_epi16(offsets, 0x0000ff00u, 0x1010);
+      offsets = _mm512_mask_set1_epi16(offsets, 0x00ff0000u, 0x2020);
+      offsets = _mm512_mask_set1_epi16(offsets, 0xff000000u, 0x3030);
     }
     return offsets;
   }
 
-  // What the codes of two of the unit's groups stand for.
-  SKUA_INLINE_TARGET __m512i table_of(std::size_t first, std::size_t second) {
-    const float* scales = units_.scales();
-    const float* biases = units_.biases();
-    return round_two_bf16(
-        _mm512_fmadd_ps(codes_, _mm512_set1_ps(scales[first]),
-                        _mm512_set1_ps(biases[first])),
-        _mm512_fmadd_ps(codes_, _mm512_set1_ps(scales[second]),
-                        _mm512_set1_ps(biases[second])));
+  // The lower half of each byte becomes a place in the tables. A permutation
+  // reads no more bits of a word than the lowest.
+  SKUA_INLINE_TARGET __m512i places_of(__m512i words) const {
+    // (words & 15) | offsets
+    return _mm512_ternarylogic_epi32(words, _mm512_set1_epi8(15), offsets_,
+                                     0xea);
+  }
+
+  // What the codes of a group and of the one `more` after it stand for.
+  SKUA_INLINE_TARGET __m512i table_of(std::size_t group, std::size_t more) {
+    const float* scales = units_.scales() + group;
+    const float* biases = units_.biases() + group;
+    return round_two_bf16(_mm512_fmadd_ps(codes_, _mm512_set1_ps(scales[0]),
+                                          _mm512_set1_ps(biases[0])),
+                          _mm512_fmadd_ps(codes_, _mm512_set1_ps(scales[more]),
+                                          _mm512_set1_ps(biases[more])));
   }
 
   // Columns after the last whole unit, in their own order.
@@ -154,7 +167,7 @@ class NibbleBf16Decoder {
     const MatrixView& w = *part.w;
     const std::size_t n_groups = w.n_groups();
     const auto group_size = static_cast<std::size_t>(w.group_size);
-    const std::size_t first = part.columns.size() / kInterleaved * kInterleaved;
+    const std::size_t first = part.columns.size() / kUnitColumns * kUnitColumns;
     for (std::size_t r = 0; r < part.rows.size(); ++r) {
       const std::uint8_t* values =
           w.values + (part.rows.begin + r) * w.row_bytes();
@@ -179,7 +192,7 @@ class NibbleBf16Decoder {
 
   Bf16Units units_;
   __m512 codes_;
-  __m512i offsets_, words_, table_, upper_;
+  __m512i offsets_, words_, even_, odd_, table_, upper_;
 };
 
 /** Codes of 8 bits. */
@@ -225,22 +238,21 @@ class StepBf16Decoder {
     group_shift_ = part.w->group_size == 32 ? 0 : part.w->group_size / 64;
   }
 
-  template <int kQuarter>
-  SKUA_INLINE_TARGET void quarter() {
+  template <int kEighth>
+  SKUA_INLINE_TARGET void eighth() {
     if (units_.done()) return;
-    const std::uint8_t* values = units_.values() + kQuarter * step_bytes_;
+    const std::uint8_t* values = units_.values() + kEighth * step_bytes_;
     _mm512_storeu_si512(
-        units_.out(kQuarter),
-        Step::decode(values, units_.scales() + (kQuarter >> group_shift_),
-                     units_.biases() + (kQuarter >> group_shift_)));
-    units_.fetch(kQuarter * step_bytes_);
-    if constexpr (kQuarter == 3)
-      units_.next(4 * step_bytes_, std::size_t{4} >> group_shift_);
+        units_.out(kEighth),
+        Step::decode(values, units_.scales() + (kEighth >> group_shift_),
+                     units_.biases() + (kEighth >> group_shift_)));
+    units_.fetch(kEighth * step_bytes_);
+    if constexpr (kEighth == 7) units_.next();
   }
 
   SKUA_TILE_TARGET void finish(const Bf16Part& part) {
     while (!units_.done()) decode_unit(*this);
-    const std::size_t first = part.columns.size() / kInterleaved * kInterleaved;
+    const std::size_t first = part.columns.size() / kUnitColumns * kUnitColumns;
     for (std::size_t i = first; i < part.columns.size(); i += kBf16Step) {
       const std::size_t step = (part.columns.begin + i) / kBf16Step;
       const std::size_t group = step >> group_shift_;

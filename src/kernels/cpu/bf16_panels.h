@@ -11,14 +11,13 @@
 namespace skua::cpu {
 
 /** A part of a weight matrix, and where it goes as bfloat16 in tiles:
- *  [tiles of rows][steps][kTileLanes][kBf16Step], tiles of rows kRowTile
- *  apart. */
+ *  [steps][kMaxRows][kBf16Step]. */
 struct Bf16Part {
   static constexpr std::size_t kMaxRows = 2 * kTileLanes;
   static constexpr std::size_t kMaxColumns = 512;
-  /** Numbers in a tile, and from a tile of rows to the next. */
+  /** Numbers in a tile, and from a step to the next. */
   static constexpr std::size_t kTileNumbers = kTileLanes * kBf16Step;
-  static constexpr std::size_t kRowTile = kTileLanes * kMaxColumns;
+  static constexpr std::size_t kStepNumbers = kMaxRows * kBf16Step;
 
   const MatrixView* w = nullptr;
   Range rows, columns;  // none after the last part
@@ -30,8 +29,7 @@ struct Bf16Part {
 
   /** Where 32 numbers of a row go, both counted from the part's first. */
   std::uint16_t* step(std::size_t row, std::size_t column) const {
-    return out + row / kTileLanes * kRowTile + row % kTileLanes * kBf16Step +
-           column / kBf16Step * kTileNumbers;
+    return out + column / kBf16Step * kStepNumbers + row * kBf16Step;
   }
 };
 
@@ -67,13 +65,17 @@ class Bf16Panels {
   std::uint16_t* numbers_ = nullptr;  // of two parts
 };
 
-/** All quarters of a decoder's next unit. */
+/** All eighths of a decoder's next unit. */
 template <class Decoder>
 SKUA_INLINE_TARGET inline void decode_unit(Decoder& decoder) {
-  decoder.template quarter<0>();
-  decoder.template quarter<1>();
-  decoder.template quarter<2>();
-  decoder.template quarter<3>();
+  decoder.template eighth<0>();
+  decoder.template eighth<1>();
+  decoder.template eighth<2>();
+  decoder.template eighth<3>();
+  decoder.template eighth<4>();
+  decoder.template eighth<5>();
+  decoder.template eighth<6>();
+  decoder.template eighth<7>();
 }
 
 }  // namespace skua::cpu

@@ -40,6 +40,10 @@ constexpr std::size_t place_of(std::size_t column) {
   return column % kSteps * kBf16Step + column / kSteps;
 }
 
+constexpr std::size_t n_interleaved(std::size_t n_cols, bool interleaved) {
+  return interleaved ? n_cols / kUnitColumns * kUnitColumns : 0;
+}
+
 #if defined(__x86_64__)
 
 // AVX-512 has one instruction that rounds two vectors.
@@ -78,11 +82,9 @@ SKUA_BF16_TARGET void round_interleaved(const float* x, std::uint16_t* out) {
 
 SKUA_BF16_TARGET void round_fast(const float* x, std::size_t n_cols,
                                  bool interleaved, std::uint16_t* out) {
+  const std::size_t n_whole = n_interleaved(n_cols, interleaved);
   std::size_t c = 0;
-  if (interleaved) {
-    for (; c + kInterleaved <= n_cols; c += kInterleaved)
-      round_interleaved(x + c, out + c);
-  }
+  for (; c < n_whole; c += kInterleaved) round_interleaved(x + c, out + c);
   for (; c < n_cols; c += kBf16Step)
     _mm512_storeu_si512(out + c, round_step(x + c));
 }
@@ -112,8 +114,7 @@ void round_bf16(const float* x, std::size_t n_cols, bool interleaved,
 #if defined(__x86_64__)
   if (has_fast_code()) return round_fast(x, n_cols, interleaved, out);
 #endif
-  const std::size_t n_whole =
-      interleaved ? n_cols / kInterleaved * kInterleaved : 0;
+  const std::size_t n_whole = n_interleaved(n_cols, interleaved);
   for (std::size_t c = 0; c < n_cols; ++c) {
     const std::size_t in_block = c % kInterleaved;
     const std::size_t at = c < n_whole ? c - in_block + place_of(in_block) : c;

@@ -19,11 +19,13 @@ bool has_bf16_rows(const MatrixView& w);
 /** What 4-bit codes stand for [16], before scale and bias. */
 const float* numbers_of_codes(const MatrixView& w);
 
-/** Columns that are interleaved together. */
+/** Columns that are interleaved together, and those decoded at a time. */
 inline constexpr std::size_t kInterleaved = 128;
+inline constexpr std::size_t kUnitColumns = 2 * kInterleaved;
 
-/** True if w's columns are interleaved: of each whole 128, step j holds the
- *  columns 4 t + j, so that a shift brings a step out of packed nibbles. */
+/** True if w's columns are interleaved: in each half of a whole unit, step j
+ *  holds the columns 4 t + j, so that a shift brings a step out of packed
+ *  nibbles. */
 constexpr bool interleaves_columns(const MatrixView& w) {
   return w.bits == 4;
 }

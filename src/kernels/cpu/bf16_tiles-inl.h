@@ -19,8 +19,8 @@ namespace skua::cpu {
  *    multiply_bf16<sums, a, b>(): adds products of pairs, as the instruction
  *    TDPBF16PS.
  *  Decoders::visit(w, f) calls f.operator()<Decoder>() with what decodes w.
- *  A Decoder of a Bf16Part has quarter<0 to 3>(), which together decode a unit,
- *  128 columns of a row, and finish(part), which decodes what is left.
+ *  A Decoder of a Bf16Part has eighth<0 to 7>(), which together decode a unit,
+ *  kUnitColumns of a row, and finish(part), which decodes what is left.
  *  Weights are the left factor, so that their rows need no transposition. A
  *  part of them is multiplied while the next is decoded. */
 template <class Tiles, class Decoders>
@@ -108,15 +108,17 @@ class Bf16TileInput final : public LinearInput {
 
   // Tiles of tokens whose sums stay in tiles over a whole row.
   static constexpr std::size_t kKeptTiles = 2;
+  static constexpr std::size_t kManyTiles = 8;
   // Few tokens pass whole rows, as memory is read best; of many, a block of
   // columns stays in the second-level cache while all rows pass.
   static Bf16Panels::Order order_for(std::size_t n_tiles) {
     return n_tiles <= 2 * kKeptTiles ? Bf16Panels::Order::kAlongRows
                                      : Bf16Panels::Order::kAlongColumns;
   }
-  // Two parts stay in the first-level cache where each serves few tokens.
+  // Two parts stay in the first-level cache; where they serve many tokens,
+  // their sums are read and written less often.
   static std::size_t part_columns(std::size_t n_tiles) {
-    return n_tiles <= kKeptTiles ? kBlockColumns / 2 : kBlockColumns;
+    return n_tiles <= kManyTiles ? kBlockColumns / 2 : kBlockColumns;
   }
 
   void sum_up(const MatrixView& w, Range rows, Range tokens,
@@ -149,14 +151,12 @@ class Bf16TileInput final : public LinearInput {
   template <class Decoder>
   void multiply_part(const Bf16Part& part, Range tiles, float* sums,
                      Decoder& ahead) const {
-    if (tiles.size() > 8)
+    if (tiles.size() > kManyTiles)
       multiply_part<1>(part, tiles, sums, ahead);
     else if (tiles.size() > 4)
       multiply_part<2>(part, tiles, sums, ahead);
-    else if (tiles.size() > 2)
-      multiply_part<4>(part, tiles, sums, ahead);
     else
-      multiply_part<8>(part, tiles, sums, ahead);
+      multiply_part<4>(part, tiles, sums, ahead);
   }
 
   // Adds a part's columns to the sums of its rows.
@@ -218,11 +218,10 @@ class Bf16TileInput final : public LinearInput {
   // What is decoded in one of the eight places of a step.
   template <int kUnits, int kPlace, class Decoder>
   SKUA_INLINE_TARGET static void decode(Decoder& ahead) {
-    if constexpr (kUnits == 1) {
-      if constexpr (kPlace % 2 == 0) ahead.template quarter<kPlace / 2>();
-    } else if constexpr (kPlace % (8 / kUnits) == 0) {
+    if constexpr (kUnits == 1)
+      ahead.template eighth<kPlace>();
+    else if constexpr (kPlace % (8 / kUnits) == 0)
       decode_unit(ahead);
-    }
   }
 
   // Two tiles of rows by two of tokens. Tiles 0 to 3 hold sums, 4 and 5
@@ -246,7 +245,7 @@ class Bf16TileInput final : public LinearInput {
       decode<kUnits, 2>(ahead);
       Tiles::template multiply_bf16<0, 4, 6>();
       decode<kUnits, 3>(ahead);
-      Tiles::template load<5>(w + Bf16Part::kRowTile, 64);
+      Tiles::template load<5>(w + kTileNumbers, 64);
       decode<kUnits, 4>(ahead);
       Tiles::template multiply_bf16<1, 4, 7>();
       decode<kUnits, 5>(ahead);
@@ -254,7 +253,7 @@ class Bf16TileInput final : public LinearInput {
       decode<kUnits, 6>(ahead);
       Tiles::template multiply_bf16<3, 5, 7>();
       decode<kUnits, 7>(ahead);
-      w += kTileNumbers;
+      w += Bf16Part::kStepNumbers;
       x += kTileNumbers;
     }
     decoder = ahead;
@@ -283,12 +282,12 @@ class Bf16TileInput final : public LinearInput {
       decode<kUnits, 3>(ahead);
       Tiles::template multiply_bf16<0, 4, 6>();
       decode<kUnits, 4>(ahead);
-      Tiles::template load<5>(w + Bf16Part::kRowTile, 64);
+      Tiles::template load<5>(w + kTileNumbers, 64);
       decode<kUnits, 5>(ahead);
       decode<kUnits, 6>(ahead);
       Tiles::template multiply_bf16<2, 5, 6>();
       decode<kUnits, 7>(ahead);
-      w += kTileNumbers;
+      w += Bf16Part::kStepNumbers;
       x += kTileNumbers;
     }
     decoder = ahead;

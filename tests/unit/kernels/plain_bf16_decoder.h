@@ -9,14 +9,14 @@
 namespace skua::test {
 
 /** Decodes a part of weights number by number: what the kernels' decoders have
- *  to do with a unit, 128 columns of a row, at a time. */
+ *  to do with a unit, kUnitColumns of a row, at a time. */
 class PlainBf16Decoder {
  public:
   explicit PlainBf16Decoder(const cpu::Bf16Part& part) : part_(part) {}
 
-  template <int kQuarter>
-  void quarter() {
-    if (kQuarter == 3 && row_ < part_.rows.size()) decode_unit();
+  template <int kEighth>
+  void eighth() {
+    if (kEighth == 7 && row_ < part_.rows.size()) decode_unit();
   }
   void finish(const cpu::Bf16Part&) {
     while (row_ < part_.rows.size()) decode_unit();
@@ -25,14 +25,15 @@ class PlainBf16Decoder {
  private:
   void decode_unit() {
     const std::size_t n = part_.columns.size();
-    const std::size_t end = std::min(column_ + cpu::kInterleaved, n);
-    const bool whole = end - column_ == cpu::kInterleaved;
+    const std::size_t end = std::min(column_ + cpu::kUnitColumns, n);
+    const bool whole = end - column_ == cpu::kUnitColumns;
     for (std::size_t i = column_; i < end; ++i) {
-      const std::size_t at = i - column_;
-      // Column 4 t + j is number t of step j.
-      const std::size_t place =
-          whole && interleaves_columns(*part_.w) ? at % 4 * 32 + at / 4 : at;
-      part_.step(row_, column_ + place)[place % cpu::kBf16Step] = number(i);
+      const std::size_t at = i % cpu::kInterleaved;
+      // Of a half column 4 t + j is number t of step j.
+      const std::size_t place = whole && interleaves_columns(*part_.w)
+                                    ? i - at + at % 4 * 32 + at / 4
+                                    : i;
+      part_.step(row_, place)[place % cpu::kBf16Step] = number(i);
     }
     column_ = end;
     if (column_ < n) return;
