@@ -40,7 +40,7 @@ struct AmxTiles {
   }
   template <int kSums, int kA, int kB>
   static void multiply() {
-    asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
+    asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA),
                  "i"(kB));
   }
   template <int kSums, int kA, int kB>

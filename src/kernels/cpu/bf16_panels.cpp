@@ -21,16 +21,8 @@ void Bf16Panels::begin(const MatrixView& w, Range rows, std::size_t n_columns,
   n_groups_ = w.encoding == Encoding::kDense ? 0 : w.n_groups();
   scales_.resize(2 * n_groups_ * rows.size());
   if (n_groups_ == 0) return;
-  // Their scales follow each other, as those of one long row.
-  MatrixView row = w;
-  const std::size_t n_bytes =
-      rows.begin * n_groups_ *
-      (w.encoding == Encoding::kAffine ? float_bytes(w.float_type) : 1);
-  row.scales += n_bytes;
-  if (row.biases != nullptr) row.biases += n_bytes;
-  row.n_rows = 1;
-  row.n_cols *= rows.size();
-  scale_row(row, 0, scales_.data(), scales_.data() + scales_.size() / 2);
+  scale_rows(w, rows.begin, rows.size(), scales_.data(),
+             scales_.data() + scales_.size() / 2);
 }
 
 Range Bf16Panels::rows_of(std::size_t i) const {

@@ -21,7 +21,7 @@ struct Bf16Part {
 
   const MatrixView* w = nullptr;
   Range rows, columns;  // none after the last part
-  // Of all groups of each row, from scale_row(); none if dense.
+  // Of all groups of each row, from scale_rows(); none if dense.
   const float* scales = nullptr;
   const float* biases = nullptr;
   std::uint16_t* out = nullptr;

@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kSteps = kInterleaved / kBf16Step;
 
 // The numbers of 4-bit codes; those of floats are 2 * value + 12, as
-// scale_row() has it.
+// scale_rows() has it.
 alignas(64) constexpr float kAffineCodes[16] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                 8, 9, 10, 11, 12, 13, 14, 15};
 alignas(64) constexpr float kFloatCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24,

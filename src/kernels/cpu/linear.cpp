@@ -90,14 +90,17 @@ void run_chunk(const LinearJob& job, const LinearInput& input, Range rows,
 enum class Kernel { kDense, kExact, kBf16, kAmx, kInt16 };
 
 Kernel kernel_for(const MatrixView& w, std::size_t n_tokens) {
+  const bool rounds = w.encoding != Encoding::kDense &&
+                      w.precision != Precision::kExact && has_int16_kernel(w);
+  const bool has_tiles =
+      rounds && n_tokens >= kMinAmxTokens && has_amx_kernel(w);
+  if (has_tiles && n_tokens <= kMaxFewTokens) return Kernel::kAmx;
   if (n_tokens >= kMinBf16Tokens && rounds_to_bf16(w.precision) &&
       has_bf16_kernel(w))
     return Kernel::kBf16;
-  if (w.encoding == Encoding::kDense) return Kernel::kDense;
-  if (w.precision == Precision::kExact || !has_int16_kernel(w))
-    return Kernel::kExact;
-  if (n_tokens >= kMinAmxTokens && has_amx_kernel(w)) return Kernel::kAmx;
-  return Kernel::kInt16;
+  if (has_tiles) return Kernel::kAmx;
+  if (rounds) return Kernel::kInt16;
+  return w.encoding == Encoding::kDense ? Kernel::kDense : Kernel::kExact;
 }
 
 }  // namespace

@@ -89,8 +89,9 @@ std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
 /** The name of the kernel that it brings; w needs no memory. */
 const char* linear_kernel_name(const MatrixView& w, std::size_t n_tokens);
 
-/** Fewer tokens do not pay for the tiles. */
-inline constexpr std::size_t kMinAmxTokens = 5;
+/** Fewer tokens do not pay for the tiles. Up to kMaxFewTokens these are no
+ *  slower than those of bfloat16. */
+inline constexpr std::size_t kMinAmxTokens = 3, kMaxFewTokens = 8;
 
 /** True if amx_input takes w at this process's level. */
 bool has_amx_kernel(const MatrixView& w);

@@ -24,8 +24,7 @@ bool is_avx512() {
 
 void round_groups(const float*, std::size_t, std::size_t, std::int16_t*, float*,
                   float*) {}
-void unpack_row(const MatrixView&, std::size_t, std::size_t, std::uint8_t*,
-                std::size_t) {}
+void unpack_row(const MatrixView&, std::size_t, std::uint8_t*) {}
 void unpack_scales(const MatrixView&, std::size_t, float*, float*) {}
 
 #else
@@ -39,37 +38,9 @@ void round_groups(const float* x, std::size_t n_cols, std::size_t group_size,
   }
 }
 
-// Of each kHalf bytes the lower halves before the upper ones.
-template <std::size_t kHalf>
-void split_nibbles(const std::uint8_t* in, std::size_t n_bytes,
-                   const std::uint8_t* codes, std::uint8_t* out,
-                   std::size_t stride) {
-  const hn::CappedTag<std::uint8_t, kHalf> d;
-  const auto table = hn::LoadDup128(d, codes);
-  const auto low_half = hn::Set(d, 15);
-  for (std::size_t at = 0; at < n_bytes; at += kHalf, out += stride) {
-    for (std::size_t i = 0; i < kHalf; i += hn::Lanes(d)) {
-      const auto both = hn::LoadU(d, in + at + i);
-      const auto low = hn::And(both, low_half);
-      const auto high = hn::ShiftRight<4>(both);
-      hn::StoreU(hn::TableLookupBytes(table, low), d, out + i);
-      hn::StoreU(hn::TableLookupBytes(table, high), d, out + kHalf + i);
-    }
-  }
-}
-
-void unpack_row(const MatrixView& w, std::size_t row, std::size_t n_step,
-                std::uint8_t* out, std::size_t stride) {
-  if (splits_columns(w)) {
-    const auto split = n_step == 64 ? split_nibbles<32> : split_nibbles<16>;
-    return split(w.values + row * w.row_bytes(), w.row_bytes(), codes_4bit(w),
-                 out, stride);
-  }
-  thread_local std::vector<std::uint8_t> room;
-  room.resize(w.n_cols);
-  const std::uint8_t* codes = row_codes(w, row, false, room.data());
-  for (std::size_t i = 0; i < w.n_cols; i += n_step, out += stride)
-    std::memcpy(out, codes + i, n_step);
+void unpack_row(const MatrixView& w, std::size_t row, std::uint8_t* out) {
+  const std::uint8_t* codes = row_codes(w, row, false, out);
+  if (codes != out) std::memcpy(out, codes, w.n_cols);
 }
 
 void unpack_scales(const MatrixView& w, std::size_t row, float* scales,
@@ -100,14 +71,22 @@ void round_row(const float* x, std::size_t n_cols, std::size_t group_size,
   (x, n_cols, group_size, values, scales, sums);
 }
 
-void code_row(const MatrixView& w, std::size_t row, std::size_t n_step,
-              std::uint8_t* out, std::size_t stride) {
-  HWY_DYNAMIC_DISPATCH(unpack_row)(w, row, n_step, out, stride);
+void code_row(const MatrixView& w, std::size_t row, std::uint8_t* out) {
+  HWY_DYNAMIC_DISPATCH(unpack_row)(w, row, out);
 }
 
-void scale_row(const MatrixView& w, std::size_t row, float* scales,
-               float* biases) {
-  HWY_DYNAMIC_DISPATCH(unpack_scales)(w, row, scales, biases);
+void scale_rows(const MatrixView& w, std::size_t first_row, std::size_t n_rows,
+                float* scales, float* biases) {
+  // They follow each other, as those of one long row.
+  const std::size_t before =
+      first_row * w.n_groups() *
+      (w.encoding == Encoding::kAffine ? float_bytes(w.float_type) : 1);
+  MatrixView row = w;
+  row.scales += before;
+  if (row.biases != nullptr) row.biases += before;
+  row.n_rows = 1;
+  row.n_cols *= n_rows;
+  HWY_DYNAMIC_DISPATCH(unpack_scales)(row, 0, scales, biases);
 }
 
 }  // namespace skua::cpu

@@ -21,20 +21,14 @@ bool runs_avx512();
 void round_row(const float* x, std::size_t n_cols, std::size_t group_size,
                std::int16_t* values, float* scales, float* sums);
 
-/** True if code_row() writes the even columns before the odd ones. */
-constexpr bool splits_columns(const MatrixView& w) {
-  return w.bits == 4;
-}
+/** The codes of a row of w, which is quantised and not mxfp8, as bytes.
+ *  out  [n_cols] */
+void code_row(const MatrixView& w, std::size_t row, std::uint8_t* out);
 
-/** The codes of a row of w, which is quantised and not mxfp8, as bytes: those
- *  of columns [i, i + n_step) at out + i / n_step * stride.
- *  n_step  32 or 64, divides the columns */
-void code_row(const MatrixView& w, std::size_t row, std::size_t n_step,
-              std::uint8_t* out, std::size_t stride);
-
-/** Scales and biases, by which a code c stands for scale * c + bias.
- *  scales, biases  [w.n_groups()] */
-void scale_row(const MatrixView& w, std::size_t row, float* scales,
-               float* biases);
+/** Scales and biases of some rows of w, by which a code c stands for
+ *  scale * c + bias.
+ *  scales, biases  [n_rows, w.n_groups()] */
+void scale_rows(const MatrixView& w, std::size_t first_row, std::size_t n_rows,
+                float* scales, float* biases);
 
 }  // namespace skua::cpu

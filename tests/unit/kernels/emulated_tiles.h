@@ -71,9 +71,8 @@ class EmulatedTiles {
         std::int32_t sum = 0;
         std::memcpy(&sum, sums.row(m) + 4 * n, 4);
         for (std::size_t k = 0; k < a.row_bytes; ++k) {
-          const auto signed_byte =
-              static_cast<std::int8_t>(b.row(k / 4)[4 * n + k % 4]);
-          sum += std::int32_t{a.row(m)[k]} * signed_byte;
+          const auto signed_byte = static_cast<std::int8_t>(a.row(m)[k]);
+          sum += signed_byte * std::int32_t{b.row(k / 4)[4 * n + k % 4]};
         }
         std::memcpy(sums.row(m) + 4 * n, &sum, 4);
       }

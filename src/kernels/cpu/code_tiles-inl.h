@@ -1,0 +1,195 @@
+// Weight rows as bytes in the order of a tile of right factors. Included for
+// the AMX instructions and, by a test, for a model of them.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "kernels/cpu/linear_input.h"
+#include "kernels/cpu/linear_rows.h"
+#include "kernels/cpu/tiles-inl.h"
+
+namespace skua::cpu {
+
+/** True if CodeTiles takes packed nibbles apart itself. Of each 8 columns the
+ *  even ones come before the odd ones then. */
+constexpr bool splits_columns(const MatrixView& w) {
+  return w.encoding == Encoding::kAffine && w.bits == 4 && w.n_cols % 64 == 0;
+}
+
+/** The codes of kTileLanes rows of a quantised matrix, and their scales. One
+ *  for each thread; its memory is used again. */
+class CodeTiles {
+ public:
+  /** Columns that decode() takes at a time. */
+  static constexpr std::size_t kColumns = 64;
+
+  /** For rows of w, at most kTileLanes. Rows past the end are those of another;
+   *  nobody reads their results. */
+  void begin(const MatrixView& w, Range rows) {
+    n_groups_ = w.n_groups();
+    splits_ = splits_columns(w);
+    set_rows(w, rows);
+    set_scales(w, rows);
+  }
+
+  /** out[c / 4][row][c % 4]: the codes of kColumns columns, or those left. */
+  SKUA_TILE_TARGET void decode(std::size_t column, std::uint8_t* out) const {
+    if (splits_)
+      decode_nibbles(rows_ + column / 2, out);
+    else
+      order_bytes(column, out);
+  }
+
+  /** Brings columns of a row as far behind these into the cache. */
+  void fetch(std::size_t row, Range columns) const {
+    if (to_next_rows_ == 0) return;
+    const std::size_t per_byte = splits_ ? 2 : 1;
+    const std::uint8_t* at = rows_ + to_next_rows_ + row * stride_;
+    for (std::size_t i = columns.begin / per_byte; i < columns.end / per_byte;
+         i += 64)
+      __builtin_prefetch(at + i, 0, 2);
+  }
+
+  /** Of a group, [kTileLanes]. */
+  const float* scales(std::size_t group) const {
+    return scales_.as<float>() + group * kTileLanes;
+  }
+  const float* biases(std::size_t group) const {
+    return scales(padded(n_groups_) + group);
+  }
+
+ private:
+  using Words = std::int32_t __attribute__((vector_size(64)));
+  using HalfWords = std::int32_t __attribute__((vector_size(32)));
+
+  static std::size_t padded(std::size_t n) {
+    return (n + kTileLanes - 1) / kTileLanes * kTileLanes;
+  }
+
+  // In place, but where the matrix stores other codes or has no more rows.
+  void set_rows(const MatrixView& w, Range rows) {
+    const bool stored =
+        splits_ || (w.encoding == Encoding::kAffine && w.bits == 8);
+    stride_ = stored ? w.row_bytes() : w.n_cols;
+    n_row_bytes_ = stride_;
+    rows_ = w.values + rows.begin * stride_;
+    to_next_rows_ = kTileLanes * stride_;
+    if (stored && rows.size() == kTileLanes) return;
+    to_next_rows_ = 0;
+    if (bytes_.size() < kTileLanes * stride_)
+      bytes_ = AlignedBuffer(kTileLanes * stride_);
+    std::uint8_t* out = bytes_.as<std::uint8_t>();
+    for (std::size_t i = 0; i < rows.size(); ++i, out += stride_) {
+      if (stored)
+        std::memcpy(out, rows_ + i * stride_, stride_);
+      else
+        code_row(w, rows.begin + i, out);
+    }
+    rows_ = bytes_.as<std::uint8_t>();
+  }
+
+  void set_scales(const MatrixView& w, Range rows) {
+    const std::size_t n = padded(n_groups_);
+    const std::size_t n_bytes = 2 * n * kTileLanes * sizeof(float);
+    if (scales_.size() < n_bytes) scales_ = AlignedBuffer(n_bytes);
+    row_scales_.resize(2 * kTileLanes * n_groups_ + kTileLanes);
+    float* scales = row_scales_.data();
+    float* biases = scales + kTileLanes * n_groups_;
+    scale_rows(w, rows.begin, rows.size(), scales, biases);
+    order_scales(scales, scales_.as<float>());
+    order_scales(biases, scales_.as<float>() + n * kTileLanes);
+  }
+
+  // [rows][groups] to [groups][rows].
+  SKUA_TILE_TARGET void order_scales(const float* in, float* out) const {
+    alignas(64) float square[kTileLanes][kTileLanes];
+    for (std::size_t g = 0; g < n_groups_; g += kTileLanes) {
+      // Lanes past the last group read on; nobody reads what becomes of them.
+      for (std::size_t i = 0; i < kTileLanes; ++i)
+        std::memcpy(square[i], in + i * n_groups_ + g, sizeof square[i]);
+      transpose_words(square, out + g * kTileLanes);
+    }
+  }
+
+  SKUA_TILE_TARGET void order_bytes(std::size_t column,
+                                    std::uint8_t* out) const {
+    alignas(64) std::uint8_t bytes[kTileLanes][kColumns] = {};
+    const std::size_t n = std::min(kColumns, n_row_bytes_ - column);
+    for (std::size_t i = 0; i < kTileLanes; ++i) {
+      const std::uint8_t* at = rows_ + i * stride_ + column;
+      if (n == kColumns)
+        std::memcpy(bytes[i], at, kColumns);
+      else
+        std::memcpy(bytes[i], at, n);
+    }
+    transpose_words(bytes, out);
+  }
+
+  // Two rows, four apart.
+  SKUA_INLINE_TARGET Words two_rows(const std::uint8_t* at) const {
+    HalfWords a, b;
+    std::memcpy(&a, at, sizeof a);
+    std::memcpy(&b, at + 4 * stride_, sizeof b);
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+                                   12, 13, 14, 15);
+  }
+
+  // The words of 64 nibbles of each row change places with the rows while they
+  // are packed, which takes half the steps.
+  SKUA_TILE_TARGET void decode_nibbles(const std::uint8_t* at,
+                                       std::uint8_t* out) const {
+    Words v[8];
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < 8; ++i)
+      v[i] = two_rows(at + (i / 4 * 8 + i % 4) * stride_);
+    transpose_fours(v);
+    transpose_fours(v + 4);
+    constexpr std::int32_t kLow = 0x0f0f0f0f;
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < 4; ++i) {
+      const Words words[2] = {
+          __builtin_shufflevector(v[i], v[i + 4], 0, 1, 2, 3, 8, 9, 10, 11, 16,
+                                  17, 18, 19, 24, 25, 26, 27),
+          __builtin_shufflevector(v[i], v[i + 4], 4, 5, 6, 7, 12, 13, 14, 15,
+                                  20, 21, 22, 23, 28, 29, 30, 31)};
+#pragma GCC unroll 2
+      for (std::size_t half = 0; half < 2; ++half) {
+        const Words even = words[half] & kLow, odd = words[half] >> 4 & kLow;
+        std::uint8_t* to = out + (4 * half + i) * 2 * sizeof(Words);
+        std::memcpy(to, &even, sizeof even);
+        std::memcpy(to + sizeof even, &odd, sizeof odd);
+      }
+    }
+  }
+
+  // Of 4 x 4 words in each 128 bits of four vectors.
+  SKUA_INLINE_TARGET static void transpose_fours(Words* v) {
+    const Words a = low_words(v[0], v[2]), b = high_words(v[0], v[2]);
+    const Words c = low_words(v[1], v[3]), d = high_words(v[1], v[3]);
+    v[0] = low_words(a, c);
+    v[1] = high_words(a, c);
+    v[2] = low_words(b, d);
+    v[3] = high_words(b, d);
+  }
+  SKUA_INLINE_TARGET static Words low_words(Words a, Words b) {
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9,
+                                   25, 12, 28, 13, 29);
+  }
+  SKUA_INLINE_TARGET static Words high_words(Words a, Words b) {
+    return __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11,
+                                   27, 14, 30, 15, 31);
+  }
+
+  std::size_t n_groups_ = 0, stride_ = 0, n_row_bytes_ = 0;
+  std::size_t to_next_rows_ = 0;
+  bool splits_ = false;
+  const std::uint8_t* rows_ = nullptr;
+  AlignedBuffer bytes_;
+  std::vector<float> row_scales_;
+  AlignedBuffer scales_;  // [n_groups, kTileLanes], then the biases
+};
+
+}  // namespace skua::cpu
