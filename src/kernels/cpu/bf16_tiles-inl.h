@@ -216,12 +216,10 @@ class Bf16TileInput final : public LinearInput {
   };
 
   // What is decoded in one of the eight places of a step.
-  template <int kUnits, int kPlace, class Decoder>
+  template <int kUnits, int kPlace, int kDone = 0, class Decoder>
   SKUA_INLINE_TARGET static void decode(Decoder& ahead) {
-    if constexpr (kUnits == 1)
-      ahead.template eighth<kPlace>();
-    else if constexpr (kPlace % (8 / kUnits) == 0)
-      decode_unit(ahead);
+    ahead.template eighth<(kPlace * kUnits + kDone) % 8>();
+    if constexpr (kDone + 1 < kUnits) decode<kUnits, kPlace, kDone + 1>(ahead);
   }
 
   // Two tiles of rows by two of tokens. Tiles 0 to 3 hold sums, 4 and 5
