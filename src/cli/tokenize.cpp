@@ -18,7 +18,15 @@ struct Arguments {
   bool json = false, no_special = false, decode = false;
 };
 
+// A tokenizer needs no model around it.
+bool is_tokenizer_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return path.extension() != ".gguf" &&
+         std::filesystem::is_regular_file(path, ignored);
+}
+
 std::shared_ptr<const Tokenizer> tokenizer_of(const std::string& model) {
+  if (is_tokenizer_file(model)) return load_tokenizer_file(model);
   const auto path = resolve_model(model, pull_options(false));
   return std::filesystem::is_directory(path) ? load_tokenizer(path)
                                              : load_tokenizer(GgufFile(path));
@@ -77,6 +85,7 @@ void add_tokenize(CLI::App& app) {
       "Examples:\n"
       "  skua tokenize \"Hello world\"\n"
       "  skua tokenize --json - < file.txt\n"
+      "  skua tokenize --model tokenizer.json \"Hello world\"\n"
       "  skua tokenize --decode \"[19556, 905]\"");
   command.callback([arguments] { run(*arguments); });
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "text/char_pairs.h"
 #include "text/flat_map.h"
@@ -17,6 +18,9 @@ namespace skua {
 /** Ids of the tokens `<0x00>` to `<0xFF>`, -1 where there is none. */
 using ByteTokens = std::array<std::int32_t, 256>;
 ByteTokens find_byte_tokens(const Vocabulary& vocabulary);
+/** Finds the pieces of these tokens in a text. */
+Trie find_pieces(const Vocabulary& vocabulary,
+                 const std::vector<std::int32_t>& ids);
 
 struct BpeOptions {
   std::optional<std::int32_t> unk;  // for characters outside the vocabulary

@@ -24,6 +24,13 @@ ByteTokens find_byte_tokens(const Vocabulary& vocabulary) {
   return ids;
 }
 
+Trie find_pieces(const Vocabulary& vocabulary,
+                 const std::vector<std::int32_t>& ids) {
+  std::vector<std::pair<std::string_view, std::int32_t>> pieces;
+  for (const auto id : ids) pieces.emplace_back(vocabulary.piece(id), id);
+  return Trie(std::move(pieces));
+}
+
 Bpe::Bpe(std::shared_ptr<const Vocabulary> vocabulary, BpeOptions options,
          std::size_t n_merges)
     : vocabulary_(std::move(vocabulary)),

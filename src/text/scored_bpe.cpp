@@ -30,11 +30,8 @@ ScoredBpe::ScoredBpe(std::shared_ptr<const Vocabulary> vocabulary,
     : vocabulary_(std::move(vocabulary)),
       scores_(std::move(scores)),
       options_(std::move(options)),
-      byte_tokens_(find_byte_tokens(*vocabulary_)) {
-  std::vector<std::pair<std::string_view, std::int32_t>> items;
-  for (const auto id : options_.fixed)
-    items.emplace_back(vocabulary_->piece(id), id);
-  fixed_ = Trie(std::move(items));
+      byte_tokens_(find_byte_tokens(*vocabulary_)),
+      fixed_(find_pieces(*vocabulary_, options_.fixed)) {
   if (!options_.whole_pieces) pairs_ = CharPairs(*vocabulary_);
 }
 

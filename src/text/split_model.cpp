@@ -16,12 +16,8 @@ SplitModel::SplitModel(std::shared_ptr<const Vocabulary> vocabulary,
                        SplitModelOptions options)
     : vocabulary_(std::move(vocabulary)),
       options_(std::move(options)),
-      byte_tokens_(find_byte_tokens(*vocabulary_)) {
-  std::vector<std::pair<std::string_view, std::int32_t>> items;
-  for (const auto id : options_.fixed)
-    items.emplace_back(vocabulary_->piece(id), id);
-  fixed_ = Trie(std::move(items));
-}
+      byte_tokens_(find_byte_tokens(*vocabulary_)),
+      fixed_(find_pieces(*vocabulary_, options_.fixed)) {}
 
 std::size_t SplitModel::part_end(std::string_view piece,
                                  std::size_t begin) const {

@@ -1,10 +1,9 @@
-#include <cmath>
-
 #include "base/quote.h"
 #include "skua/error.h"
 #include "text/bpe.h"
 #include "text/gguf_pre_kinds.h"
 #include "text/gguf_spelling.h"
+#include "text/gguf_vocabulary.h"
 #include "text/plamo2.h"
 #include "text/sentencepiece.h"
 #include "text/tokenizer.h"
@@ -14,25 +13,20 @@
 namespace skua {
 namespace {
 
-// Values of tokenizer.ggml.token_type.
-constexpr std::int64_t kNormal = 1;
-constexpr std::int64_t kUnknown = 2;
-constexpr std::int64_t kControl = 3;
-constexpr std::int64_t kUserDefined = 4;
-constexpr std::int64_t kByte = 6;
-
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581
 
 class Loader {
+  using Tokens = GgufVocabulary;
+
  public:
-  explicit Loader(const GgufFile& file) : file_(file) {}
+  explicit Loader(const GgufFile& file) : file_(file), tokens_(file) {}
 
   std::shared_ptr<const Tokenizer> load() {
     const std::string model(file_.string(key("model")));
     if (model == "none" || model == "no_vocab")
       throw NotFound(where("model"),
                      "is " + quote(model) + ": the file has no tokenizer");
-    read_tokens();
+    tokens_.read_tokens();
     if (model == "gpt2")
       merged(std::string(file_.string_or(key("pre"), "default")));
     else if (model == "gemma4")
@@ -60,40 +54,12 @@ class Loader {
   }
 
  private:
-  static std::string key(const char* name) {
-    return std::string("tokenizer.ggml.") + name;
-  }
-  std::string where(const char* name) const {
-    return file_.path().string() + " " + key(name);
-  }
-
-  void check_length(const char* name, std::size_t n) const {
-    if (n != tokens_.size())
-      throw InvalidInput(where(name),
-                         "has " + std::to_string(n) +
-                             " entries, expected one for each of " +
-                             std::to_string(tokens_.size()) + " tokens");
-  }
-  std::size_t n_tokens() const { return tokens_.size(); }
-
-  void read_tokens() {
-    tokens_ = file_.strings(key("tokens"));
-    if (tokens_.empty())
-      throw InvalidInput(where("tokens"), "is missing or empty");
-    // Converters pad vocabularies with empty tokens.
-    for (auto& token : tokens_)
-      if (token.empty()) token = {};
-    types_ = file_.integers(key("token_type"));
-    if (!types_.empty()) check_length("token_type", types_.size());
-  }
-
-  bool is_type(std::size_t i, std::int64_t type) const {
-    return !types_.empty() && types_[i] == type;
-  }
+  static std::string key(const char* name) { return GgufVocabulary::key(name); }
+  std::string where(const char* name) const { return tokens_.where(name); }
 
   void set_vocabulary() {
     parts_.vocabulary =
-        std::make_shared<const Vocabulary>(tokens_, where("tokens"));
+        std::make_shared<const Vocabulary>(tokens_.tokens(), where("tokens"));
   }
 
   // The tokens in another spelling, kept while the vocabulary is built.
@@ -109,31 +75,22 @@ class Loader {
     // Phi-3's tokens take the white space behind them; the file cannot say.
     const bool phi3 = file_.string_or("general.architecture", "") == "phi3";
     std::vector<AddedToken> tokens;
-    for (std::size_t i = 0; i < types_.size(); ++i) {
+    for (std::size_t i = 0; i < tokens_.types().size(); ++i) {
       const auto id = static_cast<std::int32_t>(i);
-      if ((types_[i] != kUnknown && types_[i] != kControl &&
-           types_[i] != kUserDefined) ||
+      if ((tokens_.types()[i] != Tokens::kUnknown &&
+           tokens_.types()[i] != Tokens::kControl &&
+           tokens_.types()[i] != Tokens::kUserDefined) ||
           !parts_.vocabulary->has(id))
         continue;
       AddedToken token;
       token.id = id;
       token.content = parts_.vocabulary->piece(id);
-      token.special = types_[i] != kUserDefined;
+      token.special = tokens_.types()[i] != Tokens::kUserDefined;
       token.rstrip = phi3 && token.content != "<unk>" &&
                      token.content != "<s>" && token.content != "<|endoftext|>";
       tokens.push_back(std::move(token));
     }
     return tokens;
-  }
-
-  std::optional<std::int32_t> special_id(const char* name) const {
-    if (!file_.has(key(name))) return std::nullopt;
-    const std::int64_t id = file_.integer(key(name));
-    if (id < 0 || static_cast<std::size_t>(id) >= n_tokens())
-      throw InvalidInput(
-          where(name), "is out of range, got " + std::to_string(id) +
-                           ", expected 0 to " + std::to_string(n_tokens() - 1));
-    return static_cast<std::int32_t>(id);
   }
 
   void merged(const std::string& pre) {
@@ -189,32 +146,22 @@ class Loader {
     parts_.decoder.add(DecodeFuse{});
   }
 
-  std::vector<float> read_scores() const {
-    std::vector<float> scores;
-    for (const double score : file_.numbers(key("scores"))) {
-      if (!std::isfinite(score))
-        throw InvalidInput(where("scores"), "has a score that is no number");
-      scores.push_back(static_cast<float>(score));
-    }
-    check_length("scores", scores.size());
-    return scores;
-  }
-
   void scored() {
     set_vocabulary();
     ScoredBpeOptions options;
-    options.unk = special_id("unknown_token_id");
-    options.unmergeable.assign(n_tokens(), false);
-    for (std::size_t i = 0; i < types_.size(); ++i)
-      options.unmergeable[i] =
-          types_[i] == kUnknown || types_[i] == kControl || types_[i] == kByte;
+    options.unk = tokens_.special_id("unknown_token_id");
+    options.unmergeable.assign(tokens_.size(), false);
+    for (std::size_t i = 0; i < tokens_.types().size(); ++i)
+      options.unmergeable[i] = tokens_.types()[i] == Tokens::kUnknown ||
+                               tokens_.types()[i] == Tokens::kControl ||
+                               tokens_.types()[i] == Tokens::kByte;
     const bool prefix = file_.boolean_or(key("add_space_prefix"), true);
     if (prefix) parts_.normalizer.add(Prepend{std::string(kSpaceMark)});
     mark_spaces();
     if (prefix) parts_.decoder.add(DecodeStrip{" ", 1, 0});
     add_bos_ = true;
-    parts_.model = std::make_shared<ScoredBpe>(parts_.vocabulary, read_scores(),
-                                               std::move(options));
+    parts_.model = std::make_shared<ScoredBpe>(
+        parts_.vocabulary, tokens_.scores(), std::move(options));
     parts_.kind = "SentencePiece BPE, byte fallback";
   }
 
@@ -222,16 +169,17 @@ class Loader {
   void unigram() {
     SentencePieceSpec spec;
     spec.where = where("tokens");
-    spec.pieces = tokens_;
-    spec.scores = read_scores();
-    for (std::size_t i = 0; i < n_tokens(); ++i) {
-      const std::int64_t type = types_.empty() ? kNormal : types_[i];
-      if (type < kNormal || type > kByte)
+    spec.pieces = tokens_.tokens();
+    spec.scores = tokens_.scores();
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      const std::int64_t type =
+          tokens_.types().empty() ? Tokens::kNormal : tokens_.types()[i];
+      if (type < Tokens::kNormal || type > Tokens::kByte)
         throw InvalidInput(where("token_type"),
                            "has at " + std::to_string(i) + " the type " +
                                std::to_string(type) + ", expected 1 to 6");
       spec.types.push_back(static_cast<PieceType>(type));
-      spec.byte_fallback = spec.byte_fallback || type == kByte;
+      spec.byte_fallback = spec.byte_fallback || type == Tokens::kByte;
     }
     spec.add_dummy_prefix = file_.boolean_or(key("add_space_prefix"), true);
     spec.remove_extra_whitespaces =
@@ -240,7 +188,7 @@ class Loader {
     for (const std::int64_t byte : file_.integers(key("precompiled_charsmap")))
       charsmap += static_cast<char>(byte);
     spec.charsmap = charsmap;
-    spec.unk = special_id("unknown_token_id");
+    spec.unk = tokens_.special_id("unknown_token_id");
     parts_ = build_sentencepiece(spec);
     add_eos_ = true;
   }
@@ -249,10 +197,11 @@ class Loader {
   // BERT the others by "##".
   void word_piece() {
     std::vector<std::string> spelled;
-    for (std::size_t i = 0; i < n_tokens(); ++i)
-      spelled.push_back(is_type(i, kControl) || is_type(i, kUnknown)
-                            ? std::string(tokens_[i])
-                            : spell_as_bert(tokens_[i]));
+    for (std::size_t i = 0; i < tokens_.size(); ++i)
+      spelled.push_back(tokens_.is_type(i, Tokens::kControl) ||
+                                tokens_.is_type(i, Tokens::kUnknown)
+                            ? std::string(tokens_.tokens()[i])
+                            : spell_as_bert(tokens_.tokens()[i]));
     set_vocabulary(spelled);
     BertClean clean;
     clean.lowercase = file_.boolean_or(key("normalizer.lowercase"), true);
@@ -264,7 +213,7 @@ class Loader {
     parts_.pre_tokenizer.add(
         SplitByChar{is_punctuation, SplitBehavior::kIsolated});
     WordPieceOptions options;
-    options.unk = special_id("unknown_token_id");
+    options.unk = tokens_.special_id("unknown_token_id");
     parts_.model =
         std::make_shared<WordPiece>(parts_.vocabulary, std::move(options));
     parts_.decoder.add(DecodeWordPiece{"##", true});
@@ -274,24 +223,25 @@ class Loader {
 
   void longest_token() {
     std::vector<std::string> spelled;
-    for (std::size_t i = 0; i < n_tokens(); ++i)
-      spelled.push_back(is_type(i, kControl)
-                            ? std::string(tokens_[i])
-                            : spell_bytes(unescape_rwkv(tokens_[i])));
+    for (std::size_t i = 0; i < tokens_.size(); ++i)
+      spelled.push_back(tokens_.is_type(i, Tokens::kControl)
+                            ? std::string(tokens_.tokens()[i])
+                            : spell_bytes(unescape_rwkv(tokens_.tokens()[i])));
     set_vocabulary(spelled);
     parts_.pre_tokenizer.add(ByteLevel{.use_regex = false});
     parts_.decoder.add(DecodeByteLevel{});
     parts_.model = std::make_shared<LongestToken>(
-        parts_.vocabulary, special_id("unknown_token_id"));
+        parts_.vocabulary, tokens_.special_id("unknown_token_id"));
     parts_.kind = "longest token, byte-level (RWKV)";
   }
 
   void plamo2() {
     set_vocabulary();
-    std::vector<bool> unused(n_tokens());
-    for (std::size_t i = 0; i < types_.size(); ++i)
-      unused[i] = types_[i] == kControl || types_[i] == kByte;
-    parts_.model = std::make_shared<Plamo2>(parts_.vocabulary, read_scores(),
+    std::vector<bool> unused(tokens_.size());
+    for (std::size_t i = 0; i < tokens_.types().size(); ++i)
+      unused[i] = tokens_.types()[i] == Tokens::kControl ||
+                  tokens_.types()[i] == Tokens::kByte;
+    parts_.model = std::make_shared<Plamo2>(parts_.vocabulary, tokens_.scores(),
                                             unused, where("tokens"));
     parts_.decoder.add(DecodeByteFallback{});
     parts_.decoder.add(DecodeFuse{});
@@ -300,30 +250,30 @@ class Loader {
 
   void read_special() {
     SpecialTokens& special = parts_.special;
-    special.bos = special_id("bos_token_id");
-    special.eos = special_id("eos_token_id");
-    special.unk = special_id("unknown_token_id");
-    special.pad = special_id("padding_token_id");
-    for (const auto& id :
-         {special.eos, special_id("eot_token_id"), special_id("eom_token_id")})
+    special.bos = tokens_.special_id("bos_token_id");
+    special.eos = tokens_.special_id("eos_token_id");
+    special.unk = tokens_.special_id("unknown_token_id");
+    special.pad = tokens_.special_id("padding_token_id");
+    for (const auto& id : {special.eos, tokens_.special_id("eot_token_id"),
+                           tokens_.special_id("eom_token_id")})
       if (id) special.eos_ids.insert(*id);
     add_turn_ends(parts_);
-    const auto cls = special_id("cls_token_id");
+    const auto cls = tokens_.special_id("cls_token_id");
     const auto first = cls ? cls : special.bos;
-    const auto named_sep = special_id("seperator_token_id");
+    const auto named_sep = tokens_.special_id("seperator_token_id");
     const auto sep = named_sep ? named_sep : special.eos;
     const bool roberta = parts_.kind != "WordPiece";
-    if (wanted("add_sep_token", add_sep_ && first, sep) &&
-        wanted("add_bos_token", true, first)) {
+    if (tokens_.wants("add_sep_token", add_sep_ && first, sep) &&
+        tokens_.wants("add_bos_token", true, first)) {
       set_bert_template(token_piece(*first), token_piece(*sep), roberta,
                         parts_.post_processor);
       return;
     }
-    if (wanted("add_bos_token", add_bos_, special.bos)) {
+    if (tokens_.wants("add_bos_token", add_bos_, special.bos)) {
       surround(*special.bos, true);
       special.add_bos = true;
     }
-    if (wanted("add_eos_token", add_eos_, special.eos))
+    if (tokens_.wants("add_eos_token", add_eos_, special.eos))
       surround(*special.eos, false);
   }
 
@@ -337,19 +287,9 @@ class Loader {
     parts_.post_processor.surround(token_piece(id), in_front);
   }
 
-  bool wanted(const char* name, bool fallback,
-              std::optional<std::int32_t> id) const {
-    if (!file_.has(key(name))) return fallback && id;
-    if (!file_.boolean(key(name))) return false;
-    if (!id)
-      throw InvalidInput(where(name), "is true, but there is no such token");
-    return true;
-  }
-
   const GgufFile& file_;
+  Tokens tokens_;
   TokenizerParts parts_;
-  std::vector<std::int64_t> types_;
-  std::vector<std::string_view> tokens_;
   bool add_bos_ = false, add_eos_ = false, add_sep_ = false;
 };
 

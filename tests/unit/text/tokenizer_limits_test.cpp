@@ -26,8 +26,27 @@ std::string repeated(const std::string& part) {
 }
 
 std::shared_ptr<const Tokenizer> load(const fs::path& path) {
-  return path.extension() == ".gguf" ? load_tokenizer(GgufFile(path))
-                                     : load_tokenizer_file(path);
+  if (path.extension() == ".gguf") return load_tokenizer(GgufFile(path));
+  return fs::is_directory(path) ? load_tokenizer(path)
+                                : load_tokenizer_file(path);
+}
+
+// The references' fixtures: every kind of part, model and vocabulary.
+std::vector<fs::path> fixtures() {
+  std::vector<fs::path> paths;
+  for (const char* name : {"SKUA_PIPELINE_FIXTURES", "SKUA_VOCAB_FIXTURES"}) {
+    const char* folder = std::getenv(name);
+    if (!folder) {
+      std::cout << name << " is not set\n";
+      continue;
+    }
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string file = entry.path().filename().string();
+      if (!file.ends_with(".json") || file.ends_with(".tokenizer.json"))
+        paths.push_back(entry.path());
+    }
+  }
+  return paths;
 }
 
 // What takes quadratic time does not end here.
@@ -35,7 +54,8 @@ TEST(TokenizerLimits, AMegabyteOfOneThingIsNoMoreWorkThanOfAnother) {
   SKUA_ASSET_OR_SKIP(folder, "tokenizers");
   int n_texts = 0;
   for (const char* file :
-       {"ggml-vocab/ggml-vocab-gpt-2.gguf", "t5-small/tokenizer.json",
+       {"ggml-vocab/ggml-vocab-gpt-2.gguf",
+        "ggml-vocab/ggml-vocab-bert-bge.gguf", "t5-small/tokenizer.json",
         "phi-3-mini/tokenizer.json", "llama3/llama2_sentencepiece.model"}) {
     const auto tokenizer = load(folder / file);
     for (const char* part : {"a", " ", "\xf0\x9f\x98\x80", "\xcc\x81", "<s>"}) {
@@ -49,6 +69,20 @@ TEST(TokenizerLimits, AMegabyteOfOneThingIsNoMoreWorkThanOfAnother) {
               tokenizer->encode(repeated("ab \xcc\x81")));
   }
   std::cout << n_texts << " texts of 1 MB\n";
+}
+
+TEST(TokenizerLimits, RunsAreShortWorkForEveryPartAndModel) {
+  int n_texts = 0;
+  for (const fs::path& path : fixtures()) {
+    const auto tokenizer = load(path);
+    for (const char* part : {"a", " ", "\xf0\x9f\x98\x80", "\n "}) {
+      const std::string text = repeated(part).substr(0, kMegabyte / 16);
+      const Ids ids = tokenizer->encode(text, {.add_special = false});
+      EXPECT_LE(ids.size(), 4 * text.size()) << path;
+      ++n_texts;
+    }
+  }
+  std::cout << n_texts << " texts of 64 KB\n";
 }
 
 Json added_token(int id, const char* text, bool flag) {
