@@ -19,6 +19,8 @@ using Ids = std::vector<std::int32_t>;
 
 constexpr int kTrials = 5;
 constexpr int kTokens = 96;
+// A draft model reads the prompt first, which has to pay too.
+constexpr int kTokensOfDrafts = 256;
 
 constexpr const char* kPassage =
     "The harbour of Marren has two piers. The eastern one was built for the "
@@ -130,11 +132,103 @@ Json drafts_against_none(const Answers& answers, const std::string& test,
                   {"drafts", [&] { return answers.run(prompt, options); }}});
 }
 
+Json steady(const Answers& answers, const Ids& prompt) {
+  std::vector<double> steps_ms;
+  answers.run(prompt, {.max_tokens = 600}, 1, true, &steps_ms);
+  std::ranges::sort(steps_ms);
+  return {{"test", "steady"},
+          {"steps", steps_ms.size()},
+          {"step_ms_p50", steps_ms[steps_ms.size() / 2]},
+          {"step_ms_p99", steps_ms[(steps_ms.size() * 99 - 1) / 100]}};
+}
+
+/** Runs the tests whose names contain a text. */
+class Tests {
+ public:
+  Tests(std::string only, std::function<void(const Json&)> emit)
+      : only_(std::move(only)), emit_(std::move(emit)) {}
+
+  void run(const std::string& name, const std::function<Json()>& test) const {
+    if (name.find(only_) != name.npos) emit_(test());
+  }
+
+ private:
+  std::string only_;
+  std::function<void(const Json&)> emit_;
+};
+
+void run_plain(const Tests& tests, const Answers& answers, const Ids& prompt) {
+  const GenerationOptions greedy{.max_tokens = kTokens};
+  tests.run("decode", [&] {
+    return compare(
+        "decode",
+        {{"primitives",
+          [&] { return answers.run_primitives(prompt, kTokens); }},
+         {"ahead", [&] { return answers.run(prompt, greedy); }},
+         {"in_turn", [&] { return answers.run(prompt, greedy, 1, false); }}});
+  });
+  for (const int n : {1, 4}) {
+    const GenerationOptions sampled{
+        .max_tokens = n == 1 ? kTokens : 24, .temperature = 0.8, .top_p = 0.95};
+    const std::string name = "sampled_" + std::to_string(n);
+    tests.run(name, [&] {
+      return compare(
+          name, {{"ahead", [&] { return answers.run(prompt, sampled, n); }},
+                 {"in_turn",
+                  [&] { return answers.run(prompt, sampled, n, false); }}});
+    });
+  }
+  for (const int n : {1, 4, 8, 32}) {
+    const GenerationOptions some{.max_tokens = n < 32 ? 48 : 24};
+    const std::string name = "batch_" + std::to_string(n);
+    tests.run(name, [&] {
+      return compare(
+          name, {{"greedy", [&] { return answers.run(prompt, some, n); }}});
+    });
+  }
+}
+
+void run_lookup(const Tests& tests, const Answers& answers, const Ids& prompt,
+                const Ids& copies) {
+  GenerationOptions options{.max_tokens = kTokens};
+  options.draft_tokens = 8;
+  options.prompt_lookup = true;
+  tests.run("lookup_copy", [&] {
+    return drafts_against_none(answers, "lookup_copy", copies, options);
+  });
+  options.temperature = 5;
+  tests.run("lookup_random", [&] {
+    return drafts_against_none(answers, "lookup_random", prompt, options);
+  });
+}
+
+void run_draft(const Tests& tests, const Answers& answers, const Ids& prompt,
+               const Ids& copies) {
+  GenerationOptions options{.max_tokens = kTokensOfDrafts};
+  options.draft_tokens = 4;
+  tests.run("draft_greedy", [&] {
+    return drafts_against_none(answers, "draft_greedy", prompt, options);
+  });
+  tests.run("draft_copy", [&] {
+    return drafts_against_none(answers, "draft_copy", copies, options);
+  });
+  options.temperature = 0.8;
+  tests.run("draft_sampled", [&] {
+    return drafts_against_none(answers, "draft_sampled", prompt, options);
+  });
+  options.temperature = 5;
+  options.draft_by_equality = true;
+  tests.run("draft_random", [&] {
+    return drafts_against_none(answers, "draft_random", prompt, options);
+  });
+}
+
 }  // namespace
 
 // COMP-03, COMP-13, SPEC-13
 void run_generate_tests(const std::filesystem::path& path,
                         const std::filesystem::path& draft_path,
+                        const std::string& only,
                         const std::function<void(const Json&)>& emit) {
   const auto model = load_model(path);
   std::optional<DraftModel> draft;
@@ -147,49 +241,14 @@ void run_generate_tests(const std::filesystem::path& path,
   const Answers answers(model, draft);
   const std::string passage = kPassage;
   const Ids prompt = answers.encode(passage);
-  const GenerationOptions greedy{.max_tokens = kTokens};
-  answers.run(prompt, greedy);
-
-  emit(compare(
-      "decode",
-      {{"primitives", [&] { return answers.run_primitives(prompt, kTokens); }},
-       {"ahead", [&] { return answers.run(prompt, greedy); }},
-       {"in_turn", [&] { return answers.run(prompt, greedy, 1, false); }}}));
-  for (const int n : {1, 4}) {
-    const GenerationOptions sampled{
-        .max_tokens = n == 1 ? kTokens : 24, .temperature = 0.8, .top_p = 0.95};
-    emit(compare(
-        "sampled_" + std::to_string(n),
-        {{"ahead", [&] { return answers.run(prompt, sampled, n); }},
-         {"in_turn", [&] { return answers.run(prompt, sampled, n, false); }}}));
-  }
-  for (const int n : {1, 4, 8, 32}) {
-    const GenerationOptions some{.max_tokens = n < 32 ? 48 : 24};
-    emit(compare("batch_" + std::to_string(n),
-                 {{"greedy", [&] { return answers.run(prompt, some, n); }}}));
-  }
-  GenerationOptions lookup = greedy;
-  lookup.draft_tokens = 8;
-  lookup.prompt_lookup = true;
   const Ids copies = answers.encode(passage + passage + passage);
-  emit(drafts_against_none(answers, "lookup_copy", copies, lookup));
-  lookup.temperature = 5;
-  emit(drafts_against_none(answers, "lookup_random", prompt, lookup));
-  if (draft) {
-    GenerationOptions drafted = greedy;
-    drafted.draft_tokens = 4;
-    emit(drafts_against_none(answers, "draft_greedy", prompt, drafted));
-    drafted.temperature = 5;
-    drafted.draft_by_equality = true;
-    emit(drafts_against_none(answers, "draft_random", prompt, drafted));
-  }
-  std::vector<double> steps_ms;
-  answers.run(prompt, {.max_tokens = 600}, 1, true, &steps_ms);
-  std::ranges::sort(steps_ms);
-  emit({{"test", "steady"},
-        {"steps", steps_ms.size()},
-        {"step_ms_p50", steps_ms[steps_ms.size() / 2]},
-        {"step_ms_p99", steps_ms[(steps_ms.size() * 99 - 1) / 100]}});
+  answers.run(prompt, {.max_tokens = kTokens});
+
+  const Tests tests(only, emit);
+  run_plain(tests, answers, prompt);
+  run_lookup(tests, answers, prompt, copies);
+  if (draft) run_draft(tests, answers, prompt, copies);
+  tests.run("steady", [&] { return steady(answers, prompt); });
 }
 
 }  // namespace skua::bench

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 
 #include "base/json.h"
 
@@ -14,12 +15,15 @@ namespace skua::bench {
  *  - batch_N: N sequences in a Generator, tokens of all together
  *  - lookup_copy, lookup_random: with prompt lookup against without, where a
  *    text repeats itself, and where tokens are drawn from a flat distribution
- *  - draft_NAME: the same with a draft model, if there is one
+ *  - draft_greedy, draft_copy, draft_sampled, draft_random: the same with a
+ *    draft model, if there is one
  *  - steady: percentiles of the steps of one answer across borders of the
  *    cache's pages
- *  draft  a model's path, or empty */
+ *  draft  a model's path, or empty
+ *  only   tests whose names contain it */
 void run_generate_tests(const std::filesystem::path& path,
                         const std::filesystem::path& draft,
+                        const std::string& only,
                         const std::function<void(const Json&)>& emit);
 
 }  // namespace skua::bench

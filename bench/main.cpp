@@ -70,7 +70,7 @@ void add_grammar(CLI::App& app, std::string& path) {
 }
 
 struct GenerateArguments {
-  std::string path, draft;
+  std::string path, draft, only;
 };
 
 void add_generate(CLI::App& app, GenerateArguments& arguments) {
@@ -80,8 +80,11 @@ void add_generate(CLI::App& app, GenerateArguments& arguments) {
       ->required();
   command->add_option("--draft", arguments.draft,
                       "A smaller model with the same tokens");
+  command->add_option("--only", arguments.only,
+                      "Tests whose names contain this");
   command->callback([&arguments] {
-    run_generate_tests(arguments.path, arguments.draft, print_line);
+    run_generate_tests(arguments.path, arguments.draft, arguments.only,
+                       print_line);
   });
 }
 

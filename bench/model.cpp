@@ -43,6 +43,8 @@ class Sequences {
       }
     }
     length_ += n;
+    // States can be gone back to where they are kept.
+    for (const int sequence : numbers_) cache_.mark(sequence, length_);
   }
 
   /** Appends a token to all sequences at once and waits for all logits. */

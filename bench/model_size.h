@@ -10,13 +10,14 @@ namespace skua::bench {
 struct ModelSize {
   double weight_bytes = 0;      // in the file: all that a step reads
   double kv_bytes = 0;          // one token, in 16 bits
+  double state_bytes = 0;       // of a sequence: read and written each step
   double layer_parameters = 0;  // without embedding and head
-  double query_width = 0;       // heads x head size, of all layers
+  double query_width = 0;       // heads x head size, of layers that attend
 
   /** Bytes read for each token of a step of `batch` sequences that hold
    *  `context` tokens each. */
   double bytes_per_token(double context, int batch) const {
-    return weight_bytes / batch + context * kv_bytes;
+    return weight_bytes / batch + context * kv_bytes + 2 * state_bytes;
   }
 
   /** Multiplications and additions for each token of a prompt: the layers,

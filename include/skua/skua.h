@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -114,6 +115,13 @@ class SKUA_API Model {
    * samples of the weights and tokenizer. The same wherever the files lie.
    * Throws NotFound or Error where they are gone. */
   std::string identity() const;
+
+  /** What besides the weights and the options of an answer decides its text, by
+   *  name: how the model is run (as skua.toml spells it: what was given, over
+   *  that file, over the defaults), a digest of the chat template, and the
+   *  identity of the draft model. Absent is what the model has not.
+   *  Throws as identity(). */
+  std::map<std::string, std::string> settings() const;
 
   /** Takes a step of a prompt and a step of an answer, so that later ones do
    *  not wait for weights to be read from the disk or for threads to start.

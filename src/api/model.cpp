@@ -33,6 +33,11 @@ Profile profile_of(const ModelOptions& options) {
           .context = options.context};
 }
 
+std::string identity_text(const LoadedModel& loaded) {
+  const CacheIdentity identity = identity_of(loaded);
+  return identity.model + ", " + identity.tokenizer;
+}
+
 // Returns the precision to load with.
 std::optional<Precision> check_oracle(const ModelOptions& options) {
   if (!options.oracle) return options.precision;
@@ -86,9 +91,10 @@ Model Model::load(const std::string& name, const ModelOptions& options) {
   load_options.mtp = options.mtp;
   state->loaded = load_model(resolve_model(name, pull_options), load_options);
   load_options.mtp = false;
-  const Profile profile = profile_of(options)
-                              .over(state->loaded->profile.profile)
-                              .over(default_profile());
+  state->profile = profile_of(options)
+                       .over(state->loaded->profile.profile)
+                       .over(default_profile());
+  const Profile& profile = state->profile;
   const int most = state->loaded->context;
   const int context = *profile.context;
   if (context < 0 || (most != 0 && context > most)) {
@@ -126,8 +132,17 @@ int Model::context() const {
 }
 
 std::string Model::identity() const {
-  const CacheIdentity identity = identity_of(*state_->loaded);
-  return identity.model + ", " + identity.tokenizer;
+  return identity_text(*state_->loaded);
+}
+
+std::map<std::string, std::string> Model::settings() const {
+  std::map<std::string, std::string> settings;
+  for (const ProfileField& field : profile_fields())
+    settings[field.name()] = field.text(state_->profile);
+  if (const auto& chat_template = state_->loaded->chat_template)
+    settings["chat_template"] = digest_of(chat_template->source());
+  if (state_->draft) settings["draft"] = identity_text(*state_->draft->model);
+  return settings;
 }
 
 double Model::warm_up() const {

@@ -12,6 +12,7 @@ namespace skua {
 struct Model::State {
   std::shared_ptr<const LoadedModel> loaded;
   std::shared_ptr<Cache> cache;  // of all sequences
+  Profile profile = {};          // nothing is absent
   int context = 0;
   std::optional<DraftModel> draft = {};
   bool oracle = false;

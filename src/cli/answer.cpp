@@ -177,6 +177,19 @@ std::jthread cancel_at_interrupt(Stream& stream) {
   });
 }
 
+GenerationOptions with_prompt_progress(GenerationOptions options, bool quiet) {
+  if (quiet || isatty(STDERR_FILENO) == 0) return options;
+  auto bar = std::make_shared<Progress>(
+      "prompt", ProgressOptions{.show_after_s = 1, .format = format_tokens});
+  options.prompt_progress = [bar](int done, int total) {
+    bar->update(static_cast<std::uint64_t>(done),
+                static_cast<std::uint64_t>(total));
+    if (done == total) bar->finish();
+    return true;
+  };
+  return options;
+}
+
 std::string print_stream(Stream& stream) {
   const std::jthread watcher = cancel_at_interrupt(stream);
   std::string text;
@@ -194,7 +207,9 @@ std::string print_stream(Stream& stream) {
 }
 
 void print_stats(const GenerationStats& s, const GenerationOptions& options) {
-  std::string more;
+  std::string kept, more;
+  if (s.n_cached_tokens > 0)
+    kept = fmt::format(" ({} kept)", s.n_cached_tokens);
   if (s.stop) more += " | stopped at " + quote(*s.stop);
   if (s.draft) {
     more += fmt::format(" | {} of {} drafted tokens stood", s.draft->n_accepted,
@@ -204,12 +219,12 @@ void print_stats(const GenerationStats& s, const GenerationOptions& options) {
   }
   if (!options.seed && options.temperature > 0)
     more += " | seed " + std::to_string(s.seed);
-  fmt::print(stderr,
-             "prompt {} tokens, {:.1f} tokens/s | generated {} tokens, {:.1f} "
-             "tokens/s | first token after {:.2f} s | peak memory {}{}\n",
-             s.n_prompt_tokens, s.prompt_rate(), s.n_generated_tokens,
-             s.generation_rate(), s.first_token_s, format_bytes(peak_memory()),
-             more);
+  fmt::print(
+      stderr,
+      "prompt {} tokens{}, {:.1f} tokens/s | generated {} tokens, {:.1f} "
+      "tokens/s | first token after {:.2f} s | peak memory {}{}\n",
+      s.n_prompt_tokens, kept, s.prompt_rate(), s.n_generated_tokens,
+      s.generation_rate(), s.first_token_s, format_bytes(peak_memory()), more);
 }
 
 std::string read_stdin() {

@@ -59,6 +59,10 @@ std::optional<double> warm_up(const Model& model, const AnswerOptions& options);
  *  long as the returned thread object lives. */
 std::jthread cancel_at_interrupt(Stream& stream);
 
+/** The same options, which show on a terminal's stderr how much of a prompt is
+ *  read where that takes longer than a second. */
+GenerationOptions with_prompt_progress(GenerationOptions options, bool quiet);
+
 /** Prints the stream's text as it comes, until it ends or Ctrl-C.
  *  Returns the text. Throws Error if stdout cannot be written. */
 std::string print_stream(Stream& stream);

@@ -31,12 +31,8 @@ Json origin_of(const Model& model, const AnswerOptions& options, bool raw) {
     if (text != option_text(field, GenerationOptions{}))
       origin[field.name] = text;
   }
-  for (const ProfileField& field : profile_fields()) {
-    const std::string text = field.text(options.profile);
-    if (!text.empty()) origin[field.name()] = text;
-  }
+  for (const auto& [name, text] : model.settings()) origin[name] = text;
   if (!options.system.empty()) origin["system"] = options.system;
-  if (!options.draft.empty()) origin["draft"] = options.draft;
   if (options.mtp) origin["mtp"] = "true";
   if (raw) origin["raw"] = "true";
   return origin;

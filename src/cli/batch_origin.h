@@ -8,8 +8,9 @@
 namespace skua::cli {
 
 /** What the answers of a batch depend on beside its lines, each by its name:
- *  the model, and of the options those that are not the default. Stands in the
- *  first result for a later run to compare. Throws as Model::identity(). */
+ *  the model and its settings(), and of the options those that are not the
+ *  default. Stands in the first result for a later run to compare. Throws as
+ *  Model::identity(). */
 Json origin_of(const Model& model, const AnswerOptions& options, bool raw);
 
 /** Throws InvalidInput that names what differs between the origins of the

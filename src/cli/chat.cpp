@@ -118,12 +118,15 @@ class ChatLoop {
   void answer(const std::string& text) {
     Chat next = chat_;
     next.user(text);
-    Stream stream = model_.stream(next, generation_);
+    Stream stream =
+        model_.stream(next, with_prompt_progress(generation_, options_.quiet));
     const std::string answer = print_stream(stream);
     fmt::print("\n");
     std::fflush(stdout);
     if (!options_.quiet) print_stats(stream.stats(), generation_);
-    chat_ = next.assistant(answer);
+    // A turn that was stopped before it said anything did not take place.
+    const bool stopped = stream.finish_reason() == FinishReason::kCancelled;
+    if (!stopped || !answer.empty()) chat_ = next.assistant(answer);
   }
 
   void start_over(const std::vector<Message>& messages) {

@@ -62,6 +62,10 @@ std::string format_bytes(std::uint64_t n_bytes) {
                      kUnits[unit]);
 }
 
+std::string format_tokens(std::uint64_t n_tokens) {
+  return fmt::format("{} tokens", n_tokens);
+}
+
 Progress::Progress(std::string label, const ProgressOptions& options)
     : label_(std::move(label)),
       options_(options),
@@ -94,7 +98,7 @@ void Progress::finish() {
       !options_.quiet && seconds_since(start_) >= options_.show_after_s;
   if (is_terminal_ && (wanted || drawn_)) draw(true);
   if (!is_terminal_ && wanted) {
-    std::fputs(fmt::format("{}: {}\n", label_, format_bytes(done_)).c_str(),
+    std::fputs(fmt::format("{}: {}\n", label_, options_.format(done_)).c_str(),
                stderr);
   }
 }
@@ -109,8 +113,8 @@ std::string Progress::line(bool last) const {
       total_ > done_ ? static_cast<double>(total_ - done_) / speed : 0;
   const std::string numbers = fmt::format(
       " {:3.0f}%  {} / {}  {}/s  {} {}", std::floor(part * 100),
-      format_bytes(done_), format_bytes(total_),
-      format_bytes(static_cast<std::uint64_t>(speed)),
+      options_.format(done_), options_.format(total_),
+      options_.format(static_cast<std::uint64_t>(speed)),
       format_seconds(last ? elapsed : left), last ? "taken" : "left");
   const int columns = terminal_columns() - 1;
   const int room = columns - static_cast<int>(numbers.size());

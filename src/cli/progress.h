@@ -9,13 +9,18 @@ namespace skua::cli {
 /** "1.5 GB": decimal units, three digits. */
 std::string format_bytes(std::uint64_t n_bytes);
 
+/** "1200 tokens". */
+std::string format_tokens(std::uint64_t n_tokens);
+
 struct ProgressOptions {
   bool quiet = false;
   /** The bar appears once this much time has passed. */
   double show_after_s = 0;
+  /** How what is counted is written. */
+  std::string (*format)(std::uint64_t n) = format_bytes;
 };
 
-/** Progress of one task on stderr: a bar with per cent, bytes, speed and time
+/** Progress of one task on stderr: a bar with per cent, amounts, speed and time
  *  left on a terminal, else one line when the task is done. */
 class Progress {
  public:
@@ -25,7 +30,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /** Both in bytes. The first call's `done` does not count as speed. */
+  /** Both of what is counted. The first call's `done` does not count as
+   *  speed. */
   void update(std::uint64_t done, std::uint64_t total);
   /** Prints the last state. Later calls have no effect. */
   void finish();

@@ -53,8 +53,8 @@ void run(const Arguments& arguments) {
   const std::optional<double> warmup_s = warm_up(model, options);
   Chat chat(model);
   if (!options.system.empty()) chat.system(options.system);
-  const GenerationOptions generation =
-      generation_options(options.generation, model);
+  const GenerationOptions generation = with_prompt_progress(
+      generation_options(options.generation, model), options.quiet);
   const std::string& file = arguments.prompt_cache;
   if (!file.empty() && std::filesystem::exists(file)) chat.cache().load(file);
   {
@@ -66,6 +66,7 @@ void run(const Arguments& arguments) {
     } else {
       print_stream(stream);
       fmt::print("\n");
+      std::fflush(stdout);
     }
     if (!options.quiet) print_stats(stream.stats(), generation);
   }

@@ -67,6 +67,12 @@ std::vector<std::filesystem::path> weight_files(const LoadedModel& loaded) {
 
 }  // namespace
 
+std::string digest_of(std::string_view text) {
+  Digest digest;
+  digest.add(text);
+  return digest.text();
+}
+
 CacheIdentity identity_of(const LoadedModel& loaded) {
   Digest digest;
   digest.add(dump_json(loaded.config.values()));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "models/load.h"
 
@@ -17,5 +18,8 @@ struct CacheIdentity {
  *  files. It tells models apart and proves nothing against forgery.
  *  Throws NotFound, Error where the files are gone. */
 CacheIdentity identity_of(const LoadedModel& loaded);
+
+/** FNV-1a of 64 bits, in hexadecimal. */
+std::string digest_of(std::string_view text);
 
 }  // namespace skua

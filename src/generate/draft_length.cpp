@@ -14,6 +14,8 @@ constexpr double kUsualShareOfARow = 0.12;
 constexpr double kUsualWeight = 4;
 constexpr int kLeastPatience = 32, kMostPatience = 1024;
 constexpr int kTry = 2;
+// Of the time of plain steps, what tries may cost.
+constexpr double kTryShare = 0.03;
 
 }  // namespace
 
@@ -43,9 +45,11 @@ double StepCost::first_row() const {
   return std::max(one, next_row());
 }
 
-int DraftLength::choose(const StepCost& cost, int n_other) const {
+int DraftLength::choose(const StepCost& cost, int n_other) {
   if (fixed_ || n_most_ == 0) return n_most_;
   if (!cost.known()) return std::min(kTry, n_most_);
+  row_s_ = cost.next_row();
+  token_s_ = (cost.first_row() + n_other * row_s_) / (n_other + 1);
   const double share = std::min(stood_ / tried_, 0.98);
   double best_rate = 0;
   int best = 0;
@@ -63,7 +67,9 @@ int DraftLength::choose(const StepCost& cost, int n_other) const {
     next *= share;
     expected += next;
   }
-  if (best == 0 && n_without_ >= patience_) return std::min(kTry, n_most_);
+  const bool affordable = debt_s_ <= kTryShare * n_without_ * token_s_;
+  if (best == 0 && n_without_ >= patience_ && affordable)
+    return std::min(kTry, n_most_);
   return best;
 }
 
@@ -72,6 +78,8 @@ void DraftLength::learn(int n_drafted, int n_accepted) {
     ++n_without_;
     return;
   }
+  debt_s_ += n_drafted * row_s_ - n_accepted * token_s_;
+  debt_s_ = std::max(debt_s_, 0.0);
   const bool a_try = n_without_ >= patience_;
   n_without_ = 0;
   if (a_try) {

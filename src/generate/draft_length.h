@@ -18,7 +18,8 @@ class StepCost {
 
 /** How many tokens to draft: as many as give the most tokens a second by the
  *  share that stood so far and by what steps cost. Falls to 0 where drafts do
- *  not pay, and tries again after 32 tokens, then 64, up to 1024. */
+ *  not pay, and tries again after 32 tokens, then 64, up to 1024, but not
+ *  before what guessing cost beyond its gain is 3 % of the time since. */
 class DraftLength {
  public:
   /** n_most  tokens in a draft
@@ -27,13 +28,15 @@ class DraftLength {
 
   /** Tokens to draft for a step in which n_other rows of other sequences go
    *  on as well. */
-  int choose(const StepCost& cost, int n_other) const;
+  int choose(const StepCost& cost, int n_other);
 
   /** What became of a step: n_drafted tokens, of which the first n_accepted
    *  stood. */
   void learn(int n_drafted, int n_accepted);
   /** Seconds that a drafted token took; 0 if that is not known. */
   void learn_cost(double seconds);
+  /** Seconds that all of the guessing for a step took, whatever came of it. */
+  void spend(double seconds) { debt_s_ += seconds; }
 
  private:
   int n_most_;
@@ -43,6 +46,9 @@ class DraftLength {
   double tried_ = 2;
   double stood_ = 1.2;
   double draft_s_ = 0;
+  // Of the step at hand: a token of it, and a row of a guess.
+  double token_s_ = 0, row_s_ = 0;
+  double debt_s_ = 0;  // what guessing cost beyond its gain
   int n_without_ = 0;  // steps since the last draft
   int patience_ = 32;  // steps until the next try
 };

@@ -202,8 +202,11 @@ void Sequence::draft(const StepCost& cost, int n_other) {
   if (!drafter_ || draft_is_forced_) return;
   const int n = std::min(draft_length_.choose(cost, n_other), n_left);
   if (n <= 0) return;
+  const auto begin = Clock::now();
   use_drafter(
       [&](Drafter& drafter) { draft_ = drafter.propose(history(), n); });
+  const std::chrono::duration<double> time = Clock::now() - begin;
+  draft_length_.spend(time.count());
   if (constraint_ && draft_.distributions.empty())
     keep_what_fits(draft_, *constraint_);
   draft_length_.learn_cost(draft_.seconds_per_token);

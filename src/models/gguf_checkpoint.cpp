@@ -1,11 +1,10 @@
 #include <mlx/mlx.h>
 
-#include <array>
 #include <charconv>
-#include <optional>
 
 #include "base/aligned_buffer.h"
 #include "models/checkpoint.h"
+#include "models/gguf_names.h"
 #include "nn/ggml_blocks.h"
 #include "nn/shared_array.h"
 #include "skua/error.h"
@@ -13,124 +12,10 @@
 namespace skua {
 namespace {
 
-enum class Transform {
-  kNone,
-  kRotaryRows,  // llama files interleave the halves of Q's and K's heads
-  kMinusOne,    // gemma files hold 1 + w, checkpoints w
-};
-
-struct NameRow {
-  std::string_view gguf;  // within a block; whole where there is none
-  std::string_view canonical;
-  Transform transform = Transform::kNone;
-};
-
-struct GgufArchitecture {
-  std::string_view name;
-  std::string_view model_type;
-  bool interleaved_rows;
-  std::span<const NameRow> norms;  // the rest is common to all
-};
-
-constexpr std::array kLlamaNorms = {
-    NameRow{"attn_norm", "input_layernorm"},
-    NameRow{"ffn_norm", "post_attention_layernorm"},
-    NameRow{"attn_q_norm", "self_attn.q_norm"},
-    NameRow{"attn_k_norm", "self_attn.k_norm"},
-    NameRow{"output_norm", "model.norm"},
-};
-
-constexpr std::array kGemmaNorms = {
-    NameRow{"attn_norm", "input_layernorm", Transform::kMinusOne},
-    NameRow{"post_attention_norm", "post_attention_layernorm",
-            Transform::kMinusOne},
-    NameRow{"ffn_norm", "pre_feedforward_layernorm", Transform::kMinusOne},
-    NameRow{"post_ffw_norm", "post_feedforward_layernorm",
-            Transform::kMinusOne},
-    NameRow{"attn_q_norm", "self_attn.q_norm", Transform::kMinusOne},
-    NameRow{"attn_k_norm", "self_attn.k_norm", Transform::kMinusOne},
-    NameRow{"output_norm", "model.norm", Transform::kMinusOne},
-};
-
-constexpr std::array kCommonNames = {
-    NameRow{"token_embd", "model.embed_tokens"},
-    NameRow{"output", "lm_head"},
-    NameRow{"attn_q", "self_attn.q_proj", Transform::kRotaryRows},
-    NameRow{"attn_k", "self_attn.k_proj", Transform::kRotaryRows},
-    NameRow{"attn_v", "self_attn.v_proj"},
-    NameRow{"attn_output", "self_attn.o_proj"},
-    NameRow{"ffn_gate", "mlp.gate_proj"},
-    NameRow{"ffn_up", "mlp.up_proj"},
-    NameRow{"ffn_down", "mlp.down_proj"},
-};
-
-constexpr std::array kArchitectures = {
-    GgufArchitecture{"llama", "llama", true, kLlamaNorms},
-    GgufArchitecture{"qwen2", "qwen2", false, kLlamaNorms},
-    GgufArchitecture{"qwen3", "qwen3", false, kLlamaNorms},
-    GgufArchitecture{"gemma3", "gemma3_text", false, kGemmaNorms},
-};
-
-constexpr std::string_view kRopeFactors = "rope_freqs.weight";
-
-const GgufArchitecture& architecture(const GgufFile& file) {
-  const auto name = file.string("general.architecture");
-  std::string known;
-  for (const GgufArchitecture& a : kArchitectures) {
-    if (a.name == name) return a;
-    known += (known.empty() ? "" : ", ") + std::string(a.name);
-  }
-  throw Unsupported(file.path().string(), "general.architecture is " +
-                                              std::string(name) +
-                                              ", expected one of " + known);
-}
-
-struct CanonicalName {
-  std::string path;  // without .weight or .bias
-  std::string leaf;
-  Transform transform;
-};
-
-// "blk.3.attn_q.weight" -> {"model.layers.3.self_attn.q_proj", "weight"}
-std::optional<CanonicalName> canonical_name(std::string_view name,
-                                            const GgufArchitecture& arch) {
-  std::string prefix;
-  if (name.starts_with("blk.")) {
-    const auto dot = name.find('.', 4);
-    if (dot == name.npos) return std::nullopt;
-    prefix = "model.layers." + std::string(name.substr(4, dot - 4)) + ".";
-    name.remove_prefix(dot + 1);
-  }
-  const auto dot = name.rfind('.');
-  if (dot == name.npos) return std::nullopt;
-  const auto stem = name.substr(0, dot);
-  for (const auto rows : {arch.norms, std::span<const NameRow>(kCommonNames)}) {
-    for (const NameRow& row : rows) {
-      if (row.gguf == stem) {
-        return CanonicalName{prefix + std::string(row.canonical),
-                             std::string(name.substr(dot + 1)), row.transform};
-      }
-    }
-  }
-  return std::nullopt;
-}
-
-const GgufTensor* find_tensor(const GgufFile& file, std::string_view name) {
-  for (const GgufTensor& tensor : file.tensors())
-    if (tensor.name == name) return &tensor;
-  return nullptr;
-}
-
 std::int64_t n_elements(const GgufTensor& tensor) {
   std::int64_t n = 1;
   for (const std::int64_t d : tensor.shape) n *= d;
   return n;
-}
-
-std::vector<float> decode(const GgufTensor& tensor) {
-  std::vector<float> values(static_cast<std::size_t>(n_elements(tensor)));
-  ggml_decode(tensor.type, tensor.data, values.data());
-  return values;
 }
 
 // Source row of each row of Q or K: heads of (0, d/2, 1, d/2 + 1, ...) back
@@ -184,10 +69,11 @@ class TensorLoader {
         throw Unsupported(where, "a dimension is 2^31 or more");
     }
     std::vector<std::int64_t> order;
-    if (name.transform == Transform::kRotaryRows && interleaved_rows_)
+    if (name.transform == GgufTransform::kRotaryRows && interleaved_rows_)
       order = half_split_order(tensor.shape[0], head_dim_, where);
     const bool blocks = ggml_affine_format(tensor.type).has_value();
-    if (blocks && tensor.shape.size() == 2) {
+    const bool is_matrix = name.transform != GgufTransform::kTaps;
+    if (blocks && is_matrix && tensor.shape.size() == 2) {
       try {
         add_affine(tensor, name, order);
       } catch (const InvalidInput& error) {
@@ -230,7 +116,7 @@ class TensorLoader {
       shape.push_back(static_cast<int>(n));
     mx::array array =
         ggml_affine_format(tensor.type)
-            ? mx::array(decode(tensor).begin(), shape)
+            ? mx::array(ggml_decode(tensor).begin(), shape)
             : share_array(tensor.data.data(), shape, dense_dtype(tensor.type),
                           file_.file().owner());
     if (!order.empty()) {
@@ -238,8 +124,10 @@ class TensorLoader {
       array = mx::take(array, mx::array(order.begin(), {n}, mx::int64), 0);
       array.eval();
     }
-    if (name.transform == Transform::kMinusOne)
+    if (name.transform == GgufTransform::kMinusOne)
       array = mx::subtract(mx::astype(array, mx::float32), mx::array(1.0f));
+    if (name.transform == GgufTransform::kTaps)
+      array = mx::expand_dims(array, -1);
     weights_.add_mapped(name.path + "." + name.leaf, std::move(array));
   }
 
@@ -248,19 +136,6 @@ class TensorLoader {
   bool interleaved_rows_;
   Weights& weights_;
 };
-
-// Blocks after the model's own that hold heads for multi-token prediction.
-std::int64_t n_head_blocks(const GgufFile& file, const std::string& arch) {
-  const auto n = file.integer_or(arch + ".nextn_predict_layers", 0);
-  const auto of = file.integer(arch + ".block_count");
-  if (n < 0 || (n > 0 && n >= of)) {
-    throw InvalidInput(file.path().string(),
-                       arch + ".nextn_predict_layers is " + std::to_string(n) +
-                           ", expected 0 to less than block_count " +
-                           std::to_string(of));
-  }
-  return n;
-}
 
 // Whether the tensor is of a block from the first_head-th on.
 bool is_of_heads(std::string_view name, std::int64_t first_head) {
@@ -272,90 +147,11 @@ bool is_of_heads(std::string_view name, std::int64_t first_head) {
   return block >= first_head;
 }
 
-Json rope_scaling(const GgufFile& file, const std::string& arch) {
-  if (const GgufTensor* factors = find_tensor(file, kRopeFactors)) {
-    // The factors are what the scaling of the metadata comes to.
-    return Json{{"rope_type", "factors"}, {"factors", decode(*factors)}};
-  }
-  const auto type = file.string_or(arch + ".rope.scaling.type", "none");
-  if (type == "none") return nullptr;
-  if (type != "linear" && type != "yarn") {
-    throw Unsupported(file.path().string(),
-                      arch + ".rope.scaling.type is " + std::string(type) +
-                          ", expected none, linear or yarn");
-  }
-  Json scaling = {{"rope_type", type},
-                  {"factor", file.number(arch + ".rope.scaling.factor")}};
-  scaling["original_max_position_embeddings"] =
-      file.integer_or(arch + ".rope.scaling.original_context_length",
-                      file.integer(arch + ".context_length"));
-  return scaling;
-}
-
-void add_gemma_fields(const GgufFile& file, const std::string& arch,
-                      Json& config) {
-  config["sliding_window"] =
-      file.integer_or(arch + ".attention.sliding_window", 512);
-  config["rope_local_base_freq"] =
-      file.number_or(arch + ".rope.freq_base_swa", 10000);
-  // The 27B model alone scales by its mean width per head.
-  constexpr int kLayers27B = 62;
-  config["query_pre_attn_scalar"] =
-      config["num_hidden_layers"] == kLayers27B
-          ? config["hidden_size"].get<double>() /
-                config["num_attention_heads"].get<double>()
-          : config["head_dim"].get<double>();
-}
-
 }  // namespace
-
-Config gguf_config(const GgufFile& file) {
-  const GgufArchitecture& architecture = skua::architecture(file);
-  const std::string arch(architecture.name);
-  const std::string where = file.path().string();
-  const auto integer = [&](const char* key) {
-    return file.integer(arch + "." + key);
-  };
-  const GgufTensor* embedding = find_tensor(file, "token_embd.weight");
-  if (embedding == nullptr || embedding->shape.size() != 2)
-    throw InvalidInput(where, "tensor token_embd.weight is missing");
-  if (file.integer_or(arch + ".expert_count", 0) > 0)
-    throw Unsupported(where, "is a mixture of experts, which is not built");
-
-  Json config = {{"model_type", architecture.model_type}};
-  config["vocab_size"] = embedding->shape[0];
-  config["hidden_size"] = integer("embedding_length");
-  const auto n_heads_after = n_head_blocks(file, arch);
-  config["num_hidden_layers"] = integer("block_count") - n_heads_after;
-  if (n_heads_after > 0) config["num_nextn_predict_layers"] = n_heads_after;
-  config["intermediate_size"] = integer("feed_forward_length");
-  const auto n_heads = integer("attention.head_count");
-  config["num_attention_heads"] = n_heads;
-  config["num_key_value_heads"] =
-      file.integer_or(arch + ".attention.head_count_kv", n_heads);
-  config["rms_norm_eps"] =
-      file.number(arch + ".attention.layer_norm_rms_epsilon");
-  if (file.has(arch + ".attention.key_length"))
-    config["head_dim"] = integer("attention.key_length");
-  config["max_position_embeddings"] = integer("context_length");
-  config["rope_theta"] = file.number_or(arch + ".rope.freq_base", 10000);
-  config["rope_scaling"] = rope_scaling(file, arch);
-  config["tie_word_embeddings"] = find_tensor(file, "output.weight") == nullptr;
-  const int d = head_dim(Config(config, where));
-  config["head_dim"] = d;
-  if (file.integer_or(arch + ".rope.dimension_count", d) != d) {
-    throw Unsupported(where, arch +
-                                 ".rope.dimension_count differs from the head "
-                                 "size " +
-                                 std::to_string(d));
-  }
-  if (arch == "gemma3") add_gemma_fields(file, arch, config);
-  return Config(std::move(config), where);
-}
 
 Checkpoint open_gguf(const GgufFile& file, const Numerics& numerics,
                      const LoadProgress& progress) {
-  const GgufArchitecture& arch = architecture(file);
+  const GgufArchitecture& arch = gguf_architecture(file);
   Checkpoint checkpoint{
       gguf_config(file), Weights(file.path().string(), numerics), {}};
   CheckpointInfo& info = checkpoint.info;
@@ -375,7 +171,7 @@ Checkpoint open_gguf(const GgufFile& file, const Numerics& numerics,
         tensor.data.size();
     if (is_of_heads(tensor.name, first_head)) {
       checkpoint.weights.hide(tensor.name);
-    } else if (tensor.name != kRopeFactors) {
+    } else if (tensor.name != kGgufRopeFactors) {
       const auto name = canonical_name(tensor.name, arch);
       if (!name) {
         throw Unsupported(file.path().string(), "tensor " + tensor.name +

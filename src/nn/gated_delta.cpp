@@ -5,6 +5,7 @@
 
 #include "kernels/primitive.h"
 #include "nn/decay.h"
+#include "nn/state_step.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -12,6 +13,8 @@ namespace {
 
 // Rows are q, k, v, log_decay and beta.
 Recurrence::Result step(const Recurrence::Rows& rows, const mx::array& state) {
+  if (steps_states())
+    return state_step({rows[0], rows[1], rows[2], rows[3], rows[4]}, state);
   const auto across = [](const mx::array& x) { return mx::expand_dims(x, -2); };
   const auto scalar = [](const mx::array& x) {
     return mx::expand_dims(mx::expand_dims(x, -1), -1);

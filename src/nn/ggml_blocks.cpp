@@ -270,6 +270,14 @@ void ggml_decode(GgmlType type, std::span<const std::byte> data, float* out) {
   if (!has_layout) decode_plain(type, data, out);
 }
 
+std::vector<float> ggml_decode(const GgufTensor& tensor) {
+  std::size_t n = 1;
+  for (const std::int64_t d : tensor.shape) n *= static_cast<std::size_t>(d);
+  std::vector<float> values(n);
+  ggml_decode(tensor.type, tensor.data, values.data());
+  return values;
+}
+
 std::optional<AffineFormat> ggml_affine_format(GgmlType type) {
   std::optional<AffineFormat> format;
   visit_layout(type, [&](auto block) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/gguf.h"
@@ -16,6 +17,8 @@ namespace skua {
  *  Serial: split by rows to use several threads. Throws InvalidInput if data
  *  is not whole blocks. Source: the block layouts of ggml's ggml-common.h. */
 void ggml_decode(GgmlType type, std::span<const std::byte> data, float* out);
+/** All numbers of a tensor. */
+std::vector<float> ggml_decode(const GgufTensor& tensor);
 
 /** An affine layout: value = scale * q + bias, q of `bits` bits, one scale and
  *  bias for each `group_size` values of a row. */

@@ -4,6 +4,7 @@
 
 #include "kernels/primitive.h"
 #include "nn/decay.h"
+#include "nn/state_step.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -19,6 +20,8 @@ struct Sizes {
 Recurrence::Result step(const Sizes& z, const Recurrence::Rows& rows,
                         const mx::array& state) {
   const int n_seq = state.shape(0);
+  if (steps_states())
+    return state_step({rows[2], rows[1], rows[0], rows[3], {}}, state);
   const auto of_group = [&](const mx::array& x) {
     return mx::reshape(x, {n_seq, z.g, 1, 1, z.n});
   };

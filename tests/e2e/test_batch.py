@@ -2,6 +2,7 @@
 kill."""
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -375,7 +376,7 @@ class ResumeTest(BatchTest):
              "system was the default and is 'Be brief.'"),
             (("-n", 40, "--raw"), "raw was the default and is 'true'"),
             (("-n", 40, "--kv-type", "int8"),
-             "decode.kv_type was the default and is 'int8'"),
+             "decode.kv_type was 'bf16' and is 'int8'"),
             (("-n", 41, "--top-p", 0.5),
              "is '41', top_p was the default and is '0.5'; --overwrite"),
         ):
@@ -397,6 +398,36 @@ class ResumeTest(BatchTest):
         self.output.write_bytes(half)
         self.batch("-n", 40, "--parallel", 3, "-q")
         self.assertEqual(self.output.read_bytes(), self.whole)
+
+    def test_changed_files_of_the_model_do_not_go_on(self):
+        """GEN-69: its skua.toml and its chat template count."""
+        folder = self.folder / "model"
+        shutil.copytree(support.asset("lm/stories260K/hf"), folder)
+        self.model = folder
+        template = folder / "chat_template.jinja"
+        template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+        self.write(self.rows[:2])
+        self.batch("-n", 4)
+        whole = self.output.read_bytes()
+        half = whole.splitlines(keepends=True)[0]
+        profile = folder / "skua.toml"
+        for file, text, message in (
+            (profile, '[decode]\nkv_type = "int8"\n',
+             "decode.kv_type was 'bf16' and is 'int8'"),
+            (profile, '[prefill]\ndtype = "exact"\n',
+             "prefill.dtype was 'default' and is 'exact'"),
+            (template, "{{ messages[0].content }}!", "chat_template was '"),
+        ):
+            before = file.read_text() if file.exists() else ""
+            self.output.write_bytes(half)
+            file.write_text(text)
+            with self.subTest(message):
+                done = self.batch("-n", 4, code=2)
+                self.assertIn(message, done.stderr)
+                self.assertEqual(self.output.read_bytes(), half)
+            file.write_text(before)
+        self.batch("-n", 4)
+        self.assertEqual(self.output.read_bytes(), whole)
 
     def test_overwrite_starts_anew(self):
         for before in (b"something else\n", self.whole * 2):

@@ -168,7 +168,17 @@ class ConversationTest(ChatTest):
         for _ in range(6):
             shown = chat.ask("And again.")
         self.assertLess(resident_kb() - after_two, 8_000)
-        self.assertRegex(shown, r"prompt [3-9]\d\d tokens")
+        self.assertRegex(shown, r"prompt [3-9]\d\d tokens \([3-9]\d\d kept\)")
+
+    def test_long_prompt_shows_its_progress_and_ctrl_c_ends_it(self):
+        """GEN-40: between its chunks; the turn leaves nothing."""
+        chat = self.chat("--prefill-chunk", 1, "--system", "word " * 3000)
+        chat.type("Hello\r")
+        chat.wait_for(r"prompt \[.*\d+ tokens / 30\d\d tokens.*left")
+        chat.type(CTRL_C)
+        self.assertIn("generated 0 tokens", chat.wait_for(PROMPT))
+        saved = self.folder / "chat.json"
+        self.assertIn("saved 1 messages", chat.ask(f"/save {saved}"))
 
 
 class CommandTest(ChatTest):

@@ -235,6 +235,7 @@ TEST(Distribution, TopLogProbabilitiesAreSortedAndFinite) {
     return ids;
   };
   EXPECT_EQ(top({1, 2, 1, 3, 1}), (std::vector<std::int32_t>{3, 1, 0}));
+  EXPECT_EQ(top({2, 1, 2, 3, 1}), (std::vector<std::int32_t>{3, 0, 2}));
   EXPECT_EQ(top({-INFINITY, 2, -INFINITY, 3, -INFINITY}),
             (std::vector<std::int32_t>{3, 1}));
   EXPECT_FALSE(test::Chooser({}, 5)

@@ -208,20 +208,24 @@ TEST(Sampler, XtcComesAsOftenAsItIsTold) {
   test::Chooser with(o, 4, 5), without({.temperature = 1}, 4, 5);
   o.xtc_probability = 0;
   test::Chooser never(o, 4, 5);
-  int n_coins = 0;
+  std::vector<std::int32_t> of_coins;
   for (int i = 0; i < kDraws; ++i) {
     const History history{with.tokens, 0};
     const bool coin = with.sampler.probabilities(logits, history)[0] == 0;
-    n_coins += coin;
     const auto token = with.next(logits), plain = without.next(logits);
     EXPECT_EQ(never.next(logits), plain);
     if (coin)
-      EXPECT_GE(token, 1);
+      of_coins.push_back(token);
     else
       EXPECT_EQ(token, plain);
   }
   // Five standard deviations: less than once in 10^6.
-  EXPECT_NEAR(n_coins / double{kDraws}, 0.3, 5 * std::sqrt(0.21 / kDraws));
+  EXPECT_NEAR(static_cast<double>(of_coins.size()) / kDraws, 0.3,
+              5 * std::sqrt(0.21 / kDraws));
+  // The coin tells nothing about the draw.
+  std::vector<double> weights = test::weights_of(logits);
+  weights[0] = 0;
+  EXPECT_TRUE(test::drawn_from(weights, of_coins));
 }
 
 // GEN-30

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <set>
+#include <span>
 #include <thread>
 
 #include "models/load.h"
@@ -13,6 +14,7 @@
 #include "tests/unit/generate/runner.h"
 #include "tests/unit/generate/stories.h"
 #include "tests/unit/kernels/numbers.h"
+#include "text/utf8.h"
 
 namespace skua {
 namespace {
@@ -96,6 +98,42 @@ TEST_F(SequenceTest, WhatTheDetokenizerHoldsOfAPromptIsNotPartOfTheAnswer) {
     EXPECT_EQ(loaded_->tokenizer->decode(prompt, true) + answer.text,
               loaded_->tokenizer->decode(all, true));
   }
+}
+
+// GEN-47, GEN-62: characters of several tokens, cut off anywhere.
+TEST_F(SequenceTest, PiecesAreWholeCharactersWhereverTheAnswerEnds) {
+  const Ids ids = loaded_->tokenizer->encode("a\u6C49\U0001F999\u5B57z",
+                                             {.add_special = false});
+  ASSERT_GT(ids.size(), 10u);
+  for (std::size_t n = 1; n <= ids.size(); ++n) {
+    Runner run = start({.max_tokens = static_cast<int>(n), .force_ids = ids});
+    std::string text;
+    while (const auto piece = run.next()) {
+      EXPECT_EQ(find_invalid_utf8(piece->text), std::string::npos);
+      text += piece->text;
+    }
+    const auto first = std::span(ids).first(n);
+    EXPECT_EQ(text,
+              loaded_->tokenizer->decode({first.begin(), first.end()}, true))
+        << n << " tokens";
+  }
+}
+
+// GEN-60
+TEST_F(SequenceTest, StatisticsAreThoseOfItsPieces) {
+  Runner run = start({.max_tokens = 9});
+  std::vector<double> times;
+  while (const auto piece = run.next()) times.push_back(piece->time_s);
+  ASSERT_EQ(times.size(), 9u);
+  const GenerationStats stats = run->stats();
+  EXPECT_GT(stats.prompt_s, 0);
+  EXPECT_LE(stats.prompt_s, times.front());
+  EXPECT_EQ(stats.first_token_s, times.front());
+  EXPECT_EQ(stats.generate_s, times.back() - times.front());
+  EXPECT_EQ(stats.generation_rate(), 8 / stats.generate_s);
+  EXPECT_EQ(stats.prompt_rate(), 1 / stats.prompt_s);
+  EXPECT_EQ(GenerationStats().prompt_rate(), 0);
+  EXPECT_EQ(GenerationStats().generation_rate(), 0);
 }
 
 // GEN-61

@@ -503,6 +503,32 @@ TEST(DraftLengthTest, FallsToNothingWhereItDoesNotPayAndTriesAgain) {
   EXPECT_EQ(length.choose(steep, 30), 0);
 }
 
+// SPEC-13: guesses cost 0.4 of a step each, and reading what went by without
+// them 0.03 for each token.
+TEST(DraftLengthTest, UselessGuessesCostAFewPerCent) {
+  StepCost cost;
+  DraftLength length(4, false);
+  double extra = 0;
+  int n_unread = 100, n_tries = 0;
+  for (int step = 1; step <= 4000; ++step) {
+    ++n_unread;
+    const int n = length.choose(cost, 0);
+    cost.observe(n + 1, 1 + 0.1 * n);
+    if (n > 0) {
+      const double seconds = 0.4 * n + 0.03 * n_unread;
+      extra += seconds + 0.1 * n;
+      length.learn_cost(0.4);
+      length.spend(seconds);
+      n_unread = 0;
+      ++n_tries;
+    }
+    length.learn(n, 0);
+    if (step < 200) continue;
+    EXPECT_LE(extra, 0.05 * step) << step;
+  }
+  EXPECT_GE(n_tries, 4);
+}
+
 // SPEC-16
 TEST_F(Speculation, RowsOfABatchAcceptEachItsOwn) {
   const DraftModel draft = draft_of(loaded_);

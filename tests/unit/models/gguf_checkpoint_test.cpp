@@ -296,7 +296,7 @@ TEST(GgufCheckpoint, MetadataThatIsMissingOrUnknownIsNamed) {
         "general.architecture"})
     refused([&](GgufWriter& f) { f.remove(key); }, key);
   refused([](GgufWriter& f) { f.text("general.architecture", "t5"); },
-          "is t5, expected one of llama, qwen2, qwen3, gemma3");
+          "is t5, expected one of llama, qwen2, qwen3, gemma3, lfm2");
   refused([](GgufWriter& f) { f.integer("llama.expert_count", 8); },
           "mixture of experts");
   refused([](GgufWriter& f) { f.integer("llama.rope.dimension_count", 4); },
@@ -307,6 +307,37 @@ TEST(GgufCheckpoint, MetadataThatIsMissingOrUnknownIsNamed) {
           "num_hidden_layers");
   refused([](GgufWriter& f) { f.integer("llama.attention.head_count", 5); },
           "multiple");
+}
+
+// Metadata of an LFM2 with a convolution and a layer that attends.
+GgufWriter lfm2_metadata() {
+  GgufWriter file = tiny_gguf("lfm2");
+  file.integer("lfm2.block_count", 2)
+      .integers("lfm2.attention.head_count_kv", {0, 2})
+      .integer("lfm2.shortconv.l_cache", 3);
+  return file;
+}
+
+TEST(GgufCheckpoint, LayersOfLfm2AreThoseThatItsMetadataTells) {
+  const Json config = Opened(lfm2_metadata()).config();
+  EXPECT_EQ(config["full_attn_idxs"], Json({1}));
+  EXPECT_EQ(config["num_key_value_heads"], 2);
+  EXPECT_EQ(config["conv_L_cache"], 3);
+  const auto refused = [](const auto& change, const char* part) {
+    GgufWriter file = lfm2_metadata();
+    change(file);
+    SKUA_EXPECT_ERROR(Opened(file).config(), Error, part);
+  };
+  const char* heads = "lfm2.attention.head_count_kv";
+  refused([&](GgufWriter& f) { f.integers(heads, {0, 2, 0}); },
+          "has 3 numbers, expected one for each of 2 layers");
+  refused([&](GgufWriter& f) { f.integers(heads, {1, 2}); },
+          "holds 1 and 2, expected one number and zeros");
+  refused([&](GgufWriter& f) { f.integer(heads, 2); }, heads);
+  refused([](GgufWriter& f) { f.remove("lfm2.shortconv.l_cache"); },
+          "lfm2.shortconv.l_cache");
+  refused([](GgufWriter& f) { f.integer("lfm2.attention.sliding_window", 4); },
+          "sliding_window");
 }
 
 }  // namespace

@@ -41,6 +41,13 @@ class GgufWriter {
     set(key, 9, all);
     return *this;
   }
+  GgufWriter& integers(std::string_view key,
+                       const std::vector<std::int32_t>& values) {
+    std::string all = bytes(std::uint32_t{5}) + length(values.size());
+    for (const std::int32_t value : values) all += bytes(value);
+    set(key, 9, all);
+    return *this;
+  }
   GgufWriter& remove(std::string_view key) {
     std::erase_if(entries_, [&](const auto& e) { return e.first == key; });
     return *this;
