@@ -94,6 +94,15 @@ HEADERS = {}
 for header, names in NAMES.items():
     for name in names.split():
         HEADERS.setdefault(name, set()).add(header)
+MACROS = {
+    "INFINITY": "cmath",
+    "NAN": "cmath",
+    "INT_MAX": "climits",
+    "assert": "cassert",
+    "errno": "cerrno",
+    "stderr": "cstdio",
+    "stdout": "cstdio",
+}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 # Comments, characters, texts: nothing in them is a use.
 NO_CODE = re.compile(
@@ -101,7 +110,11 @@ NO_CODE = re.compile(
     r"|(?<![0-9a-fA-F])'(?:\\.|[^'\\\n])+'",
     re.DOTALL,
 )
-USE = re.compile(r"\bstd::(\w+)|\b(mx|mlx)::|\b(Json)\b")
+USE = re.compile(
+    r"\bstd::(\w+)|\b(mx|mlx)::|\b(Json|nlohmann)\b|(?<![\w.])("
+    + "|".join(MACROS)
+    + r")\b"
+)
 
 
 @functools.cache
@@ -135,7 +148,7 @@ def check(path):
     files, headers = reached(path)
     code = read(path)[2]
     for match in USE.finditer(code):
-        name, mlx, json = match.groups()
+        name, mlx, json, macro = match.groups()
         if name and not HEADERS.get(name):
             missing = f"std::{name}, which tools/check_includes.py must learn"
         elif name and not HEADERS[name] & headers:
@@ -144,6 +157,8 @@ def check(path):
             missing = "MLX without its header"
         elif json and not any(f.name == "json.h" for f in files):
             missing = "Json without base/json.h"
+        elif macro and MACROS[macro] not in headers:
+            missing = f"{macro} without <{MACROS[macro]}>"
         else:
             continue
         yield f"{path.relative_to(ROOT)}: {missing}"
