@@ -9,12 +9,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <vector>
 

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <deque>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <memory>

@@ -4,6 +4,7 @@
 #include <mlx/mlx.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <unordered_set>
 
 #include "kernels/primitive.h"

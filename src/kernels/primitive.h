@@ -4,6 +4,7 @@
 #include <mlx/mlx.h>
 #include <mlx/primitives.h>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>

@@ -1,6 +1,7 @@
 #include "models/config.h"
 
 #include <cmath>
+#include <cstdint>
 
 #include "skua/error.h"
 

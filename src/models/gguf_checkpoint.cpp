@@ -1,6 +1,7 @@
 #include <mlx/mlx.h>
 
 #include <charconv>
+#include <limits>
 
 #include "base/aligned_buffer.h"
 #include "models/checkpoint.h"

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"

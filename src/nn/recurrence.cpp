@@ -3,6 +3,7 @@
 #include <mlx/mlx.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 
 #include "kernels/oracle_scope.h"

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "text/dfa.h"
 #include "text/work_limit.h"

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <exception>
+#include <iterator>
 #include <list>
 #include <mutex>
 

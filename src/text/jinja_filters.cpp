@@ -1,6 +1,7 @@
 #include "text/jinja_filters.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <optional>

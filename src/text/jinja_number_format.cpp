@@ -1,6 +1,7 @@
 #include "text/jinja_number_format.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 

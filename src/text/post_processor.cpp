@@ -1,6 +1,7 @@
 #include "text/post_processor.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "text/utf8.h"
 

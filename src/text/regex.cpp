@@ -4,6 +4,7 @@
 #include <pcre2.h>
 
 #include <algorithm>
+#include <new>
 
 #include "base/quote.h"
 #include "skua/error.h"

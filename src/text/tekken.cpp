@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/base64.h"
 #include "base/quote.h"
 #include "skua/error.h"

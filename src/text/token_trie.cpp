@@ -1,6 +1,7 @@
 #include "text/token_trie.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace skua {

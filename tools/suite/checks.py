@@ -1,5 +1,6 @@
 """Checks of the sources: layers, the contract's tests, formatting, clang's
 warnings and tidy."""
+import dataclasses
 import functools
 import json
 import re
@@ -10,9 +11,12 @@ from suite import core
 
 TIDY = "clang-tidy-19"
 FORMAT = "clang-format-19"
+CACHE = core.BUILD / "tidy"
+BATCH = 10
 SCRIPTS = {
     "check/layers": ["tools/check_layers.py"],
     "check/contract": ["tools/contract.py", "--check"],
+    "check/includes": ["tools/check_includes.py"],
 }
 
 
@@ -102,42 +106,112 @@ def headers_read():
     return found
 
 
-def tidy_one(context, source, arguments, headers):
-    name = f"check/tidy/{source.relative_to(core.ROOT)}"
-    cache = core.BUILD / "tidy"
-    key = core.digest(
-        core.ROOT / ".clang-tidy", " ".join(arguments), source, *(headers or [])
+@dataclasses.dataclass
+class Source:
+    path: core.pathlib.Path
+    arguments: list
+    headers: list | None
+
+    @property
+    def name(self):
+        return f"check/tidy/{self.path.relative_to(core.ROOT)}"
+
+    @property
+    def stamp(self):
+        """The file that says that just this has been found clean."""
+        key = core.digest(
+            core.ROOT / ".clang-tidy",
+            *(" ".join(self.arguments), self.path, *(self.headers or [])),
+        )
+        return CACHE / key
+
+    def is_known(self):
+        # Without a build it is not known what the source includes.
+        return self.headers is not None and self.stamp.exists()
+
+
+def tidy(path, arguments):
+    return core.run(
+        [TIDY, "--quiet", path, "--", *arguments], cwd=core.BUILD / "release"
     )
-    # Without a build it is not known what the source includes.
-    if headers is not None and (cache / key).exists():
-        context.report.ok(name)
-        return
-    status, output = core.run(
-        [TIDY, "--quiet", source, "--", *arguments], cwd=core.BUILD / "release"
-    )
-    if status == 0:
-        cache.mkdir(parents=True, exist_ok=True)
-        (cache / key).touch()
-        context.report.ok(name)
-    else:
-        context.report.fail(name, output[:8000])
+
+
+def tidy_batch(context, sources):
+    """Reads the sources as one, for most of the time goes into the headers
+    that they share; one by one where that finds anything."""
+    if len(sources) > 1:
+        # Some warnings are given of the main file alone: no #include.
+        text = "".join(
+            f'#line 1 "{source.path}"\n{source.path.read_text()}'
+            for source in sources
+        )
+        together = CACHE / f"{core.digest(text)}.cpp"
+        together.write_text(text)
+        status, _ = tidy(together, sources[0].arguments)
+        together.unlink()
+        if status == 0:
+            for source in sources:
+                source.stamp.touch()
+                context.report.ok(source.name)
+            return
+    for source in sources:
+        status, output = tidy(source.path, source.arguments)
+        if status == 0:
+            source.stamp.touch()
+            context.report.ok(source.name)
+        else:
+            context.report.fail(source.name, output[:8000])
+
+
+# What a line that is not indented, so is in no function or class, declares.
+DECLARED = re.compile(
+    r"^(?![\s#}/]|namespace\b|static_assert\b).*?"
+    r"(?<!::)\b(?!(?:const|noexcept|bool|void)\b)(\w+) ?[({=;\[]",
+    re.MULTILINE,
+)
+
+
+def batches(sources):
+    """Sources of one folder that are compiled alike, some at a time; those
+    that declare the same names apart."""
+    groups = {}
+    for source in sources:
+        text = source.path.read_text()
+        names = set(DECLARED.findall(text))
+        # Highway reads a source once more for each instruction set.
+        alone = "HWY_TARGET_INCLUDE" in text
+        key = source.path if alone else source.path.parent
+        group = groups.setdefault((key, *source.arguments), [])
+        for batch, taken in group:
+            if len(batch) < BATCH and not names & taken:
+                break
+        else:
+            batch, taken = [], set()
+            group.append((batch, taken))
+        batch.append(source)
+        taken |= names
+    for group in groups.values():
+        yield from (batch for batch, _ in group)
 
 
 def check_tidy(context):
-    wanted = {
-        source: command
-        for source, command in sorted(commands().items())
-        if context.wants(f"check/tidy/{source.relative_to(core.ROOT)}")
-    }
+    headers = headers_read()
+    sources = [
+        Source(path, arguments, headers.get(output))
+        for path, (output, arguments) in sorted(commands().items())
+    ]
+    wanted = [source for source in sources if context.wants(source.name)]
     if wanted and not core.find_tool(TIDY):
         context.report.skip("check/tidy", f"no {TIDY} here")
         return
-    headers = headers_read()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for source in wanted:
+        if source.is_known():
+            context.report.ok(source.name)
+    unknown = [source for source in wanted if not source.is_known()]
     core.side_by_side(
-        functools.partial(
-            tidy_one, context, source, arguments, headers.get(output)
-        )
-        for source, (output, arguments) in wanted.items()
+        functools.partial(tidy_batch, context, batch)
+        for batch in batches(unknown)
     )
 
 

@@ -8,6 +8,8 @@
 #define SKUA_KERNELS_CPU_INT16_PRODUCTS_INL_H
 #endif
 
+#include <type_traits>
+
 #include "kernels/cpu/int16_sums-inl.h"
 
 HWY_BEFORE_NAMESPACE();

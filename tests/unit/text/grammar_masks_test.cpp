@@ -3,13 +3,16 @@
 #include <iostream>
 #include <random>
 
+#include "tests/sanitized.h"
 #include "tests/support.h"
 #include "tests/unit/text/grammar_support.h"
 
 namespace skua::test {
 namespace {
 
-constexpr int kWalks = 12, kMaxSteps = 60;
+constexpr int kWalks = scaled(12, 4), kMaxSteps = 60;
+// Of real tokens each mask takes long to compare.
+constexpr int kMaxRealSteps = scaled(kMaxSteps, 4);
 
 // Tokens over the ends of strings, items and names, and such of many
 // characters.
@@ -70,10 +73,10 @@ class Walker {
 
   // The number of masks compared; stops at the first wrong one. Begins with
   // some 'a', where they may come, so that counts get high.
-  int walk() {
+  int walk(int max_steps = kMaxSteps) {
     for (auto n = random_() % 250; n > 0 && matcher_.accept('a'); --n)
       ++n_accepted_;
-    for (int i = 0; i < kMaxSteps; ++i) {
+    for (int i = 0; i < max_steps; ++i) {
       std::vector<std::uint32_t> bits((tokenizer_->size() + 31) / 32);
       matcher_.fill_mask(bits);
       if (!is_right(bits)) return i;
@@ -97,7 +100,7 @@ class Walker {
         n_accepted_ -= std::min(n, n_accepted_);
       }
     }
-    return kMaxSteps;
+    return max_steps;
   }
 
  private:
@@ -131,7 +134,7 @@ void compare_masks(GrammarLimits limits) {
       n += Walker(grammars.tokenizer, compiled, seed).walk();
   }
   std::cout << n << " masks compared\n";
-  EXPECT_GT(n, 2000);
+  EXPECT_GT(n, scaled(2000, 4));
 }
 
 TEST(GrammarMasks, AreWhatTheMatcherAccepts) {
@@ -153,10 +156,10 @@ TEST(GrammarMasks, AreWhatTheMatcherAcceptsOfRealTokens) {
           "name":{"type":"string","maxLength":20},"age":{"type":"integer"}}})"),
                               regex("([^x\\n]+\\n){2,5}")}) {
     SCOPED_TRACE(grammar.source);
-    n += Walker(tokenizer, compiler.compile(grammar), 1).walk();
+    n += Walker(tokenizer, compiler.compile(grammar), 1).walk(kMaxRealSteps);
   }
   std::cout << "tokenizers/phi-3-mini: " << n << " masks compared\n";
-  EXPECT_GT(n, 20);
+  EXPECT_GT(n, scaled(20, 4));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "skua/error.h"
+#include "tests/sanitized.h"
 #include "tests/support.h"
 #include "tests/unit/text/grammar_support.h"
 
@@ -97,9 +98,11 @@ Counts run_folder(const std::filesystem::path& folder, bool draft7) {
          kFormats.count(entry.path().stem().string()) > 0))
       files.push_back(entry.path());
   std::sort(files.begin(), files.end());
+  int index = 0;
   for (const auto& file : files)
     for (const auto& group : read_json(file))
-      run_group(grammars, group, counts, draft7, file.stem().string());
+      if (takes(index++, 2))
+        run_group(grammars, group, counts, draft7, file.stem().string());
   std::cout << folder.parent_path().filename() << '/' << folder.filename()
             << ": " << counts.groups - counts.refused << " of " << counts.groups
             << " groups enforced, " << counts.valid_accepted << " of "

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "skua/error.h"
+#include "tests/sanitized.h"
 #include "tests/support.h"
 #include "text/charsmap.h"
 #include "text/tokenizer.h"
@@ -13,15 +14,16 @@
 namespace skua {
 namespace {
 
+using test::scaled;
 namespace fs = std::filesystem;
 using Ids = std::vector<std::int32_t>;
 using testing::HasSubstr;
 
-constexpr std::size_t kMegabyte = 1 << 20;
+constexpr std::size_t kLength = scaled(1 << 20, 16);
 
 std::string repeated(const std::string& part) {
   std::string text;
-  while (text.size() < kMegabyte) text += part;
+  while (text.size() < kLength) text += part;
   return text;
 }
 
@@ -68,7 +70,7 @@ TEST(TokenizerLimits, AMegabyteOfOneThingIsNoMoreWorkThanOfAnother) {
     EXPECT_EQ(tokenizer->encode_with_offsets(repeated("ab \xcc\x81")).ids,
               tokenizer->encode(repeated("ab \xcc\x81")));
   }
-  std::cout << n_texts << " texts of 1 MB\n";
+  std::cout << n_texts << " texts of " << kLength << " bytes\n";
 }
 
 TEST(TokenizerLimits, RunsAreShortWorkForEveryPartAndModel) {
@@ -101,10 +103,10 @@ TEST(TokenizerLimits, AddedTokensThatTakeSpacesTakeEachOnce) {
   const std::string text = repeated("  ") + "x" + repeated(" ") + "y";
   const Encoding encoding = tokenizer->encode_with_offsets(text);
   EXPECT_EQ(encoding.ids, (Ids{1, 2, 0}));
-  EXPECT_EQ(encoding.offsets[0], (SourceSpan{0, kMegabyte}));
-  EXPECT_EQ(encoding.offsets[1], (SourceSpan{kMegabyte, 2 * kMegabyte + 1}));
+  EXPECT_EQ(encoding.offsets[0], (SourceSpan{0, kLength}));
+  EXPECT_EQ(encoding.offsets[1], (SourceSpan{kLength, 2 * kLength + 1}));
   EXPECT_EQ(encoding.offsets[2],
-            (SourceSpan{2 * kMegabyte + 1, 2 * kMegabyte + 2}));
+            (SourceSpan{2 * kLength + 1, 2 * kLength + 2}));
 }
 
 TEST(TokenizerLimits, AWordWithoutATokenAndWithoutUnkIsAnError) {

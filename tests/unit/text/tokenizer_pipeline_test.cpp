@@ -2,9 +2,11 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <set>
 
 #include "base/json.h"
 #include "skua/error.h"
+#include "tests/sanitized.h"
 #include "tests/support.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
@@ -145,11 +147,17 @@ TEST(TokenizerPipeline, EqualsHuggingFaceTokenizers) {
   if (!folder)
     GTEST_SKIP() << "SKUA_PIPELINE_FIXTURES is not set; "
                     "tools/make_pipeline_fixtures.py writes them";
-  int n_tokenizers = 0, n_passed = 0, n_all = 0;
+  std::set<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (!name.ends_with(".json") || name.ends_with(".tokenizer.json")) continue;
-    Comparison comparison(entry.path());
+    if (name.ends_with(".json") && !name.ends_with(".tokenizer.json"))
+      files.insert(entry.path());
+  }
+  int n_tokenizers = 0, n_passed = 0, n_all = 0, index = 0;
+  for (const auto& file : files) {
+    // By name: neighbours are one part before different models.
+    if (!test::takes(index++, 2)) continue;
+    Comparison comparison(file);
     comparison.run();
     ++n_tokenizers;
     n_passed += comparison.n_passed;

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "skua/error.h"
+#include "tests/sanitized.h"
 #include "tests/support.h"
 
 namespace skua {
@@ -218,6 +219,7 @@ TEST(Tokenizer, TheEndOfATurnIsAnEnd) {
 }
 
 TEST(Tokenizer, LongRunsOfOneCharacterAreNotQuadratic) {
+  constexpr std::size_t kLength = test::scaled(1000000, 16);
   Json json = spm_json();
   for (const char* kind : {"", "ByteLevel"}) {
     if (*kind) json["pre_tokenizer"] = {{"type", kind}};
@@ -225,7 +227,7 @@ TEST(Tokenizer, LongRunsOfOneCharacterAreNotQuadratic) {
     for (const std::string unit :
          {"a", "b", " ", "\n", "<", "\u00e9", "\U0001f600", "ab", "a b"}) {
       std::string text;
-      while (text.size() < 1000000) text += unit;
+      while (text.size() < kLength) text += unit;
       const Ids ids = tokenizer->encode(text, {.add_special = false});
       if (!*kind) {
         EXPECT_EQ(tokenizer->decode(ids), text);
