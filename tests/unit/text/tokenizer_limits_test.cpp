@@ -78,13 +78,13 @@ TEST(TokenizerLimits, RunsAreShortWorkForEveryPartAndModel) {
   for (const fs::path& path : fixtures()) {
     const auto tokenizer = load(path);
     for (const char* part : {"a", " ", "\xf0\x9f\x98\x80", "\n "}) {
-      const std::string text = repeated(part).substr(0, kMegabyte / 16);
+      const std::string text = repeated(part).substr(0, kLength / 16);
       const Ids ids = tokenizer->encode(text, {.add_special = false});
       EXPECT_LE(ids.size(), 4 * text.size()) << path;
       ++n_texts;
     }
   }
-  std::cout << n_texts << " texts of 64 KB\n";
+  std::cout << n_texts << " texts of " << kLength / 16 << " bytes\n";
 }
 
 Json added_token(int id, const char* text, bool flag) {
