@@ -13,12 +13,6 @@
 
 namespace skua::cpu {
 
-/** True if CodeTiles takes packed nibbles apart itself. Of each 8 columns the
- *  even ones come before the odd ones then. */
-constexpr bool splits_columns(const MatrixView& w) {
-  return w.encoding == Encoding::kAffine && w.bits == 4 && w.n_cols % 64 == 0;
-}
-
 /** The codes of kTileLanes rows of a quantised matrix, and their scales. One
  *  for each thread; its memory is used again. */
 class CodeTiles {
@@ -30,12 +24,13 @@ class CodeTiles {
    *  nobody reads their results. */
   void begin(const MatrixView& w, Range rows) {
     n_groups_ = w.n_groups();
-    splits_ = splits_columns(w);
+    splits_ = has_packed_tiles(w);
     set_rows(w, rows);
     set_scales(w, rows);
   }
 
-  /** out[c / 4][row][c % 4]: the codes of kColumns columns, or those left. */
+  /** out[c / 4][row][c % 4]: the codes of kColumns columns, or those left. Of
+   *  packed ones each 8 columns have the even before the odd. */
   SKUA_TILE_TARGET void decode(std::size_t column, std::uint8_t* out) const {
     if (splits_)
       decode_nibbles(rows_ + column / 2, out);

@@ -92,13 +92,14 @@ enum class Kernel { kDense, kExact, kBf16, kAmx, kInt16 };
 Kernel kernel_for(const MatrixView& w, std::size_t n_tokens) {
   const bool rounds = w.encoding != Encoding::kDense &&
                       w.precision != Precision::kExact && has_int16_kernel(w);
-  const bool has_tiles =
-      rounds && n_tokens >= kMinAmxTokens && has_amx_kernel(w);
-  if (has_tiles && n_tokens <= kMaxFewTokens) return Kernel::kAmx;
+  const bool has_tiles = rounds && has_amx_kernel(w);
+  const bool few = n_tokens >= kMinFewTokens && n_tokens <= kMaxFewTokens;
+  if (has_tiles && few && has_packed_tiles(w) && w.group_size >= 64)
+    return Kernel::kAmx;
   if (n_tokens >= kMinBf16Tokens && rounds_to_bf16(w.precision) &&
       has_bf16_kernel(w))
     return Kernel::kBf16;
-  if (has_tiles) return Kernel::kAmx;
+  if (has_tiles && n_tokens >= kMinAmxTokens) return Kernel::kAmx;
   if (rounds) return Kernel::kInt16;
   return w.encoding == Encoding::kDense ? Kernel::kDense : Kernel::kExact;
 }

@@ -89,9 +89,16 @@ std::unique_ptr<LinearInput> linear_input(const MatrixView& w, const float* x,
 /** The name of the kernel that it brings; w needs no memory. */
 const char* linear_kernel_name(const MatrixView& w, std::size_t n_tokens);
 
-/** Fewer tokens do not pay for the tiles. Up to kMaxFewTokens these are no
- *  slower than those of bfloat16. */
-inline constexpr std::size_t kMinAmxTokens = 3, kMaxFewTokens = 8;
+/** Fewer tokens do not pay for the tiles. Of packed codes in groups of 64 or
+ *  more kMinFewTokens do, and up to kMaxFewTokens tiles of bfloat16 are no
+ *  faster. */
+inline constexpr std::size_t kMinAmxTokens = 5;
+inline constexpr std::size_t kMinFewTokens = 3, kMaxFewTokens = 8;
+
+/** True if amx_input takes packed codes apart while it multiplies. */
+constexpr bool has_packed_tiles(const MatrixView& w) {
+  return w.encoding == Encoding::kAffine && w.bits == 4 && w.n_cols % 64 == 0;
+}
 
 /** True if amx_input takes w at this process's level. */
 bool has_amx_kernel(const MatrixView& w);

@@ -34,7 +34,7 @@ class TileInput final : public LinearInput {
         n_cols_(w.n_cols),
         group_(static_cast<std::size_t>(w.group_size)),
         n_groups_(w.n_groups()),
-        split_(splits_columns(w)) {
+        split_(has_packed_tiles(w)) {
     const std::size_t n_padded = n_blocks() * n_lanes_;
     bytes_ = AlignedBuffer(n_padded * n_cols_ * kTerms);
     scales_ = AlignedBuffer(n_padded * n_groups_ * 2 * sizeof(float));
@@ -50,7 +50,7 @@ class TileInput final : public LinearInput {
   bool serves(const MatrixView& w) const override {
     return w.precision != Precision::kExact && takes(w) &&
            static_cast<std::size_t>(w.group_size) == group_ &&
-           splits_columns(w) == split_;
+           has_packed_tiles(w) == split_;
   }
 
   void multiply(const MatrixView& w, Range rows, Range tokens, float* out,
@@ -294,7 +294,7 @@ class TileInput final : public LinearInput {
   std::size_t n_cols_;
   std::size_t group_;  // columns
   std::size_t n_groups_;
-  bool split_;
+  bool split_;            // of each 8 columns the even before the odd
   AlignedBuffer bytes_;   // [n_blocks, steps, kTerms, n_lanes, n_step]
   AlignedBuffer scales_;  // [n_blocks, n_groups, n_lanes], then sums alike
 };
