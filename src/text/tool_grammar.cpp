@@ -157,6 +157,18 @@ class CallWriter {
   const std::string_view open_marker_;
 };
 
+// What open_marker() may have said of a prompt.
+void check_marker(const MessageFormat& format, std::string_view marker) {
+  bool known = marker.empty();
+  for (const auto& each : format.reasoning) known |= each.open == marker;
+  for (const auto& each : format.calls)
+    known |= !each.prompt_end.empty() && each.open == marker;
+  if (!known)
+    throw InvalidInput("tool calls", quote(marker) +
+                                         " is no mark that a prompt of " +
+                                         quote(format.name) + " ends with");
+}
+
 }  // namespace
 
 Grammar tool_call_grammar(const MessageFormat& format, const Json& tools,
@@ -185,6 +197,7 @@ std::int32_t add_tool_calls(GrammarRules& rules, const Json& source) {
     throw InvalidInput("tool calls",
                        "'required' or 'open_marker' is of the wrong kind, "
                        "expected a boolean and a string");
+  check_marker(format, open.get_ref<const std::string&>());
   auto tools = read_tools(source.value("tools", Json()));
   if (tools.empty() && required.get<bool>())
     throw InvalidInput("tools", "there are none, expected at least one");

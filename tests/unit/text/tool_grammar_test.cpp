@@ -7,6 +7,7 @@
 
 #include "skua/error.h"
 #include "tests/unit/text/grammar_support.h"
+#include "tests/unit/text/message_support.h"
 #include "tests/unit/text/tool_grammar_support.h"
 
 namespace skua::test {
@@ -48,6 +49,21 @@ TEST(ToolGrammar, ReasoningThatThePromptBeganIsEndedFirst) {
       "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
   EXPECT_TRUE(grammars.accepts(grammar, "Hm.</think>\n\n" + call));
   EXPECT_FALSE(grammars.accepts(grammar, call));
+}
+
+// The prompt ends with "<|start|>assistant".
+TEST(ToolGrammar, ChannelsOfGptOssBeginBehindThePromptsStart) {
+  ByteGrammars grammars;
+  const auto& format = message_format("gpt_oss");
+  const auto grammar = grammars.compiler.compile(
+      tool_call_grammar(format, tools(), {.open_marker = "<|start|>"}));
+  const std::string text =
+      "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
+      "<|channel|>commentary to=functions.now <|constrain|>json<|message|>{}";
+  EXPECT_TRUE(grammars.accepts(grammar, text));
+  EXPECT_EQ(
+      show(parse(format, text, {.tools = tools(), .open_marker = "<|start|>"})),
+      "R[Hm.] C[] call_0=now{}");
 }
 
 TEST(ToolGrammar, SpecialTokensMayComeInMarksAlone) {
@@ -139,6 +155,11 @@ TEST(ToolGrammar, BadToolsAreRefused) {
                                Json::parse(R"({"format": 1})"));
               }),
               HasSubstr("format"));
+  EXPECT_THAT(message_of([] {
+                tool_call_grammar(message_format("hermes"), tools(),
+                                  {.open_marker = "<"});
+              }),
+              HasSubstr("'<' is no mark"));
 }
 
 }  // namespace
