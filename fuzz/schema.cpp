@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   const std::string input(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto split = std::min(input.find('\0'), input.size());
   skua::Grammar grammar;
-  grammar.kind = static_cast<skua::Grammar::Kind>(data[0] % 4);
+  grammar.kind = static_cast<skua::Grammar::Kind>(data[0] % 5);
   grammar.source = input.substr(0, std::min<std::size_t>(split, 4096));
   grammar.choices = {grammar.source, grammar.source + "a"};
   try {

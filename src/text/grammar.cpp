@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <iterator>
 #include <list>
+#include <map>
 #include <mutex>
 
 #include "skua/error.h"
@@ -13,6 +15,8 @@
 #include "text/grammar_rules.h"
 #include "text/json_schema.h"
 #include "text/pattern.h"
+#include "text/tool_forms.h"
+#include "text/tool_grammar.h"
 #include "text/utf8.h"
 #include "text/work_limit.h"
 
@@ -51,6 +55,9 @@ std::string to_ebnf(const Grammar& grammar, std::size_t max_work) {
     case Grammar::Kind::kChoice:
       root = add_choices(rules, grammar.choices);
       break;
+    case Grammar::Kind::kToolCalls:
+      root = add_tool_calls(rules, parse_json(grammar.source, "tool calls"));
+      break;
   }
   auto ebnf = rules.to_ebnf(root);
   if (ebnf.empty()) throw InvalidInput("grammar", "no text matches it");
@@ -70,11 +77,37 @@ void check_size(const Grammar& grammar, const GrammarLimits& limits) {
                                    grammar.choices.size(), limits.max_choices));
 }
 
+using SpecialTexts = std::vector<std::pair<std::int32_t, std::string>>;
+
 // Special tokens are left empty, which are never allowed.
 std::shared_ptr<const TokenTrie> all_tokens(const Tokenizer& tokenizer) {
   std::vector<std::string> table(tokenizer.size());
   for (std::int32_t id = 0; id < tokenizer.size(); ++id)
     if (!tokenizer.is_special(id)) table[id] = tokenizer.token_bytes(id);
+  return std::make_shared<const TokenTrie>(table);
+}
+
+SpecialTexts special_texts(const Tokenizer& tokenizer,
+                           const std::set<std::int32_t>& end_ids) {
+  SpecialTexts texts;
+  for (std::int32_t id = 0; id < tokenizer.size(); ++id)
+    if (tokenizer.is_special(id) && end_ids.count(id) == 0)
+      texts.emplace_back(id, tokenizer.piece(id));
+  return texts;
+}
+
+// The tokens, and those special ones that are part of a mark.
+std::shared_ptr<const TokenTrie> with_marks(
+    const TokenTrie& tokens, const SpecialTexts& special,
+    const std::vector<std::string>& marks) {
+  std::vector<std::string> table(tokens.size());
+  for (std::int32_t id = 0; id < tokens.size(); ++id)
+    table[id] = tokens.bytes(id);
+  for (const auto& [id, text] : special)
+    if (std::ranges::any_of(marks, [&](const std::string& mark) {
+          return mark.find(text) != mark.npos;
+        }))
+      table[id] = text;
   return std::make_shared<const TokenTrie>(table);
 }
 
@@ -111,12 +144,26 @@ struct GrammarCompiler::Impl {
   using Entry = std::pair<std::string, std::shared_ptr<const CompiledGrammar>>;
 
   std::shared_ptr<const TokenTrie> tokens;
+  SpecialTexts special;
   xgrammar::TokenizerInfo vocabulary;
   std::set<std::int32_t> end_ids;
   std::int32_t logits_size;
   GrammarLimits limits;
-  std::mutex mutex;
-  std::list<Entry> cache;  // the last used first
+  std::mutex mutex{};
+  std::list<Entry> cache = {};  // the last used first
+  std::map<std::string_view, std::shared_ptr<const TokenTrie>> format_tokens =
+      {};
+
+  // Models write the marks of their calls as special tokens.
+  std::shared_ptr<const TokenTrie> tokens_for(const Grammar& grammar) {
+    if (grammar.kind != Grammar::Kind::kToolCalls) return tokens;
+    const auto& format =
+        tool_call_format(parse_json(grammar.source, "tool calls"));
+    const std::lock_guard lock(mutex);
+    auto& found = format_tokens[format.name];
+    if (!found) found = with_marks(*tokens, special, call_marks(format));
+    return found;
+  }
 
   std::shared_ptr<const CompiledGrammar> find(const std::string& key) {
     const std::lock_guard lock(mutex);
@@ -154,13 +201,13 @@ GrammarCompiler::GrammarCompiler(const Tokenizer& tokenizer,
       throw InvalidInput(
           "grammar",
           fmt::format("end id {}, expected one below {}", id, logits_size));
-  impl_ = std::unique_ptr<Impl>(new Impl{all_tokens(tokenizer),
-                                         no_vocabulary(),
-                                         std::move(end_ids),
-                                         logits_size,
-                                         limits,
-                                         {},
-                                         {}});
+  auto special = special_texts(tokenizer, end_ids);
+  impl_ = std::unique_ptr<Impl>(new Impl{.tokens = all_tokens(tokenizer),
+                                         .special = std::move(special),
+                                         .vocabulary = no_vocabulary(),
+                                         .end_ids = std::move(end_ids),
+                                         .logits_size = logits_size,
+                                         .limits = limits});
 }
 
 GrammarCompiler::~GrammarCompiler() = default;
@@ -176,7 +223,8 @@ std::shared_ptr<const CompiledGrammar> GrammarCompiler::compile(
     auto compiled = std::make_shared<const CompiledGrammar>(
         std::unique_ptr<const CompiledGrammar::Impl>(new CompiledGrammar::Impl{
             compiler.CompileGrammar(ebnf),
-            std::make_unique<GrammarMasks>(impl_->tokens, impl_->limits),
+            std::make_unique<GrammarMasks>(impl_->tokens_for(grammar),
+                                           impl_->limits),
             impl_->end_ids, impl_->logits_size}));
     impl_->keep(std::move(key), compiled);
     return compiled;

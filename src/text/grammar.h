@@ -18,7 +18,8 @@ struct Grammar {
     kJsonSchema,  // JSON text valid under `source`; `true` allows any JSON
     kRegex,       // the whole answer matches `source` (pattern.h)
     kEbnf,        // `source` in GBNF (gbnf.h)
-    kChoice       // one of `choices`
+    kChoice,      // one of `choices`
+    kToolCalls    // as tool_call_grammar makes it (tool_grammar.h)
   };
   Kind kind = Kind::kJsonSchema;
   std::string source;
@@ -72,7 +73,8 @@ class GrammarCompiler {
 
   /** Throws InvalidInput (a mistake, with its place; nothing matches) and
    *  Unsupported (a keyword that cannot be enforced, with its JSON pointer;
-   *  a grammar that is too large). */
+   *  a grammar that is too large). The first tool calls of a format take as
+   *  long as a compiler does to make: special tokens are among theirs. */
   std::shared_ptr<const CompiledGrammar> compile(const Grammar& grammar);
 
  private:

@@ -165,6 +165,20 @@ class TokenizeTest(support.ToolTest):
         self.assertEqual(ids[0], 1)
         self.assertEqual(self.json(*small, "--no-special")["ids"], ids[1:])
 
+    def test_a_tokenizer_needs_no_model(self):
+        folder = support.asset("tokenizers/phi-3-mini")
+        command = ("--json", "Hello wörld 5")
+        whole = self.json("tokenize", "-m", folder, *command)
+        alone = self.json(
+            *("tokenize", "-m", folder / "tokenizer.json", *command)
+        )
+        self.assertEqual(alone, whole)
+        ranks = support.asset("tokenizers/o200k_base.tiktoken")
+        ids = self.json("tokenize", "-m", ranks, "--json", "Hello")["ids"]
+        self.assertEqual(ids, [13225])
+        readme = support.asset("README.md")
+        self.refused(2, "README.md", "tokenize", "-m", readme, "Hello")
+
     def test_bad_ids(self):
         for ids in ('[1,"a"]', "[1.5]", "[-1]", "[49152]", "3", "{", "[[1]]"):
             self.refused(

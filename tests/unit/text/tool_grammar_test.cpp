@@ -1,0 +1,166 @@
+// Grammars of tool calls: calls they allow and refuse, special tokens, and what
+// cannot be enforced.
+#include "text/tool_grammar.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "skua/error.h"
+#include "tests/unit/text/grammar_support.h"
+#include "tests/unit/text/message_support.h"
+#include "tests/unit/text/tool_grammar_support.h"
+
+namespace skua::test {
+namespace {
+
+using testing::AllOf, testing::HasSubstr;
+
+TEST(ToolGrammar, CallsAreThoseOfTheToolsAlone) {
+  ByteGrammars grammars;
+  const auto grammar = grammars.compiler.compile(
+      tool_call_grammar(message_format("hermes"), tools()));
+  const auto call = [](const std::string& json) {
+    return "<tool_call>\n" + json + "\n</tool_call>";
+  };
+  const auto now = call(R"({"name": "now", "arguments": {}})");
+  EXPECT_TRUE(grammars.accepts(grammar, now));
+  EXPECT_TRUE(grammars.accepts(grammar, now + "\n" + now));
+  EXPECT_TRUE(grammars.accepts(grammar, "<think>\nHm.\n</think>\n\n" + now));
+  EXPECT_TRUE(grammars.accepts(
+      grammar, call(R"({"name": "get_weather", "arguments": {"city": "A",)"
+                    R"( "unit": "C", "days": 14}})")));
+  for (const char* json :
+       {R"({"name": "then", "arguments": {}})",
+        R"({"name": "now", "arguments": {"a": 1}})",
+        R"({"name": "get_weather", "arguments": {"city": "A"}})",
+        R"({"name": "get_weather", "arguments": {"city": "A", "unit": "K"}})",
+        R"({"name": "get_weather", "arguments": {"city": "A", "unit": "C",)"
+        R"( "days": 15}})"})
+    EXPECT_FALSE(grammars.accepts(grammar, call(json))) << json;
+  EXPECT_FALSE(grammars.accepts(grammar, "Hello"));
+  EXPECT_FALSE(grammars.accepts(grammar, ""));
+}
+
+TEST(ToolGrammar, ReasoningThatThePromptBeganIsEndedFirst) {
+  ByteGrammars grammars;
+  const auto grammar = grammars.compiler.compile(tool_call_grammar(
+      message_format("hermes"), tools(), {.open_marker = "<think>"}));
+  const std::string call =
+      "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
+  EXPECT_TRUE(grammars.accepts(grammar, "Hm.</think>\n\n" + call));
+  EXPECT_FALSE(grammars.accepts(grammar, call));
+}
+
+// The prompt ends with "<|start|>assistant".
+TEST(ToolGrammar, ChannelsOfGptOssBeginBehindThePromptsStart) {
+  ByteGrammars grammars;
+  const auto& format = message_format("gpt_oss");
+  const auto grammar = grammars.compiler.compile(
+      tool_call_grammar(format, tools(), {.open_marker = "<|start|>"}));
+  const std::string text =
+      "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
+      "<|channel|>commentary to=functions.now <|constrain|>json<|message|>{}";
+  EXPECT_TRUE(grammars.accepts(grammar, text));
+  EXPECT_EQ(
+      show(parse(format, text, {.tools = tools(), .open_marker = "<|start|>"})),
+      "R[Hm.] C[] call_0=now{}");
+}
+
+TEST(ToolGrammar, SpecialTokensMayComeInMarksAlone) {
+  Json json = {{"model",
+                {{"type", "WordLevel"},
+                 {"vocab", {{"{\"name\":", 0}, {"x", 1}}},
+                 {"unk_token", "x"}}}};
+  json["added_tokens"] = Json::array();
+  for (const char* text : {"[TOOL_CALLS]", "[ARGS]", "[IMG]", "</s>"})
+    json["added_tokens"].push_back({{"id", 2 + json["added_tokens"].size()},
+                                    {"content", text},
+                                    {"special", true}});
+  const auto tokenizer = parse_tokenizer_json(json.dump(), "test");
+  GrammarCompiler compiler(*tokenizer, {5}, tokenizer->size());
+  GrammarMatcher matcher(compiler.compile(tool_call_grammar(
+      message_format("mistral"), Json::parse(R"([{"name": "x"}])"))));
+  const auto allowed = [&] {
+    std::vector<std::uint32_t> bits(1);
+    matcher.fill_mask(bits);
+    return bits[0];
+  };
+  EXPECT_EQ(allowed(), 1u << 2);
+  ASSERT_TRUE(matcher.accept(2));
+  EXPECT_EQ(allowed(), 1u << 1);
+  ASSERT_TRUE(matcher.accept(1));
+  EXPECT_EQ(allowed(), 1u << 3);
+  GrammarMatcher other(compiler.compile(choice({"[ARGS]", "x"})));
+  EXPECT_FALSE(other.accept(3));
+  EXPECT_TRUE(other.accept(1));
+}
+
+template <typename Call>
+std::string message_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(ToolGrammar, WhatCannotBeEnforcedIsRefusedByName) {
+  const auto refusal = [](const char* format, const char* parameters) {
+    return message_of([&] {
+      const Json tool = {{"name", "f"},
+                         {"parameters", Json::parse(parameters)}};
+      tool_call_grammar(message_format(format), Json::array({tool}));
+    });
+  };
+  const auto with = [](const std::string& schema) {
+    return R"({"type": "object", "properties": {"a": )" + schema + "}}";
+  };
+  EXPECT_THAT(refusal("gemma4", "{}"), HasSubstr("gemma4"));
+  EXPECT_THAT(refusal("hermes", with(R"({"$ref": "x.json"})").c_str()),
+              AllOf(HasSubstr("'f'"), HasSubstr("#/properties/a/$ref")));
+  EXPECT_THAT(refusal("hermes", R"({"type": "array"})"), HasSubstr("array"));
+  EXPECT_THAT(refusal("hermes", R"({"$ref": "#/$defs/a"})"), HasSubstr("$ref"));
+  for (const char* schema : {R"({"type": "string", "minLength": 3})",
+                             R"({"type": ["string", "integer"], "minimum": 3})",
+                             R"({"enum": ["a", 1]})", R"({"const": "\na"})",
+                             R"({"enum": ["</parameter>"]})"})
+    EXPECT_THAT(refusal("qwen3_coder", with(schema).c_str()),
+                AllOf(HasSubstr("'f'"), HasSubstr("'a'")))
+        << schema;
+  EXPECT_THAT(refusal("qwen3_coder", R"({"minProperties": 1})"),
+              HasSubstr("minProperties"));
+  EXPECT_THAT(refusal("qwen3_coder", R"({"required": ["b"]})"),
+              HasSubstr("required"));
+  EXPECT_EQ(refusal("hermes", with(R"({"type": "string",
+    "minLength": 3})")
+                                  .c_str()),
+            "no error");
+}
+
+TEST(ToolGrammar, BadToolsAreRefused) {
+  const auto refusal = [](const char* list) {
+    return message_of([&] {
+      tool_call_grammar(message_format("hermes"), Json::parse(list));
+    });
+  };
+  EXPECT_THAT(refusal("[]"), HasSubstr("none"));
+  EXPECT_THAT(refusal("[{}]"), HasSubstr("tools[0]"));
+  EXPECT_THAT(refusal(R"([{"name": "a b"}])"), HasSubstr("'a b'"));
+  EXPECT_THAT(refusal(R"([{"name": "a"}, {"name": "a"}])"), HasSubstr("twice"));
+  EXPECT_THAT(refusal(R"([{"name": "a", "parameters": 5}])"),
+              HasSubstr("parameters"));
+  EXPECT_THAT(message_of([] {
+                add_tool_calls(*std::make_unique<GrammarRules>(),
+                               Json::parse(R"({"format": 1})"));
+              }),
+              HasSubstr("format"));
+  EXPECT_THAT(message_of([] {
+                tool_call_grammar(message_format("hermes"), tools(),
+                                  {.open_marker = "<"});
+              }),
+              HasSubstr("'<' is no mark"));
+}
+
+}  // namespace
+}  // namespace skua::test
