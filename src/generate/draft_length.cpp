@@ -12,6 +12,8 @@ constexpr double kFadeDrafts = 0.85;
 // Of a step's time; counts as much as so many steps whose rows differ by one.
 constexpr double kUsualShareOfARow = 0.12;
 constexpr double kUsualWeight = 4;
+// A time that was off because of others counts for some fifty steps.
+constexpr double kLearnOffLine = 0.5, kForgetOffLine = 0.02;
 constexpr int kLeastPatience = 32, kMostPatience = 1024;
 constexpr int kTry = 2;
 // Of the time of plain steps, what tries may cost.
@@ -21,6 +23,11 @@ constexpr double kTryShare = 0.03;
 
 void StepCost::observe(int n_rows, double seconds) {
   const double n = n_rows;
+  if (known()) {
+    for (auto& [rows, off] : off_line_) off += kForgetOffLine * (1 - off);
+    double& off = off_line_.try_emplace(n_rows, 1).first->second;
+    off += kLearnOffLine * (seconds / line(n_rows) - off);
+  }
   for (double* sum : {&weight_, &rows_, &seconds_, &rows2_, &rows_seconds_})
     *sum *= kFadeSteps;
   weight_ += 1;
@@ -45,19 +52,30 @@ double StepCost::first_row() const {
   return std::max(one, next_row());
 }
 
+double StepCost::line(int n_rows) const {
+  return first_row() + (n_rows - 1) * next_row();
+}
+
+double StepCost::step(int n_rows) const {
+  const auto found = off_line_.find(n_rows);
+  return line(n_rows) * (found == off_line_.end() ? 1 : found->second);
+}
+
 int DraftLength::choose(const StepCost& cost, int n_other) {
   if (fixed_ || n_most_ == 0) return n_most_;
   if (!cost.known()) return std::min(kTry, n_most_);
   row_s_ = cost.next_row();
-  token_s_ = (cost.first_row() + n_other * row_s_) / (n_other + 1);
+  token_s_ = cost.step(n_other + 1) / (n_other + 1);
   const double share = std::min(stood_ / tried_, 0.98);
   double best_rate = 0;
   int best = 0;
+  double rows_s = 0;
   double expected = 1;  // tokens of this sequence in the step
   double next = 1;
   for (int n = 0; n <= n_most_; ++n) {
-    const double seconds =
-        cost.first_row() + (n_other + n) * cost.next_row() + n * draft_s_;
+    // That more rows seemed cheaper than fewer is chance.
+    rows_s = std::max(rows_s, cost.step(n_other + n + 1));
+    const double seconds = rows_s + n * draft_s_;
     const double rate = (n_other + expected) / seconds;
     // A draft has to win by something to be worth its unsteadiness.
     if (rate > best_rate * (best == 0 && n > 0 ? 1.03 : 1)) {

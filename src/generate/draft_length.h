@@ -1,9 +1,12 @@
 #pragma once
 
+#include <map>
+
 namespace skua {
 
 /** What a step of a number of rows costs, learned from steps that were taken:
- *  a line through their times, in which old ones fade. */
+ *  a line through their times, in which old ones fade, and by how much each
+ *  number of rows is off it: kernels change with their number. */
 class StepCost {
  public:
   void observe(int n_rows, double seconds);
@@ -11,9 +14,14 @@ class StepCost {
   /** Seconds of a step of one row, and of each row more. */
   double first_row() const;
   double next_row() const;
+  /** Seconds of a step of so many rows. */
+  double step(int n_rows) const;
 
  private:
+  double line(int n_rows) const;
+
   double weight_ = 0, rows_ = 0, seconds_ = 0, rows2_ = 0, rows_seconds_ = 0;
+  std::map<int, double> off_line_;  // of numbers of rows: times the line
 };
 
 /** How many tokens to draft: as many as give the most tokens a second by the

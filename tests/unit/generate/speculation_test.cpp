@@ -503,6 +503,24 @@ TEST(DraftLengthTest, FallsToNothingWhereItDoesNotPayAndTriesAgain) {
   EXPECT_EQ(length.choose(steep, 30), 0);
 }
 
+// Five rows take another kernel than four, which costs twice as much.
+TEST(DraftLengthTest, KeepsToNumbersOfRowsThatAreCheap) {
+  StepCost cost;
+  DraftLength length(4, false);
+  const auto seconds = [](int n_rows) {
+    return n_rows < 5 ? 1 + 0.2 * (n_rows - 1) : 4.0;
+  };
+  int n_dear = 0;
+  for (int step = 0; step < 300; ++step) {
+    const int n = length.choose(cost, 0);
+    cost.observe(n + 1, seconds(n + 1));
+    length.learn(n, n);
+    if (step >= 50 && n + 1 >= 5) ++n_dear;
+  }
+  EXPECT_LE(n_dear, 10);
+  EXPECT_EQ(length.choose(cost, 0), 3);
+}
+
 // SPEC-13: guesses cost 0.4 of a step each, and reading what went by without
 // them 0.03 for each token.
 TEST(DraftLengthTest, UselessGuessesCostAFewPerCent) {
