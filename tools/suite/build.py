@@ -13,12 +13,14 @@ def build(context, preset, targets, compiler, name=None):
     # Another place for unpacked wheels serves several checkouts.
     deps = core.os.environ.get("SKUA_DEPS_DIR")
     more = [f"-DSKUA_DEPS_DIR={deps}"] if deps else []
-    folder = core.BUILD / preset
-    for command in (
-        ["cmake", "--preset", preset, *more],
-        ["ninja", "-C", folder, f"-j{core.JOBS}", *targets],
-    ):
+    configure = ["cmake", "--preset", preset, *more]
+    make = ["ninja", "-C", core.BUILD / preset, f"-j{core.JOBS}", *targets]
+    for command in (configure, make):
         status, output = core.run(command, cwd=core.ROOT, timeout=1800)
+        # Where PATH finds another compiler CMake forgets the preset, with it
+        # the sanitizers.
+        if "require your cache to be deleted" in output:
+            status, output = core.run([*configure, "--fresh"], cwd=core.ROOT)
         if "with pip" in output and "Could not download" in output:
             context.report.skip(name, core.last_lines(output, 1))
             return False

@@ -138,35 +138,35 @@ def tidy(path, arguments):
 
 def tidy_batch(context, sources):
     """Reads the sources as one, for most of the time goes into the headers
-    that they share; one by one where that finds anything."""
+    that they share; half of them each where that finds anything."""
+    path = sources[0].path
     if len(sources) > 1:
         # Some warnings are given of the main file alone: no #include.
         text = "".join(
             f'#line 1 "{source.path}"\n{source.path.read_text()}'
             for source in sources
         )
-        together = CACHE / f"{core.digest(text)}.cpp"
-        together.write_text(text)
-        status, _ = tidy(together, sources[0].arguments)
-        together.unlink()
-        if status == 0:
-            for source in sources:
-                source.stamp.touch()
-                context.report.ok(source.name)
-            return
-    for source in sources:
-        status, output = tidy(source.path, source.arguments)
-        if status == 0:
+        path = CACHE / f"{core.digest(text)}.cpp"
+        path.write_text(text)
+    status, output = tidy(path, sources[0].arguments)
+    if len(sources) > 1:
+        path.unlink()
+    if status == 0:
+        for source in sources:
             source.stamp.touch()
             context.report.ok(source.name)
-        else:
-            context.report.fail(source.name, output[:8000])
+    elif len(sources) == 1:
+        context.report.fail(sources[0].name, output[:8000])
+    else:
+        middle = len(sources) // 2
+        tidy_batch(context, sources[:middle])
+        tidy_batch(context, sources[middle:])
 
 
 # What a line that is not indented, so is in no function or class, declares.
 DECLARED = re.compile(
-    r"^(?![\s#}/]|namespace\b|static_assert\b).*?"
-    r"(?<!::)\b(?!(?:const|noexcept|bool|void)\b)(\w+) ?[({=;\[]",
+    r"^(?:#define |(?![\s#}/]|namespace\b|static_assert\b).*?"
+    r"(?<!::)\b(?!(?:const|noexcept|bool|void)\b)(?=\w+ ?[({=;\[]))(\w+)",
     re.MULTILINE,
 )
 

@@ -15,7 +15,7 @@
 namespace skua::test {
 namespace {
 
-constexpr int kSamples = scaled(20, 5);
+constexpr int kSamples = 20;
 constexpr int kMaxSampleBytes = 400;
 
 const Json& fixtures() {
@@ -128,8 +128,10 @@ std::string sample(const ByteGrammars& grammars, GrammarMatcher& matcher,
 
 TEST_F(SchemaFixtures, WhatTheMasksAllowIsValid) {
   std::mt19937 random(3);
-  int sampled = 0, cut = 0;
+  int sampled = 0, cut = 0, index = 0;
   for (const auto& fixture : fixtures()["schemas"]) {
+    // Others than above.
+    if (!takes(index++ + 2, 5)) continue;
     const auto grammar = compile(fixture["schema"]);
     for (int i = 0; grammar && i < kSamples; ++i) {
       GrammarMatcher matcher(grammar);
