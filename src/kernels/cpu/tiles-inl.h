@@ -6,9 +6,7 @@
 #include <cstring>
 
 // All that takes or returns vectors is inlined, so that no ABI matters.
-#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"
-#endif
 
 // The attribute of functions that may use the instructions beside the tiles'.
 #ifndef SKUA_TILE_TARGET
