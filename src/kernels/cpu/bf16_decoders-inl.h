@@ -62,9 +62,10 @@ class Bf16Units {
  private:
   SKUA_INLINE_TARGET void next_block() {
     left_in_block_ = n_rows_;
-    values_ += unit_bytes_ - n_rows_ * row_bytes_;
-    scales_ += unit_groups_;
+    values_ -= n_rows_ * row_bytes_;
+    values_ += unit_bytes_;
     scales_ -= n_rows_ * n_groups_;
+    scales_ += unit_groups_;
     out_ += kUnitColumns / kBf16Step * Bf16Part::kStepNumbers;
     out_ -= n_rows_ * kBf16Step;
   }
