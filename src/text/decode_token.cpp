@@ -2,18 +2,12 @@
 
 #include <utility>
 
+#include "text/hex.h"
 #include "text/pre_tokenizer.h"
 #include "text/utf8.h"
 
 namespace skua {
 namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 std::string clean_up(std::string text) {
   constexpr std::pair<std::string_view, std::string_view> kRules[] = {
@@ -30,8 +24,8 @@ std::string clean_up(std::string text) {
 int byte_token(std::string_view token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>')
     return -1;
-  const int high = token[3] == '+' ? 0 : hex_digit(token[3]);
-  const int low = hex_digit(token[4]);
+  const int high = token[3] == '+' ? 0 : hex_value(token[3]);
+  const int low = hex_value(token[4]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

@@ -3,19 +3,10 @@
 #include <algorithm>
 
 #include "skua/error.h"
+#include "text/hex.h"
 #include "text/utf8.h"
 
 namespace skua {
-namespace {
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
 
 bool is_gbnf_name_char(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||

@@ -1,16 +1,10 @@
 #include "skua/error.h"
+#include "text/hex.h"
 #include "text/pattern.h"
 #include "text/pattern_parser.h"
 
 namespace skua {
 namespace {
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool is_letter_or_digit(char32_t c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
