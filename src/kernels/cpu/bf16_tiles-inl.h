@@ -50,7 +50,7 @@ class Bf16TileInput final : public LinearInput {
     thread_local AlignedBuffer room;
     float* sums = sums_of(room, 1, rows, tokens);
     sum_up(w, rows, tokens, sums);
-    store(sums, rows.size(), tokens.size(), out, stride);
+    store(sums, rows.size(), tokens.size(), out, stride, [](float*) {});
   }
 
   bool multiply_gated(const MatrixView& w_gate, const MatrixView& w_up,
@@ -61,8 +61,8 @@ class Bf16TileInput final : public LinearInput {
     const std::size_t n = n_sums(rows, tokens);
     sum_up(w_gate, rows, tokens, gate);
     sum_up(w_up, rows, tokens, gate + n);
-    activation(gate, gate + n, n, gate);
-    store(gate, rows.size(), tokens.size(), out, stride);
+    store(gate, rows.size(), tokens.size(), out, stride,
+          [&](float* tile) { activation(tile, tile + n, kTileWords, tile); });
     return true;
   }
 
@@ -84,8 +84,8 @@ class Bf16TileInput final : public LinearInput {
   }
 
   // A block of columns. Tokens past the end are 0.
-  void pack(const float* x, std::size_t n_tokens, std::size_t tile,
-            std::size_t column) {
+  SKUA_TILE_TARGET void pack(const float* x, std::size_t n_tokens,
+                             std::size_t tile, std::size_t column) {
     alignas(64) std::uint16_t rounded[kTileLanes][kBlockColumns];
     const std::size_t n = std::min(kBlockColumns, n_cols_ - column);
     for (std::size_t t = 0; t < kTileLanes; ++t) {
@@ -99,10 +99,8 @@ class Bf16TileInput final : public LinearInput {
         packed_.as<std::uint16_t>() + place_of(column, n, tile);
     for (std::size_t i = 0; i < n; i += kBf16Step, out += kTileNumbers) {
       // A row of the tile holds two columns of all tokens.
-      alignas(64) std::uint16_t by_token[kTileLanes][kBf16Step];
-      for (std::size_t t = 0; t < kTileLanes; ++t)
-        std::copy_n(rounded[t] + i, kBf16Step, by_token[t]);
-      transpose_words(by_token, out);
+      transpose_words(rounded[0] + i, sizeof rounded[0], out,
+                      kBf16Step * sizeof *out);
     }
   }
 
@@ -308,25 +306,33 @@ class Bf16TileInput final : public LinearInput {
     return room.as<float>();
   }
 
-  static void store(const float* sums, std::size_t n_rows, std::size_t n_tokens,
-                    float* out, std::size_t stride) {
-    alignas(64) float by_token[kTileLanes][kTileLanes];
+  // Token by token tile, as rows of `out` lie far from each other.
+  // finish(tile) makes a tile of sums what is stored.
+  template <class Finish>
+  static void store(float* sums, std::size_t n_rows, std::size_t n_tokens,
+                    float* out, std::size_t stride, const Finish& finish) {
     const std::size_t row_sums =
         (n_tokens + kTileLanes - 1) / kTileLanes * kTileWords;
-    for (std::size_t r = 0; r < n_rows; r += kTileLanes, sums += row_sums) {
-      const std::size_t n = std::min(kTileLanes, n_rows - r);
-      for (std::size_t t = 0; t < n_tokens; t += kTileLanes) {
-        transpose_words(sums + t * kTileLanes, by_token);
-        for (std::size_t i = 0; i < std::min(kTileLanes, n_tokens - t); ++i) {
-          float* to = out + (t + i) * stride + r;
-          // A constant length needs no call.
-          if (n == kTileLanes)
-            std::copy_n(by_token[i], kTileLanes, to);
-          else
-            std::copy_n(by_token[i], n, to);
-        }
+    for (std::size_t t = 0; t < n_tokens; t += kTileLanes) {
+      for (std::size_t r = 0; r < n_rows; r += kTileLanes) {
+        float* tile = sums + r / kTileLanes * row_sums + t * kTileLanes;
+        finish(tile);
+        store_tile(tile, std::min(kTileLanes, n_rows - r),
+                   std::min(kTileLanes, n_tokens - t), out + t * stride + r,
+                   stride);
       }
     }
+  }
+
+  SKUA_TILE_TARGET static void store_tile(const float* tile, std::size_t n_rows,
+                                          std::size_t n_tokens, float* out,
+                                          std::size_t stride) {
+    if (n_rows == kTileLanes && n_tokens == kTileLanes)
+      return transpose_words(tile, 4 * kTileLanes, out, stride * sizeof *out);
+    alignas(64) float by_token[kTileLanes][kTileLanes];
+    transpose_words(tile, by_token);
+    for (std::size_t i = 0; i < n_tokens; ++i)
+      std::copy_n(by_token[i], n_rows, out + i * stride);
   }
 
   std::size_t n_cols_;

@@ -44,14 +44,20 @@ class TileSession {
   TileSession& operator=(const TileSession&) = delete;
 };
 
-/** Of 16 x 16 words; in and out may be one. Static, as each file that includes
- *  it may use other instructions. */
-SKUA_TILE_TARGET static inline void transpose_words(const void* in, void* out) {
+/** Of 16 x 16 words, rows so many bytes apart; in and out may be one. Inlined,
+ *  as each file that includes it may use other instructions. */
+SKUA_INLINE_TARGET static inline void transpose_words(const void* in,
+                                                      std::size_t in_stride,
+                                                      void* out,
+                                                      std::size_t out_stride) {
   using Words = std::int32_t __attribute__((vector_size(64)));
   // Each round is a perfect shuffle: it moves the upper bit of the row to the
   // lane and that of the lane to the row.
   Words v[kTileLanes], next[kTileLanes];
-  std::memcpy(v, in, sizeof v);
+  for (std::size_t i = 0; i < kTileLanes; ++i) {
+    std::memcpy(&v[i], static_cast<const char*>(in) + i * in_stride,
+                sizeof v[i]);
+  }
   for (int round = 0; round < 4; ++round) {
     for (std::size_t i = 0; i < kTileLanes / 2; ++i) {
       const Words a = v[i], b = v[i + kTileLanes / 2];
@@ -62,7 +68,13 @@ SKUA_TILE_TARGET static inline void transpose_words(const void* in, void* out) {
     }
     std::memcpy(v, next, sizeof v);
   }
-  std::memcpy(out, v, sizeof v);
+  for (std::size_t i = 0; i < kTileLanes; ++i)
+    std::memcpy(static_cast<char*>(out) + i * out_stride, &v[i], sizeof v[i]);
+}
+
+/** The same of rows that follow each other. */
+SKUA_TILE_TARGET static inline void transpose_words(const void* in, void* out) {
+  transpose_words(in, 4 * kTileLanes, out, 4 * kTileLanes);
 }
 
 }  // namespace skua::cpu
