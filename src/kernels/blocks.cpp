@@ -201,13 +201,15 @@ mx::array gated_mlp(const mx::array& x, const Norm& norm,
     if (add_input) last.residual = x;
     return [=, gate = gate.view(in), up = up.view(in),
             n_tokens = size(in[0].shape(0)), norm = in[1].data<float>()] {
-      float* normed = cpu::scratch(n_tokens * (gate.n_cols + gate.n_rows));
-      float* hidden = normed + n_tokens * gate.n_cols;
+      const bool fuses = cpu::fuses_gated_mlp(gate, up, last.w, n_tokens);
+      float* normed =
+          cpu::scratch(n_tokens * (gate.n_cols + (fuses ? 0 : gate.n_rows)));
       cpu::rms_norm(x, norm, n_tokens, gate.n_cols, eps, normed);
-      cpu::gated_linear(
-          gate, up,
-          activation == Gate::kSilu ? cpu::silu_gate : cpu::gelu_tanh_gate,
-          normed, n_tokens, hidden);
+      const auto gated =
+          activation == Gate::kSilu ? cpu::silu_gate : cpu::gelu_tanh_gate;
+      if (fuses) return cpu::gated_mlp(gate, up, gated, last, normed, n_tokens);
+      float* hidden = normed + n_tokens * gate.n_cols;
+      cpu::gated_linear(gate, up, gated, normed, n_tokens, hidden);
       cpu::linear({&last, 1}, hidden, n_tokens);
     };
   };

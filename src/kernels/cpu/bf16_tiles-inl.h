@@ -6,7 +6,9 @@
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
+#include "kernels/cpu/bf16_activations-inl.h"
 #include "kernels/cpu/bf16_panels.h"
+#include "kernels/cpu/linear_grid.h"
 #include "kernels/cpu/linear_input.h"
 #include "kernels/cpu/tiles-inl.h"
 
@@ -18,7 +20,8 @@ namespace skua::cpu {
  *    the cache as it is, store<tile>(at, row_stride),
  *    multiply_bf16<sums, a, b>(): adds products of pairs, as the instruction
  *    TDPBF16PS.
- *  Decoders::visit(w, f) calls f.operator()<Decoder>() with what decodes w.
+ *  Decoders::visit(w, f) calls f.operator()<Decoder>() with what decodes w;
+ *  Decoders::pairs() is the rounding of Bf16Activations.
  *  A Decoder of a Bf16Part has eighth<0 to 7>(), which together decode a unit,
  *  kUnitColumns of a row, and finish(part), which decodes what is left.
  *  Weights are the left factor, so that their rows need no transposition. A
@@ -27,81 +30,64 @@ template <class Tiles, class Decoders>
 class Bf16TileInput final : public LinearInput {
  public:
   Bf16TileInput(const MatrixView& w, const float* x, std::size_t n_tokens)
-      : n_cols_(w.n_cols),
-        n_token_tiles_((n_tokens + kTileLanes - 1) / kTileLanes),
-        interleaved_(interleaves_columns(w)) {
-    packed_ = AlignedBuffer(n_token_tiles_ * kTileLanes * n_cols_ *
-                            sizeof(std::uint16_t));
-    const std::size_t n_blocks = (n_cols_ + kBlockColumns - 1) / kBlockColumns;
-    parallel_for(n_blocks * n_token_tiles_, [&](std::size_t i) {
-      pack(x, n_tokens, i % n_token_tiles_, i / n_token_tiles_ * kBlockColumns);
-    });
+      : Bf16TileInput(w, n_tokens) {
+    x_.fill(x);
   }
 
   bool serves(const MatrixView& w) const override {
     return rounds_to_bf16(w.precision) && has_bf16_rows(w) &&
-           interleaves_columns(w) == interleaved_;
+           interleaves_columns(w) == x_.interleaved();
   }
 
   PieceSize piece() const override { return {256, 2 * kTokensPerChunk}; }
 
   void multiply(const MatrixView& w, Range rows, Range tokens, float* out,
                 std::size_t stride) const override {
-    thread_local AlignedBuffer room;
-    float* sums = sums_of(room, 1, rows, tokens);
+    float* sums = sums_of(1, rows, tokens);
     sum_up(w, rows, tokens, sums);
-    store(sums, rows.size(), tokens.size(), out, stride, [](float*) {});
+    for_each_tile(rows, tokens,
+                  [&](std::size_t r, std::size_t t, std::size_t at) {
+                    store_tile(sums + at, std::min(kTileLanes, rows.size() - r),
+                               std::min(kTileLanes, tokens.size() - t),
+                               out + t * stride + r, stride);
+                  });
   }
 
-  bool multiply_gated(const MatrixView& w_gate, const MatrixView& w_up,
-                      GateFunction activation, Range rows, Range tokens,
-                      float* out, std::size_t stride) const override {
-    thread_local AlignedBuffer room;
-    float* gate = sums_of(room, 2, rows, tokens);
-    const std::size_t n = n_sums(rows, tokens);
-    sum_up(w_gate, rows, tokens, gate);
-    sum_up(w_up, rows, tokens, gate + n);
-    store(gate, rows.size(), tokens.size(), out, stride,
-          [&](float* tile) { activation(tile, tile + n, kTileWords, tile); });
-    return true;
+  /** The input for w of gated products of all tokens. */
+  std::unique_ptr<LinearInput> gated_input(const MatrixView& w_gate,
+                                           const MatrixView& w_up,
+                                           GateFunction activation,
+                                           const MatrixView& w) const {
+    std::unique_ptr<Bf16TileInput> next(new Bf16TileInput(w, x_.n_tokens()));
+    const Grid grid{w_gate.n_rows, x_.n_tokens(),
+                    piece_for(*this, w_gate, w_gate.n_rows, x_.n_tokens())};
+    parallel_for(grid.n_chunks(), [&](std::size_t chunk) {
+      const Range rows = grid.rows(chunk), tokens = grid.tokens(chunk);
+      float* gate = sums_of(2, rows, tokens);
+      float* up = gate + n_sums(rows, tokens);
+      sum_up(w_gate, rows, tokens, gate);
+      sum_up(w_up, rows, tokens, up);
+      for_each_tile(
+          rows, tokens, [&](std::size_t r, std::size_t t, std::size_t at) {
+            activation(gate + at, up + at, kTileWords, gate + at);
+            next->x_.template put<Decoders>(
+                rows.begin + r, (tokens.begin + t) / kTileLanes, gate + at);
+          });
+    });
+    return next;
   }
 
  private:
-  static constexpr std::size_t kBlockColumns = Bf16Part::kMaxColumns;
+  static constexpr std::size_t kBlockColumns = Bf16Activations::kBlockColumns;
   static constexpr std::size_t kTileWords = kTileLanes * kTileLanes;
   static constexpr std::size_t kTileNumbers = Bf16Part::kTileNumbers;
+
+  Bf16TileInput(const MatrixView& w, std::size_t n_tokens)
+      : x_(n_tokens, w.n_cols, interleaves_columns(w)) {}
 
   static Range token_tiles(Range tokens) {
     return {tokens.begin / kTileLanes,
             (tokens.end + kTileLanes - 1) / kTileLanes};
-  }
-
-  // Of packed_: [blocks of columns][tiles of tokens][steps][pairs][tokens][2].
-  std::size_t place_of(std::size_t first_column, std::size_t n_block_columns,
-                       std::size_t token_tile) const {
-    return kTileLanes *
-           (n_token_tiles_ * first_column + token_tile * n_block_columns);
-  }
-
-  // A block of columns. Tokens past the end are 0.
-  SKUA_TILE_TARGET void pack(const float* x, std::size_t n_tokens,
-                             std::size_t tile, std::size_t column) {
-    alignas(64) std::uint16_t rounded[kTileLanes][kBlockColumns];
-    const std::size_t n = std::min(kBlockColumns, n_cols_ - column);
-    for (std::size_t t = 0; t < kTileLanes; ++t) {
-      const std::size_t token = tile * kTileLanes + t;
-      if (token < n_tokens)
-        round_bf16(x + token * n_cols_ + column, n, interleaved_, rounded[t]);
-      else
-        std::fill_n(rounded[t], n, std::uint16_t{0});
-    }
-    std::uint16_t* out =
-        packed_.as<std::uint16_t>() + place_of(column, n, tile);
-    for (std::size_t i = 0; i < n; i += kBf16Step, out += kTileNumbers) {
-      // A row of the tile holds two columns of all tokens.
-      transpose_words(rounded[0] + i, sizeof rounded[0], out,
-                      kBf16Step * sizeof *out);
-    }
   }
 
   // Tiles of tokens whose sums stay in tiles over a whole row.
@@ -161,18 +147,13 @@ class Bf16TileInput final : public LinearInput {
   template <int kUnits, class Decoder>
   void multiply_part(const Bf16Part& part, Range tiles, float* sums,
                      Decoder& ahead) const {
-    const std::size_t in_block = part.columns.begin % kBlockColumns;
-    const std::size_t block = part.columns.begin - in_block;
-    const std::size_t n_block = std::min(kBlockColumns, n_cols_ - block);
     const std::size_t n_steps = part.columns.size() / kBf16Step;
     const std::size_t row_sums = tiles.size() * kTileWords;
-    const std::size_t x_tile = n_block * kTileLanes;
-    const std::uint16_t* x = packed_.as<std::uint16_t>() +
-                             place_of(block, n_block, tiles.begin) +
-                             in_block * kTileLanes;
+    const std::uint16_t* x = x_.tile(part.columns.begin, tiles.begin);
+    const std::size_t x_tile = x_.tile_numbers(part.columns.begin);
     const bool keeps = tiles.size() <= kKeptTiles;
     const Sums in_memory{nullptr, row_sums, part.columns.begin == 0, !keeps,
-                         !keeps || part.columns.end == n_cols_};
+                         !keeps || part.columns.end == x_.n_cols()};
     const auto sums_at = [&](std::size_t t) {
       Sums at = in_memory;
       at.above = sums + t * kTileWords;
@@ -298,29 +279,22 @@ class Bf16TileInput final : public LinearInput {
     return n_parts * Bf16Part::kMaxRows * token_tiles(tokens).size() *
            kTileLanes;
   }
-  static float* sums_of(AlignedBuffer& room, std::size_t n_matrices, Range rows,
-                        Range tokens) {
+  static float* sums_of(std::size_t n_matrices, Range rows, Range tokens) {
+    thread_local AlignedBuffer room;
     const std::size_t n_bytes =
         n_matrices * n_sums(rows, tokens) * sizeof(float);
     if (room.size() < n_bytes) room = AlignedBuffer(n_bytes);
     return room.as<float>();
   }
 
-  // Token by token tile, as rows of `out` lie far from each other.
-  // finish(tile) makes a tile of sums what is stored.
-  template <class Finish>
-  static void store(float* sums, std::size_t n_rows, std::size_t n_tokens,
-                    float* out, std::size_t stride, const Finish& finish) {
-    const std::size_t row_sums =
-        (n_tokens + kTileLanes - 1) / kTileLanes * kTileWords;
-    for (std::size_t t = 0; t < n_tokens; t += kTileLanes) {
-      for (std::size_t r = 0; r < n_rows; r += kTileLanes) {
-        float* tile = sums + r / kTileLanes * row_sums + t * kTileLanes;
-        finish(tile);
-        store_tile(tile, std::min(kTileLanes, n_rows - r),
-                   std::min(kTileLanes, n_tokens - t), out + t * stride + r,
-                   stride);
-      }
+  // body(row, token, at) of each tile of sums, whose first row and token it is.
+  // Tokens come last, as their results lie far from each other.
+  template <class Body>
+  static void for_each_tile(Range rows, Range tokens, const Body& body) {
+    const std::size_t row_sums = token_tiles(tokens).size() * kTileWords;
+    for (std::size_t t = 0; t < tokens.size(); t += kTileLanes) {
+      for (std::size_t r = 0; r < rows.size(); r += kTileLanes)
+        body(r, t, r / kTileLanes * row_sums + t * kTileLanes);
     }
   }
 
@@ -335,10 +309,7 @@ class Bf16TileInput final : public LinearInput {
       std::copy_n(by_token[i], n_rows, out + i * stride);
   }
 
-  std::size_t n_cols_;
-  std::size_t n_token_tiles_;
-  bool interleaved_;
-  AlignedBuffer packed_;
+  Bf16Activations x_;
 };
 
 }  // namespace skua::cpu

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "kernels/cpu/bf16_rows.h"
+#include "kernels/cpu/linear_grid.h"
 #include "kernels/cpu/linear_input.h"
 
 namespace skua::cpu {
@@ -25,47 +27,6 @@ class Inputs {
   const float* x_;
   std::size_t n_tokens_;
   std::vector<std::unique_ptr<LinearInput>> inputs_;
-};
-
-// Few tokens wait for the weights, and memory is read faster in long pieces;
-// enough of them are left for the threads to share evenly. n_rows are those of
-// all matrices of a call.
-PieceSize piece_for(const LinearInput& input, const MatrixView& w,
-                    std::size_t n_rows, std::size_t n_tokens) {
-  constexpr std::size_t kFewTokens = 20;
-  constexpr std::size_t kPieceBytes = 512 * 1024;
-  constexpr std::size_t kPiecesPerThread = 4;
-  PieceSize piece = input.piece();
-  if (n_tokens >= kFewTokens) return piece;
-  const std::size_t n_pieces =
-      kPiecesPerThread * static_cast<std::size_t>(thread_count());
-  const std::size_t even = (n_rows / n_pieces + 63) / 64 * 64;
-  const std::size_t large = kPieceBytes / w.row_bytes() / 64 * 64;
-  piece.n_rows = std::max<std::size_t>(64, std::min(even, large));
-  return piece;
-}
-
-// The pieces of [n_rows] x [n_tokens].
-struct Grid {
-  std::size_t n_rows, n_tokens;
-  PieceSize piece;
-
-  static std::size_t pieces(std::size_t n, std::size_t size) {
-    return (n + size - 1) / size;
-  }
-  std::size_t n_chunks() const {
-    return pieces(n_rows, piece.n_rows) * pieces(n_tokens, piece.n_tokens);
-  }
-  Range rows(std::size_t chunk) const {
-    const std::size_t begin =
-        chunk % pieces(n_rows, piece.n_rows) * piece.n_rows;
-    return {begin, std::min(begin + piece.n_rows, n_rows)};
-  }
-  Range tokens(std::size_t chunk) const {
-    const std::size_t begin =
-        chunk / pieces(n_rows, piece.n_rows) * piece.n_tokens;
-    return {begin, std::min(begin + piece.n_tokens, n_tokens)};
-  }
 };
 
 void run_chunk(const LinearJob& job, const LinearInput& input, Range rows,
@@ -139,33 +100,45 @@ const char* linear_kernel_name(const MatrixView& w, std::size_t n_tokens) {
   return int16_kernel_name(w, n_tokens);
 }
 
-void linear(std::span<const LinearJob> jobs, const float* x,
-            std::size_t n_tokens) {
-  struct Task {
-    const LinearJob* job;
-    const LinearInput* input;
-    Grid grid;
-    std::size_t first_chunk;
-  };
-  Inputs inputs(x, n_tokens);
-  std::vector<Task> tasks;
-  std::size_t n_chunks = 0, n_rows = 0;
-  for (const LinearJob& job : jobs) n_rows += job.w.n_rows;
-  for (const LinearJob& job : jobs) {
-    const LinearInput& input = inputs.get(job.w);
-    const Grid grid{job.w.n_rows, n_tokens,
-                    piece_for(input, job.w, n_rows, n_tokens)};
-    tasks.push_back({&job, &input, grid, n_chunks});
-    n_chunks += grid.n_chunks();
-  }
-  parallel_for(n_chunks, [&](std::size_t chunk) {
-    std::size_t i = tasks.size() - 1;
-    while (tasks[i].first_chunk > chunk) --i;
+namespace {
+
+struct Task {
+  const LinearJob* job;
+  const LinearInput* input;
+  Grid grid;
+};
+
+void run(const std::vector<Task>& tasks) {
+  std::vector<std::size_t> ends;  // of each task's chunks
+  for (const Task& task : tasks)
+    ends.push_back((ends.empty() ? 0 : ends.back()) + task.grid.n_chunks());
+  parallel_for(ends.back(), [&](std::size_t chunk) {
+    std::size_t i = 0;
+    while (chunk >= ends[i]) ++i;
     const Task& task = tasks[i];
-    const std::size_t own = chunk - task.first_chunk;
+    const std::size_t own = chunk - (i == 0 ? 0 : ends[i - 1]);
     run_chunk(*task.job, *task.input, task.grid.rows(own),
               task.grid.tokens(own));
   });
+}
+
+}  // namespace
+
+void linear(std::span<const LinearJob> jobs, const float* x,
+            std::size_t n_tokens) {
+  if (jobs.empty()) return;
+  Inputs inputs(x, n_tokens);
+  std::vector<Task> tasks;
+  std::size_t n_rows = 0;
+  for (const LinearJob& job : jobs) n_rows += job.w.n_rows;
+  for (const LinearJob& job : jobs) {
+    const LinearInput& input = inputs.get(job.w);
+    tasks.push_back(
+        {&job,
+         &input,
+         {job.w.n_rows, n_tokens, piece_for(input, job.w, n_rows, n_tokens)}});
+  }
+  run(tasks);
 }
 
 void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
@@ -180,21 +153,37 @@ void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
     thread_local std::vector<float> products;
     const Range rows = grid.rows(chunk);
     const Range tokens = grid.tokens(chunk);
-    float* out = y + tokens.begin * w_gate.n_rows + rows.begin;
-    if (&gate_input == &up_input &&
-        gate_input.multiply_gated(w_gate, w_up, activation, rows, tokens, out,
-                                  w_gate.n_rows))
-      return;
     products.resize(2 * rows.size() * tokens.size());
     float* gate = products.data();
     float* up = gate + rows.size() * tokens.size();
     gate_input.multiply(w_gate, rows, tokens, gate, rows.size());
     up_input.multiply(w_up, rows, tokens, up, rows.size());
+    float* out = y + tokens.begin * w_gate.n_rows + rows.begin;
     for (std::size_t t = 0; t < tokens.size(); ++t) {
       activation(gate + t * rows.size(), up + t * rows.size(), rows.size(),
                  out + t * w_gate.n_rows);
     }
   });
+}
+
+bool fuses_gated_mlp(const MatrixView& w_gate, const MatrixView& w_up,
+                     const MatrixView& w_down, std::size_t n_tokens) {
+  const auto takes = [&](const MatrixView& w) {
+    return kernel_for(w, n_tokens) == Kernel::kBf16;
+  };
+  return takes(w_gate) && takes(w_up) && takes(w_down) &&
+         interleaves_columns(w_gate) == interleaves_columns(w_up);
+}
+
+void gated_mlp(const MatrixView& w_gate, const MatrixView& w_up,
+               GateFunction activation, const LinearJob& down, const float* x,
+               std::size_t n_tokens) {
+  const auto input =
+      gated_bf16_input(w_gate, w_up, activation, x, n_tokens, down.w);
+  run({{&down,
+        input.get(),
+        {down.w.n_rows, n_tokens,
+         piece_for(*input, down.w, down.w.n_rows, n_tokens)}}});
 }
 
 }  // namespace skua::cpu

@@ -30,6 +30,17 @@ void gated_linear(const MatrixView& w_gate, const MatrixView& w_up,
                                      std::size_t n, float* y),
                   const float* x, std::size_t n_tokens, float* y);
 
+/** True if gated_mlp() takes these. */
+bool fuses_gated_mlp(const MatrixView& w_gate, const MatrixView& w_up,
+                     const MatrixView& w_down, std::size_t n_tokens);
+
+/** As gated_linear() and then `down`, with the same bits, but with no float32
+ *  numbers in between. */
+void gated_mlp(const MatrixView& w_gate, const MatrixView& w_up,
+               void (*activation)(const float* gate, const float* up,
+                                  std::size_t n, float* y),
+               const LinearJob& down, const float* x, std::size_t n_tokens);
+
 /** out[i] = row ids[i] of w; out is [n, w.n_cols].
  *  Throws InvalidInput for an id outside [0, w.n_rows). */
 void embedding(const MatrixView& w, const std::int32_t* ids, std::size_t n,

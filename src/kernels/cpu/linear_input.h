@@ -41,16 +41,6 @@ class LinearInput {
    *  call from several threads. A result depends on its two rows alone. */
   virtual void multiply(const MatrixView& w, Range rows, Range tokens,
                         float* out, std::size_t stride) const = 0;
-
-  /** The same of f(products with w_gate, products with w_up), both of which
-   *  this serves; false if this kernel does not do so at once. */
-  virtual bool multiply_gated(const MatrixView& w_gate, const MatrixView& w_up,
-                              GateFunction f, Range rows, Range tokens,
-                              float* out, std::size_t stride) const {
-    (void)w_gate, (void)w_up, (void)f, (void)rows, (void)tokens, (void)out,
-        (void)stride;
-    return false;
-  }
 };
 
 /** Fewer tokens do not pay for a panel of widened weights. */
@@ -123,5 +113,13 @@ bool has_bf16_kernel(const MatrixView& w);
  *  is at most (2^-7 + 2^-16 + n_cols * 2^-24) * sum |x w|. */
 std::unique_ptr<LinearInput> bf16_input(const MatrixView& w, const float* x,
                                         std::size_t n_tokens);
+/** The bf16_input for w of f(products with w_gate, products with w_up), with
+ *  the bits of one made of these; a bf16_input takes all three, one alike
+ *  w_gate and w_up. */
+std::unique_ptr<LinearInput> gated_bf16_input(const MatrixView& w_gate,
+                                              const MatrixView& w_up,
+                                              GateFunction f, const float* x,
+                                              std::size_t n_tokens,
+                                              const MatrixView& w);
 
 }  // namespace skua::cpu

@@ -128,23 +128,40 @@ TEST_P(Bf16Tiles, MultiplyAnyRangeOfRowsAndTokens) {
     test::expect_part_of_whole(*input, w, 320, {288, 317});
 }
 
-TEST_P(Bf16Tiles, GateProductsAsIfTheyWereAlone) {
-  const WeightMatrix gate = rounded_matrix(GetParam(), 130, 640);
-  WeightMatrix up = make_matrix(GetParam(), 130, 640, 12);
+TEST_P(Bf16Tiles, GatedProductsHaveTheBitsOfTheirSteps) {
+  // Of the next columns, two units are interleaved and the others are not.
+  constexpr int kHidden = 640;
+  const WeightMatrix gate = rounded_matrix(GetParam(), kHidden, 128);
+  WeightMatrix up = make_matrix(GetParam(), kHidden, 128, 12);
   up.precision = Precision::kDefault;
-  for (const int t : {9, 35, 150}) {
-    const mx::array x = normal({t, 640}, 19);
-    for (const auto& input : tile_inputs(gate, x.data<float>(), size(t))) {
-      const auto gates = product(*input, gate, size(t));
-      const auto ups = product(*input, up, size(t));
-      std::vector<float> want(gates.size()), got(gates.size(), -1);
-      cpu::silu_gate(gates.data(), ups.data(), gates.size(), want.data());
-      ASSERT_TRUE(input->multiply_gated(view(gate), view(up), cpu::silu_gate,
-                                        {0, 130}, {0, size(t)}, got.data(),
-                                        130));
-      for (std::size_t i = 0; i < got.size(); ++i)
-        ASSERT_FLOAT_EQ(got[i], want[i]) << i;
-    }
+  const WeightMatrix down = rounded_matrix(GetParam(), 70, kHidden);
+  for (const int t : {9, 35, 300}) {
+    const mx::array x = normal({t, 128}, 19);
+    const auto steps = [&](const LinearInput& input, auto make_input) {
+      const auto gates = product(input, gate, size(t));
+      const auto ups = product(input, up, size(t));
+      std::vector<float> hidden(gates.size());
+      cpu::silu_gate(gates.data(), ups.data(), gates.size(), hidden.data());
+      return product(*make_input(view(down), hidden.data(), size(t)), down,
+                     size(t));
+    };
+    const EmulatedInput input(view(gate), x.data<float>(), size(t));
+    EXPECT_EQ(product(*input.gated_input(view(gate), view(up), cpu::silu_gate,
+                                         view(down)),
+                      down, size(t)),
+              steps(input,
+                    [](auto... of) {
+                      return std::make_unique<EmulatedInput>(of...);
+                    }))
+        << t;
+    if (!cpu::has_bf16_kernel(view(gate))) continue;
+    EXPECT_EQ(
+        product(*cpu::gated_bf16_input(view(gate), view(up), cpu::silu_gate,
+                                       x.data<float>(), size(t), view(down)),
+                down, size(t)),
+        steps(*cpu::bf16_input(view(gate), x.data<float>(), size(t)),
+              cpu::bf16_input))
+        << t;
   }
 }
 

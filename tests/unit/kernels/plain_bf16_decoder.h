@@ -8,6 +8,13 @@
 
 namespace skua::test {
 
+/** The nearest bfloat16. */
+inline std::uint16_t nearest(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 /** Decodes a part of weights number by number: what the kernels' decoders have
  *  to do with a unit, kUnitColumns of a row, at a time. */
 class PlainBf16Decoder {
@@ -59,17 +66,18 @@ class PlainBf16Decoder {
     return nearest(std::fma(code, part_.scales[g], part_.biases[g]));
   }
 
-  static std::uint16_t nearest(float x) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &x, sizeof bits);
-    return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-  }
-
   cpu::Bf16Part part_;
   std::size_t row_ = 0, column_ = 0;
 };
 
 struct PlainBf16Decoders {
+  static void pairs(const float* a, const float* b, std::uint16_t* out) {
+    for (std::size_t i = 0; i < cpu::kTileLanes; ++i) {
+      out[2 * i] = nearest(a[i]);
+      out[2 * i + 1] = nearest(b[i]);
+    }
+  }
+
   template <class Function>
   static void visit(const cpu::MatrixView&, const Function& f) {
     f.template operator()<PlainBf16Decoder>();
