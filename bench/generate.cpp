@@ -231,10 +231,12 @@ void run_generate_tests(const std::filesystem::path& path,
                         const std::string& only,
                         const std::function<void(const Json&)>& emit) {
   const auto model = load_model(path);
+  model->wait_for_weights();
   std::optional<DraftModel> draft;
   if (!draft_path.empty()) {
     const auto loaded = load_model(draft_path);
     check_draft(*model, *loaded);
+    loaded->wait_for_weights();
     draft.emplace(loaded, std::make_shared<Cache>(
                               loaded->model->make_cache(KvType::kBf16)));
   }

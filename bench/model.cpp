@@ -175,6 +175,7 @@ void run_model_tests(const std::filesystem::path& path,
   const double load_s = seconds_since(begin);
   const ModelSize size = model_size(*loaded);
   for (const ModelTest& test : tests) {
+    if (test.name != "load") loaded->wait_for_weights();
     Json row = {{"test", test.name}, {"tok_s", Json::array()}};
     if (test.n_generated == 0) {
       time_prompts(*loaded->model, test, row);

@@ -124,7 +124,8 @@ class SKUA_API Model {
   std::map<std::string, std::string> settings() const;
 
   /** Takes a step of a prompt and a step of an answer, so that later ones do
-   *  not wait for weights to be read from the disk or for threads to start.
+   *  not wait for weights to be read from the disk or moved to huge pages, or
+   *  for threads to start.
    *  Leaves nothing behind. Returns how many seconds it took. */
   double warm_up() const;
 

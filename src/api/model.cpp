@@ -1,3 +1,5 @@
+#include <chrono>
+
 #include "api/state.h"
 #include "base/model_path.h"
 #include "generate/cache_identity.h"
@@ -146,11 +148,15 @@ std::map<std::string, std::string> Model::settings() const {
 }
 
 double Model::warm_up() const {
-  double seconds = skua::warm_up(*state_->loaded->model, state_->cache);
-  if (state_->draft)
-    seconds +=
-        skua::warm_up(*state_->draft->model->model, state_->draft->cache);
-  return seconds;
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  const auto warm = [](const LoadedModel& loaded, const auto& cache) {
+    skua::warm_up(*loaded.model, cache);
+    loaded.wait_for_weights();
+  };
+  warm(*state_->loaded, state_->cache);
+  if (state_->draft) warm(*state_->draft->model, state_->draft->cache);
+  return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
 std::unique_ptr<Model::Answer> Model::answer(

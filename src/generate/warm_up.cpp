@@ -2,7 +2,6 @@
 
 #include <mlx/mlx.h>
 
-#include <chrono>
 #include <vector>
 
 #include "generate/session.h"
@@ -15,14 +14,11 @@ constexpr int kTokens = 32;
 
 }  // namespace
 
-double warm_up(const CausalLM& model, std::shared_ptr<Cache> cache) {
-  const auto begin = std::chrono::steady_clock::now();
+void warm_up(const CausalLM& model, std::shared_ptr<Cache> cache) {
   Session session(model, std::move(cache), 0);
   const std::vector<std::int32_t> ids(kTokens, 0);
   session.prefill(ids).eval();
   session.decode(0).eval();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
-      .count();
 }
 
 }  // namespace skua

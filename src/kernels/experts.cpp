@@ -89,6 +89,7 @@ ExpertMatrices expert_matrices(const std::string& where,
   if (stacked.scales) all.scales = flat(".scales", *stacked.scales);
   if (stacked.biases) all.biases = flat(".biases", *stacked.biases);
   all.check(where, n_experts * rows, cols);
+  all.moving = stacked.moving;
   return {std::move(all), n_experts};
 }
 

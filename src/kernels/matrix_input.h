@@ -17,6 +17,7 @@ class MatrixInput {
         precision_(DeterministicScope::limit(w.precision)),
         scaled_(w.scales.has_value()),
         biased_(w.biases.has_value()),
+        moving_(w.moving),
         at_(inputs.size()) {
     inputs.push_back(w.weight);
     if (w.scales) inputs.push_back(*w.scales);
@@ -25,8 +26,8 @@ class MatrixInput {
 
   /** The matrix in memory, when the primitive is evaluated. */
   cpu::MatrixView view(const std::vector<mx::array>& in) const {
-    WeightMatrix w{in[at_], std::nullopt, std::nullopt, quantization_,
-                   precision_};
+    WeightMatrix w{in[at_],       std::nullopt, std::nullopt,
+                   quantization_, precision_,   moving_};
     if (scaled_) w.scales = in[at_ + 1];
     if (biased_) w.biases = in[at_ + 2];
     return skua::view(w);
@@ -36,6 +37,7 @@ class MatrixInput {
   Quantization quantization_;
   Precision precision_;
   bool scaled_, biased_;
+  std::shared_ptr<const MovingBytes> moving_;
   std::size_t at_;
 };
 

@@ -190,8 +190,10 @@ std::string format_name(const cpu::MatrixView& format) {
 }
 
 cpu::MatrixView view(const WeightMatrix& w) {
-  const auto bytes = [](const mx::array& a) {
-    return reinterpret_cast<const std::uint8_t*>(a.data<char>());
+  const auto bytes = [&](const mx::array& a) {
+    const auto* data = reinterpret_cast<const std::byte*>(a.data<char>());
+    if (w.moving) data = w.moving->now(data, a.nbytes());
+    return reinterpret_cast<const std::uint8_t*>(data);
   };
   cpu::MatrixView v = format_of(w);
   v.values = bytes(w.weight);

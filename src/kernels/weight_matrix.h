@@ -2,10 +2,12 @@
 
 #include <mlx/array.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "kernels/cpu/matrix.h"
+#include "kernels/moving_bytes.h"
 
 namespace skua {
 
@@ -33,6 +35,8 @@ struct WeightMatrix {
   std::optional<mx::array> biases;
   Quantization quantization;  // where scales are
   Precision precision = Precision::kExact;
+  /** Where the arrays' bytes move to, for the CPU kernels. */
+  std::shared_ptr<const MovingBytes> moving = nullptr;
 
   bool quantised() const { return scales.has_value(); }
   int rows() const { return weight.shape(0); }

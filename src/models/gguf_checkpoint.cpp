@@ -129,7 +129,8 @@ class TensorLoader {
       array = mx::subtract(mx::astype(array, mx::float32), mx::array(1.0f));
     if (name.transform == GgufTransform::kTaps)
       array = mx::expand_dims(array, -1);
-    weights_.add_mapped(name.path + "." + name.leaf, std::move(array));
+    weights_.add_mapped(name.path + "." + name.leaf, std::move(array),
+                        file_.file(), tensor.data);
   }
 
   const GgufFile& file_;

@@ -68,6 +68,7 @@ void build(Checkpoint checkpoint, const LoadOptions& options,
       config.has("text_config") ? config.section("text_config") : config;
   loaded.context = text.size_or("max_position_embeddings", 0);
   loaded.info = std::move(checkpoint.info);
+  loaded.mover = checkpoint.weights.take_mover();
 }
 
 }  // namespace
@@ -110,9 +111,10 @@ std::string LoadedModel::render_chat(const Json& messages) const {
 
 std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
                                               const LoadOptions& options) {
+  // A bad setting is said before the weights are read.
+  static_cast<void>(wants_huge_pages());
   if (runs_on_cpu()) {
     mx::set_compile_mode(mx::CompileMode::disabled);
-    // A bad SKUA_CPU or SKUA_THREADS is said before the weights are read.
     static_cast<void>(cpu_level());
     static_cast<void>(thread_count());
   }
@@ -161,6 +163,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
   if (loaded->tokenizer)
     loaded->eos_ids.merge(
         std::set<std::int32_t>(loaded->tokenizer->special().eos_ids));
+  if (loaded->mover) loaded->mover->start();
   return loaded;
 }
 

@@ -10,6 +10,7 @@
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "models/profile.h"
+#include "nn/huge_pages.h"
 #include "skua/precision.h"
 #include "text/chat_template.h"
 #include "text/grammar.h"
@@ -51,6 +52,14 @@ struct LoadedModel {
   TensorAudit audit = {};
   ProfileFile profile = {};
   std::shared_ptr<Grammars> grammars = std::make_shared<Grammars>();
+  /** Where weights move to huge pages while the model is used already. */
+  std::unique_ptr<WeightMover> mover = {};
+
+  /** Waits until the weights stay where they are: steps are slower till then.
+   */
+  void wait_for_weights() const {
+    if (mover) mover->wait();
+  }
 
   /** The tokenizer. Throws Unsupported that names the folder without one. */
   const Tokenizer& need_tokenizer() const;

@@ -159,12 +159,12 @@ Checkpoint open_folder(const std::filesystem::path& folder,
         checkpoint.weights.hide(tensor.name);
       } else {
         if (fits_memory) read_ahead(tensor.data);
-        const bool copied = checkpoint.weights.add_mapped(
+        checkpoint.weights.add_mapped(
             tensor.name,
             share_array(tensor.data.data(),
                         array_shape(tensor.shape, where + " " + tensor.name),
-                        array_dtype(tensor, where), file.file().owner()));
-        if (copied) file.file().drop_pages(tensor.data);
+                        array_dtype(tensor, where), file.file().owner()),
+            file.file(), tensor.data);
       }
       info.n_parameters += count_parameters(tensor, checkpoint.weights);
       info.n_bytes_by_type[std::string(safe_dtype_name(tensor.dtype))] +=

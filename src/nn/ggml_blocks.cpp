@@ -11,7 +11,7 @@
 
 #include "base/thread_pool.h"
 #include "nn/ggml_block_layouts.h"
-#include "nn/weight_arena.h"
+#include "nn/huge_pages.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -301,7 +301,7 @@ AffineTensor ggml_to_affine(GgmlType type, std::span<const std::byte> data,
   AffineTensor out{*format, rows, cols, {}, {}, {}};
   out.packed = AlignedBuffer(data.size() / info.block_bytes * info.block_size *
                              format->bits / 8);
-  WeightArena::ask_for_huge_pages({out.packed.data(), out.packed.size()});
+  ask_for_huge_pages({out.packed.data(), out.packed.size()});
   Outcome outcome = Outcome::kDone;
   visit_layout(type, [&](auto block) {
     using Block = decltype(block);

@@ -37,12 +37,20 @@ void Weights::add(const std::string& name, mx::array tensor) {
     throw InvalidInput(source_, "tensor " + name + " comes twice");
 }
 
-bool Weights::add_mapped(const std::string& name, mx::array tensor) {
-  const bool moves = tensor.is_available() && tensor.flags().row_contiguous &&
-                     WeightArena::is_wanted() &&
-                     arena_.has_room(tensor.nbytes());
-  add(name, moves ? arena_.copy(tensor) : std::move(tensor));
-  return moves;
+void Weights::add_mapped(const std::string& name, mx::array tensor,
+                         const MappedFile& file,
+                         std::span<const std::byte> bytes) {
+  add(name, std::move(tensor));
+  if (mover_) mapped_.insert_or_assign(name, MappedPart{file, bytes});
+}
+
+void Weights::move(const std::string& path, WeightMatrix& matrix) {
+  for (const char* leaf : {".weight", ".scales", ".biases"}) {
+    const auto part = mapped_.extract(path + leaf);
+    if (!part) continue;
+    const auto moving = mover_->add(part.mapped().file, part.mapped().bytes);
+    if (!matrix.moving) matrix.moving = moving;
+  }
 }
 
 void Weights::set_quantization(const std::string& path,
@@ -153,6 +161,7 @@ WeightMatrix Scope::take_parts() const {
     w.scales = take("scales");
     if (has("biases")) w.biases = take("biases");
   }
+  weights_->move(path_, w);
   return w;
 }
 

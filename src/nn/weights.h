@@ -11,7 +11,7 @@
 
 #include "kernels/experts.h"
 #include "kernels/weight_matrix.h"
-#include "nn/weight_arena.h"
+#include "nn/huge_pages.h"
 
 namespace skua {
 
@@ -55,9 +55,9 @@ class Weights {
 
   /** Throws InvalidInput for a name that is there already. */
   void add(const std::string& name, mx::array tensor);
-  /** The same for a tensor in a mapped file. Where huge pages are wanted it is
-   *  copied there; returns true then. */
-  bool add_mapped(const std::string& name, mx::array tensor);
+  /** The same for a tensor whose bytes lie in a mapped file. */
+  void add_mapped(const std::string& name, mx::array tensor,
+                  const MappedFile& file, std::span<const std::byte> bytes);
 
   /** Quantisation of the tensors under `path` ("" is that of all others). */
   void set_quantization(const std::string& path, Quantization quantization);
@@ -75,7 +75,12 @@ class Weights {
   /** Counts a tensor that is not read at all among those dropped. */
   void hide(const std::string& name) { audit_.hidden.push_back(name); }
   void note(const std::string& path, const WeightMatrix& matrix);
+  /** Has the mapped tensors of a matrix moved. */
+  void move(const std::string& path, WeightMatrix& matrix);
   TensorAudit audit() const;
+  /** Moves the weights of matrices to huge pages where these are wanted, once
+   *  it is started. Null where they are not. */
+  std::unique_ptr<WeightMover> take_mover() { return std::move(mover_); }
   /** Throws InvalidInput that names the tensors nobody took. */
   void check_all_taken() const;
 
@@ -87,8 +92,14 @@ class Weights {
  private:
   std::string source_;
   Numerics numerics_;
-  WeightArena arena_;
   std::map<std::string, mx::array> tensors_;
+  struct MappedPart {
+    MappedFile file;
+    std::span<const std::byte> bytes;
+  };
+  std::map<std::string, MappedPart> mapped_;
+  std::unique_ptr<WeightMover> mover_ =
+      wants_huge_pages() ? std::make_unique<WeightMover>() : nullptr;
   std::map<std::string, Quantization> quantizations_;
   TensorAudit audit_;  // but for what is left over
 };

@@ -12,7 +12,7 @@ namespace {
 TEST(WarmUp, IsAStepOfAPromptAndOneOfAnAnswerThatLeaveNothing) {
   const test::ScriptedModel model(8, [](int) { return test::sure_of(1, 8); });
   const auto cache = std::make_shared<Cache>(model.make_cache());
-  EXPECT_GT(warm_up(model, cache), 0);
+  warm_up(model, cache);
   using Segments = std::vector<std::vector<int>>;
   EXPECT_EQ(model.segments, (Segments{{32}, {1}}));
   EXPECT_THROW(cache->length(0), InvalidInput);

@@ -5,6 +5,7 @@
 #include "base/cpu_level.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/linear_input.h"
+#include "kernels/experts.h"
 #include "skua/error.h"
 #include "tests/unit/kernels/matrices.h"
 
@@ -282,6 +283,37 @@ TEST(Linear, ReadsStridedActivations) {
   const mx::array x = normal({64, 3}, 2);
   EXPECT_EQ(numbers(linear(mx::transpose(x), w)),
             numbers(linear(mx::contiguous(mx::transpose(x)), w)));
+}
+
+TEST(Linear, ReadsWeightsWhereTheyHaveMoved) {
+  WeightMatrix w = make_matrix({"dense"}, 12, 64, 1);
+  const WeightMatrix other = make_matrix({"dense"}, 12, 64, 2);
+  const auto bytes = [](const mx::array& a) {
+    return reinterpret_cast<std::byte*>(const_cast<char*>(a.data<char>()));
+  };
+  const std::size_t n = w.weight.nbytes();
+  const auto moving = std::make_shared<MovingBytes>(
+      std::span<const std::byte>(bytes(w.weight), n),
+      std::shared_ptr<std::byte>(bytes(other.weight), [](auto*) {}));
+  w.moving = moving;
+  const mx::array x = normal({3, 64}, 3);
+  const mx::array ids = mx::array({5, 0, 11}, mx::int32);
+  const auto read = [&](const WeightMatrix& m) {
+    WeightMatrix stacked = m;
+    stacked.weight = mx::reshape(m.weight, {3, 4, 64});
+    stacked.weight.eval();
+    const auto experts = expert_matrices("here", stacked, 3, 4, 64);
+    return std::vector{
+        numbers(linear(x, m)), numbers(embedding(ids, m, mx::float32)),
+        numbers(expert_linear(x, experts,
+                              mx::array({0, 1, 2}, {3, 1}, mx::int32)))};
+  };
+  WeightMatrix stays = w;
+  stays.moving = nullptr;
+  moving->moved(n - 1);
+  EXPECT_EQ(read(w), read(stays));
+  moving->moved(n);
+  EXPECT_EQ(read(w), read(other));
 }
 
 TEST(Linear, HalfPrecisionActivationsTakeTheFallback) {
