@@ -100,26 +100,20 @@ class CodeTiles {
 
   // [rows][groups] to [groups][rows].
   SKUA_TILE_TARGET void order_scales(const float* in, float* out) const {
-    alignas(64) float square[kTileLanes][kTileLanes];
-    for (std::size_t g = 0; g < n_groups_; g += kTileLanes) {
-      // Lanes past the last group read on; nobody reads what becomes of them.
-      for (std::size_t i = 0; i < kTileLanes; ++i)
-        std::memcpy(square[i], in + i * n_groups_ + g, sizeof square[i]);
-      transpose_words(square, out + g * kTileLanes);
-    }
+    // Lanes past the last group read on; nobody reads what becomes of them.
+    for (std::size_t g = 0; g < n_groups_; g += kTileLanes)
+      transpose_words(in + g, n_groups_ * sizeof *in, out + g * kTileLanes,
+                      kTileLanes * sizeof *out);
   }
 
   SKUA_TILE_TARGET void order_bytes(std::size_t column,
                                     std::uint8_t* out) const {
-    alignas(64) std::uint8_t bytes[kTileLanes][kColumns] = {};
+    const std::uint8_t* at = rows_ + column;
     const std::size_t n = std::min(kColumns, n_row_bytes_ - column);
-    for (std::size_t i = 0; i < kTileLanes; ++i) {
-      const std::uint8_t* at = rows_ + i * stride_ + column;
-      if (n == kColumns)
-        std::memcpy(bytes[i], at, kColumns);
-      else
-        std::memcpy(bytes[i], at, n);
-    }
+    if (n == kColumns) return transpose_words(at, stride_, out, kColumns);
+    alignas(64) std::uint8_t bytes[kTileLanes][kColumns] = {};
+    for (std::size_t i = 0; i < kTileLanes; ++i)
+      std::memcpy(bytes[i], at + i * stride_, n);
     transpose_words(bytes, out);
   }
 
