@@ -1,7 +1,5 @@
 #include "text/tool_arguments.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <set>
@@ -85,13 +83,6 @@ std::vector<std::u32string> only_strings(const Json& schema) {
   return words;
 }
 
-std::string escaped(std::string_view text) {
-  std::string pattern;
-  for (const char32_t c : to_utf32(std::string(text)))
-    pattern += fmt::format("\\u{{{:x}}}", static_cast<std::uint32_t>(c));
-  return pattern;
-}
-
 // With what the schema of the whole may define.
 Json document_of(const Json& schema, const Json& parameters) {
   Json document = schema;
@@ -131,18 +122,10 @@ std::vector<Tool> read_tools(const Json& tools) {
   return found;
 }
 
-Dfa dfa_without(const std::vector<std::string_view>& marks) {
-  std::vector<Dfa> found;
-  for (const auto mark : marks)
-    if (!mark.empty())
-      found.push_back(compile_pattern(escaped(mark), true, "mark"));
-  return found.empty() ? dfa_any() : dfa_not(dfa_any_of(std::move(found)));
-}
-
 std::int32_t ToolArguments::write(const Tool& tool, const CallForm& form) {
   const std::string where = "tool " + quote(tool.name);
   try {
-    return form.key_open.empty() ? json_object(tool) : tagged(tool, form);
+    return form.key_open.empty() ? object(tool, form) : tagged(tool, form);
   } catch (const InvalidInput& error) {
     throw InvalidInput(where, error.what());
   } catch (const Unsupported& error) {
@@ -150,10 +133,12 @@ std::int32_t ToolArguments::write(const Tool& tool, const CallForm& form) {
   }
 }
 
-std::int32_t ToolArguments::json_object(const Tool& tool) {
+std::int32_t ToolArguments::object(const Tool& tool, const CallForm& form) {
   const auto [entry, is_new] = objects_.emplace(tool.name, -1);
-  if (is_new) entry->second = add_json_schema(rules_, tool.parameters);
-  return entry->second;
+  if (!is_new) return entry->second;
+  ValueSpelling spelling = value_spelling(form.syntax);
+  if (!form.text_end.empty()) spelling.forbidden.push_back(form.text_end);
+  return entry->second = add_json_schema(rules_, tool.parameters, spelling);
 }
 
 std::int32_t ToolArguments::tagged(const Tool& tool, const CallForm& form) {
@@ -190,11 +175,18 @@ GrammarSequence ToolArguments::argument(const std::string& key,
         std::string(other ? form.string_key_close : form.key_close));
   };
   const std::string tail(form.value_close);
-  if (!may_be_string(schema))
-    return {head(false), GrammarItem::ref(add_json_schema(rules_, schema)),
+  const std::vector<std::string_view> ends = {trim_space(form.value_close),
+                                              trim_space(form.close),
+                                              trim_space(form.end)};
+  if (!may_be_string(schema)) {
+    ValueSpelling spelling;
+    for (const auto end : ends)
+      if (!end.empty()) spelling.forbidden.push_back(end);
+    return {head(false),
+            GrammarItem::ref(add_json_schema(rules_, schema, spelling)),
             GrammarItem::literal(tail)};
-  const Dfa texts = dfa_without({trim_space(form.value_close),
-                                 trim_space(form.close), trim_space(form.end)});
+  }
+  const Dfa texts = dfa_without(ends);
   if (is_bare(schema))
     return {head(true),
             GrammarItem::ref(add_dfa(rules_, texts, Spelling::kPlain, tail))};

@@ -28,9 +28,9 @@ class CallWriter {
   std::int32_t answer(bool required) {
     const auto forms = call_forms(format_);
     if (forms.empty())
-      throw Unsupported("tool calls", "a grammar for the format " +
-                                          quote(format_.name) +
-                                          ", whose arguments are no JSON");
+      throw Unsupported(
+          "tool calls",
+          "calls in the format " + quote(format_.name) + ", which has none");
     const auto message = rules_.add_rule();
     const auto content = required ? -1 : rules_.rule_of(content_of(forms));
     if (!required) rules_.add(message, {GrammarItem::ref(content)});
@@ -113,10 +113,9 @@ class CallWriter {
 
   void add_id(const CallId& id, CallId::Place place, GrammarSequence& call) {
     if (id.place != place) return;
-    const char* pattern = id.is_number ? "0|[1-9][0-9]{0,2}" : "[0-9a-zA-Z]{9}";
     call.push_back(literal(id.open));
     call.push_back(GrammarItem::ref(add_dfa(
-        rules_, compile_pattern(pattern, false, "id"), Spelling::kPlain)));
+        rules_, compile_pattern(id.pattern, false, "id"), Spelling::kPlain)));
     call.push_back(literal(id.close));
   }
 
