@@ -248,10 +248,8 @@ class TemplateTest(support.ToolTest):
         self.assertTrue(begun.endswith("<|im_start|>assistant\nOnce upon"))
         whole = self.out(*command, "--no-generation-prompt")
         self.assertTrue(whole.startswith(begun + "<|im_end|>"))
-        nothing = self.write("n.json", [
-            {"role": "assistant", "content": None}
-        ])
-        self.refused(2, "no text", *command[:-1], nothing,
+        nothing = self.write("n.json", [])
+        self.refused(2, "a message to continue", *command[:-1], nothing,
                      "--continue-final-message")
 
     def test_content_parts(self):
