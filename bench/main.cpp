@@ -122,7 +122,7 @@ void add_tokenize(CLI::App& app, TokenizeArguments& arguments) {
     run_tokenizer_tests(arguments.path, arguments.text, print_line);
   });
   auto* runs = app.add_subcommand(
-      "runs", "Milliseconds to encode runs of one thing, 64 KB and 1 MB");
+      "runs", "Milliseconds to encode runs of one thing, 256 KB and 1 MB");
   runs->add_option("paths", arguments.paths, "Tokenizers, as above")
       ->required();
   runs->callback(

@@ -89,7 +89,7 @@ void run_tokenizer_runs(const std::vector<std::string>& paths,
   for (const std::string& path : paths) {
     const auto tokenizer = load(path);
     for (const auto& [name, part] : parts) {
-      const std::string few = repeated(part, 64 << 10);
+      const std::string few = repeated(part, 256 << 10);
       const std::string many = repeated(part, 1 << 20);
       std::vector<std::int32_t> ids;
       const auto encode = [&](const std::string& text) {
@@ -99,7 +99,7 @@ void run_tokenizer_runs(const std::vector<std::string>& paths,
       const double decode_ms = milliseconds([&] { tokenizer->decode(ids); });
       emit({{"path", fs::path(path).filename().string()},
             {"run", name},
-            {"64KB_ms", few_ms},
+            {"256KB_ms", few_ms},
             {"1MB_ms", many_ms},
             {"times", many_ms / few_ms},
             {"decode_ms", decode_ms}});

@@ -18,8 +18,8 @@ void run_tokenizer_tests(const std::filesystem::path& path,
                          const std::function<void(const Json&)>& emit);
 
 /** Calls emit for each tokenizer with the milliseconds for runs of one thing,
- *  first of 64 KB and then of 1 MB, and with how many times as long the second
- *  took: 16 where time is linear. */
+ *  first of 256 KB and then of 1 MB, and with how many times as long the second
+ *  took: 4 where time is linear. */
 void run_tokenizer_runs(const std::vector<std::string>& paths,
                         const std::function<void(const Json&)>& emit);
 

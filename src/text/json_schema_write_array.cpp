@@ -166,7 +166,9 @@ std::optional<std::vector<std::string>> SchemaWriter::few_values(
 // Items that differ can be told apart where there are few to choose from: a
 // state is the items so far and the set of values taken.
 std::int32_t SchemaWriter::unique_array(const Shape& shape) {
-  const char* too_many = "the items have more than a few values";
+  const char* too_many =
+      "the items have more than a few values, expected an enum or another list "
+      "of at most 10";
   if (!shape.counts.empty())
     throw Unsupported(shape.unique_at, "it stands beside 'contains'");
   const std::size_t special = n_special(shape);

@@ -18,6 +18,34 @@ constexpr std::array<std::string_view, 11> kAnnotations = {
     "$comment", "$schema",     "deprecated", "readOnly",
     "$defs",    "definitions", "writeOnly"};
 
+// Keywords under which an object may have other properties.
+constexpr std::array<const char*, 12> kOpen = {"additionalProperties",
+                                               "patternProperties",
+                                               "unevaluatedProperties",
+                                               "propertyNames",
+                                               "minProperties",
+                                               "allOf",
+                                               "anyOf",
+                                               "oneOf",
+                                               "if",
+                                               "not",
+                                               "dependentSchemas",
+                                               "dependencies"};
+
+// Whether it speaks of properties other than those it declares.
+bool is_open(const Json& schema) {
+  const Json properties = schema.value("properties", Json());
+  if (!properties.is_object()) return true;
+  for (const char* key : kOpen)
+    if (schema.contains(key)) return true;
+  const Json required = schema.value("required", Json::array());
+  return !required.is_array() ||
+         !std::ranges::all_of(required, [&](const Json& name) {
+           return name.is_string() &&
+                  properties.contains(name.get<std::string>());
+         });
+}
+
 bool is_annotation(std::string_view keyword) {
   return std::ranges::find(kAnnotations, keyword) != kAnnotations.end();
 }
@@ -45,6 +73,8 @@ Json object_schema(const Json& tool, const std::string& where) {
     throw InvalidInput(where, "'parameters' has the type " +
                                   schema["type"].dump() +
                                   ", expected \"object\"");
+  // No more arguments than the function has, unless the schema speaks of them.
+  if (!is_open(schema)) schema["additionalProperties"] = false;
   return schema;
 }
 

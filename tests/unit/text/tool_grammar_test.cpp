@@ -81,6 +81,24 @@ TEST(ToolGrammar, TextWithoutCallsIsAllThatIsLeftWithoutTools) {
   }
 }
 
+TEST(ToolGrammar, OtherArgumentsComeWhereTheSchemaSpeaksOfThem) {
+  ByteGrammars grammars;
+  const auto accepts = [&](Json parameters, const std::string& arguments) {
+    const Json tool = {{"name", "f"}, {"parameters", std::move(parameters)}};
+    return grammars.accepts(
+        tool_call_grammar(message_format("hermes"), Json::array({tool})),
+        "<tool_call>\n{\"name\": \"f\", \"arguments\": " + arguments +
+            "}\n</tool_call>");
+  };
+  Json schema = Json::parse(R"({"properties": {"a": {"type": "integer"}}})");
+  EXPECT_TRUE(accepts(schema, R"({"a": 1})"));
+  EXPECT_FALSE(accepts(schema, R"({"a": 1, "b": 2})"));
+  schema["additionalProperties"] = true;
+  EXPECT_TRUE(accepts(schema, R"({"a": 1, "b": 2})"));
+  EXPECT_TRUE(accepts({{"type", "object"}}, R"({"b": 2})"));
+  EXPECT_FALSE(accepts(Json(), R"({"b": 2})"));
+}
+
 TEST(ToolGrammar, ReasoningComesFirstWhereItMay) {
   ByteGrammars grammars;
   const std::string call =
