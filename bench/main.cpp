@@ -106,6 +106,7 @@ void add_templates(CLI::App& app, TemplateArguments& arguments) {
 
 struct TokenizeArguments {
   std::string path, text;
+  std::vector<std::string> paths;
 };
 
 void add_tokenize(CLI::App& app, TokenizeArguments& arguments) {
@@ -120,6 +121,12 @@ void add_tokenize(CLI::App& app, TokenizeArguments& arguments) {
   command->callback([&arguments] {
     run_tokenizer_tests(arguments.path, arguments.text, print_line);
   });
+  auto* runs = app.add_subcommand(
+      "runs", "Milliseconds to encode runs of one thing, 256 KB and 1 MB");
+  runs->add_option("paths", arguments.paths, "Tokenizers, as above")
+      ->required();
+  runs->callback(
+      [&arguments] { run_tokenizer_runs(arguments.paths, print_line); });
 }
 
 struct ModelArguments {

@@ -81,4 +81,30 @@ void run_tokenizer_tests(const fs::path& path, const fs::path& text,
   }
 }
 
+void run_tokenizer_runs(const std::vector<std::string>& paths,
+                        const std::function<void(const Json&)>& emit) {
+  const std::pair<const char*, const char*> parts[] = {
+      {"one character", "a"},  {"spaces", " "}, {"emoji", "\xf0\x9f\x98\x80"},
+      {"accents", "\xcc\x81"}, {"digits", "7"}, {"lines", "\n "}};
+  for (const std::string& path : paths) {
+    const auto tokenizer = load(path);
+    for (const auto& [name, part] : parts) {
+      const std::string few = repeated(part, 256 << 10);
+      const std::string many = repeated(part, 1 << 20);
+      std::vector<std::int32_t> ids;
+      const auto encode = [&](const std::string& text) {
+        return milliseconds([&] { ids = tokenizer->encode(text); });
+      };
+      const double few_ms = encode(few), many_ms = encode(many);
+      const double decode_ms = milliseconds([&] { tokenizer->decode(ids); });
+      emit({{"path", fs::path(path).filename().string()},
+            {"run", name},
+            {"256KB_ms", few_ms},
+            {"1MB_ms", many_ms},
+            {"times", many_ms / few_ms},
+            {"decode_ms", decode_ms}});
+    }
+  }
+}
+
 }  // namespace skua::bench

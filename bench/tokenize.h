@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "base/json.h"
 
@@ -14,5 +16,11 @@ namespace skua::bench {
 void run_tokenizer_tests(const std::filesystem::path& path,
                          const std::filesystem::path& text,
                          const std::function<void(const Json&)>& emit);
+
+/** Calls emit for each tokenizer with the milliseconds for runs of one thing,
+ *  first of 256 KB and then of 1 MB, and with how many times as long the second
+ *  took: 4 where time is linear. */
+void run_tokenizer_runs(const std::vector<std::string>& paths,
+                        const std::function<void(const Json&)>& emit);
 
 }  // namespace skua::bench

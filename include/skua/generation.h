@@ -109,7 +109,20 @@ struct GenerationOptions {
   /** Your own, called last. */
   std::vector<LogitsProcessor> processors = {};
 
-  /** What the answer must look like, one of these four at most; tokens that
+  /** Functions that the model may call: a JSON list as in OpenAI's `tools`,
+   *  which the chat template tells the model of. What begins as a call in the
+   *  model's format is one then, valid under the schemas of its parameters.
+   *  The text has the marks of that format in it; parts() of the stream takes
+   *  it apart. Empty: none. */
+  std::string tools = {};
+  /** Whether the answer calls a tool: "auto", as the model likes; "required",
+   *  at least one; "none"; or the name of the one to call. */
+  std::string tool_choice = "auto";
+  /** Whether one answer may call several times. */
+  bool parallel_tool_calls = true;
+
+  /** What the answer must look like, one of these four at most, and none
+   *  beside `tools` unless tool_choice is "none"; tokens that
    *  do not fit are forbidden before any other processor, and the answer ends
    *  where nothing may follow. It fits unless it ended otherwise (kLength,
    *  kTime, a text of `stop`) or failed. With ignore_eos it ends there alone.

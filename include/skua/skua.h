@@ -14,6 +14,7 @@
 #include "skua/export.h"
 #include "skua/generation.h"
 #include "skua/kv_type.h"
+#include "skua/parsed_message.h"
 #include "skua/precision.h"
 
 /** Skua: load a language model and talk to it.
@@ -203,8 +204,8 @@ class SKUA_API Chat {
   const std::vector<Message>& messages() const { return messages_; }
   /** What the model has read of the messages. */
   PromptCache& cache() { return cache_; }
-  /** The prompt text that the messages come to. */
-  std::string prompt() const;
+  /** The prompt text that the messages, and the tools of `options`, come to. */
+  std::string prompt(const GenerationOptions& options = {}) const;
 
  private:
   friend class Model;
@@ -228,6 +229,9 @@ class SKUA_API Stream {
 
   FinishReason finish_reason() const;
   GenerationStats stats() const;
+  /** What the pieces so far come to, where GenerationOptions::tools are given;
+   *  else empty. */
+  ParsedMessage parts() const;
 
   class Iterator {
    public:
@@ -293,6 +297,8 @@ class SKUA_API BatchStream {
    *  there is not. */
   FinishReason finish_reason(std::size_t row) const;
   GenerationStats stats(std::size_t row) const;
+  /** As of a Stream. */
+  ParsedMessage parts(std::size_t row) const;
   /** What made the row fail. */
   std::optional<std::string> error(std::size_t row) const;
 

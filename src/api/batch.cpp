@@ -12,6 +12,7 @@ struct BatchStream::State {
     std::unique_ptr<Model::Answer> answer;  // null once it has ended
     FinishReason finish_reason = FinishReason::kNone;
     GenerationStats stats = {};
+    ParsedMessage parts = {};
     std::optional<std::string> error = {};
     bool end_told = false;
   };
@@ -31,13 +32,14 @@ struct BatchStream::State {
     if (!row.answer) return std::nullopt;
     Sequence& sequence = *row.answer->sequence;
     try {
-      if (auto piece = sequence.pop()) return piece;
+      if (auto piece = row.answer->pop()) return piece;
     } catch (const std::exception& error) {
       row.error = error.what();
     }
     if (sequence.ended()) {
       row.finish_reason = sequence.finish_reason();
       row.stats = sequence.stats();
+      row.parts = row.answer->parts();
       generator.remove(sequence);
       const std::lock_guard lock(mutex);
       row.answer.reset();
@@ -122,6 +124,11 @@ FinishReason BatchStream::finish_reason(std::size_t row) const {
 GenerationStats BatchStream::stats(std::size_t row) const {
   const State::Row& found = state_->row(row);
   return found.answer ? found.answer->sequence->stats() : found.stats;
+}
+
+ParsedMessage BatchStream::parts(std::size_t row) const {
+  const State::Row& found = state_->row(row);
+  return found.answer ? found.answer->parts() : found.parts;
 }
 
 std::optional<std::string> BatchStream::error(std::size_t row) const {

@@ -8,6 +8,7 @@
 #include "generate/warm_up.h"
 #include "models/load.h"
 #include "skua/skua.h"
+#include "text/tool_choice.h"
 #include "text/utf8.h"
 
 namespace skua {
@@ -54,6 +55,19 @@ std::optional<Precision> check_oracle(const ModelOptions& options) {
   return Precision::kExact;
 }
 
+// Null where there are no tools.
+std::unique_ptr<MessageParser> parser_for(
+    const LoadedModel& loaded, const GenerationOptions& options,
+    const std::vector<std::int32_t>& prompt) {
+  if (options.tools.empty()) return nullptr;
+  check(options, loaded.model->vocab_size());
+  const MessageFormat& format = *loaded.message_format;
+  return std::make_unique<MessageParser>(
+      format,
+      MessageParserOptions{.tools = choose_tools(options.tools, "auto").tools,
+                           .open_marker = loaded.open_marker(prompt)});
+}
+
 }  // namespace
 
 std::unique_ptr<Model::Answer> Model::State::answer(
@@ -64,11 +78,13 @@ std::unique_ptr<Model::Answer> Model::State::answer(
   if (from && &from->session.cache() != cache.get())
     throw InvalidInput("prompt cache", "is one of another model");
   if (!from) from.emplace(new_session());
+  auto parser = parser_for(*loaded, options, prompt);
   auto sequence =
       std::make_shared<Sequence>(loaded, std::move(*from), std::move(prompt),
                                  options, start, draft ? &*draft : nullptr);
   from.reset();
-  return std::make_unique<Answer>(std::move(sequence), std::move(memory));
+  return std::make_unique<Answer>(std::move(sequence), std::move(memory),
+                                  std::move(parser));
 }
 
 Model::Model(std::shared_ptr<const State> state) : state_(std::move(state)) {}
@@ -164,9 +180,10 @@ std::unique_ptr<Model::Answer> Model::answer(
   if (chat.model_.state_ != state_)
     throw InvalidInput("chat", "is one of another model");
   const bool bos_in_text = state_->loaded->chat_template.has_value();
-  return state_->answer(state_->loaded->need_tokenizer().encode(
-                            chat.prompt(), {.add_special = !bos_in_text}),
-                        options, TextStart::kFresh, chat.cache_.state_);
+  return state_->answer(
+      state_->loaded->need_tokenizer().encode(chat.prompt(options),
+                                              {.add_special = !bos_in_text}),
+      options, TextStart::kFresh, chat.cache_.state_);
 }
 
 std::unique_ptr<Model::Answer> Model::answer(
@@ -207,11 +224,14 @@ Chat& Chat::add(std::string role, std::string text) {
   return *this;
 }
 
-std::string Chat::prompt() const {
+std::string Chat::prompt(const GenerationOptions& options) const {
   Json messages = Json::array();
   for (const Message& m : messages_)
     messages.push_back({{"role", m.role}, {"content", m.content}});
-  return model_.state_->loaded->render_chat(messages);
+  const Json tools = options.tools.empty()
+                         ? Json()
+                         : choose_tools(options.tools, "auto").tools;
+  return model_.state_->loaded->render_chat(messages, tools);
 }
 
 }  // namespace skua

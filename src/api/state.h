@@ -6,6 +6,7 @@
 #include "generate/generator.h"
 #include "models/load.h"
 #include "skua/skua.h"
+#include "text/message_parser.h"
 
 namespace skua {
 
@@ -37,8 +38,11 @@ struct PromptCache::State {
 /** A sequence that gives what it has read back to the cache it came from. */
 struct Model::Answer {
   Answer(std::shared_ptr<Sequence> the_sequence,
-         std::shared_ptr<PromptCache::State> of)
-      : sequence(std::move(the_sequence)), cache(std::move(of)) {
+         std::shared_ptr<PromptCache::State> of,
+         std::unique_ptr<MessageParser> with = nullptr)
+      : sequence(std::move(the_sequence)),
+        cache(std::move(of)),
+        parser(std::move(with)) {
     if (cache) ++cache->n_streams;
   }
   ~Answer() {
@@ -49,8 +53,24 @@ struct Model::Answer {
   Answer(const Answer&) = delete;
   Answer& operator=(const Answer&) = delete;
 
+  /** The next piece that is ready, which parts() has then. */
+  std::optional<Piece> pop() {
+    auto piece = sequence->pop();
+    if (piece && parser) parser->feed(piece->text);
+    if (!piece && parser && sequence->ended() && !all_read) {
+      parser->finish();
+      all_read = true;
+    }
+    return piece;
+  }
+  ParsedMessage parts() const {
+    return parser ? parser->message() : ParsedMessage();
+  }
+
   std::shared_ptr<Sequence> sequence;
   std::shared_ptr<PromptCache::State> cache;  // null where there is none
+  std::unique_ptr<MessageParser> parser;      // where tools were given
+  bool all_read = false;
 };
 
 }  // namespace skua

@@ -35,10 +35,10 @@ Stream& Stream::operator=(Stream&&) noexcept = default;
 Stream::~Stream() = default;
 
 std::optional<Piece> Stream::next() {
-  Sequence& sequence = *state_->answer->sequence;
+  Model::Answer& answer = *state_->answer;
   while (true) {
-    if (auto piece = sequence.pop()) return piece;
-    if (sequence.ended()) return std::nullopt;
+    if (auto piece = answer.pop()) return piece;
+    if (answer.sequence->ended()) return std::nullopt;
     state_->generator.step();
   }
 }
@@ -53,6 +53,10 @@ FinishReason Stream::finish_reason() const {
 
 GenerationStats Stream::stats() const {
   return state_->answer->sequence->stats();
+}
+
+ParsedMessage Stream::parts() const {
+  return state_->answer->parts();
 }
 
 }  // namespace skua

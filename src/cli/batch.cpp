@@ -303,7 +303,8 @@ class BatchRun {
     const GenerationStats stats = batch_.stats(event.row);
     tally_.n_tokens += stats.n_generated_tokens;
     if (const auto error = batch_.error(event.row)) return fail(row, *error);
-    finish(row, row.result->json(batch_.finish_reason(event.row), stats));
+    finish(row, row.result->json(batch_.finish_reason(event.row), stats,
+                                 batch_.parts(event.row)));
   }
 
   void fail(Row& row, std::string error) {

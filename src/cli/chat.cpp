@@ -23,8 +23,8 @@ constexpr const char* kHelp =
     "/save FILE       write the conversation as JSON\n"
     "/load FILE       read a conversation back\n"
     "/set [NAME VALUE] show or set options, such as temp or top-p\n"
-    "/set regex none  answers of any form again; so with json-schema, grammar\n"
-    "                 and choice\n"
+    "/set regex none  answers of any form again; so with json-schema, grammar,\n"
+    "                 choice and tools\n"
     "/help            this list\n"
     "/exit, Ctrl-D    leave;  Ctrl-C stops an answer\n"
     "A line that ends with \\ goes on in the next.\n";

@@ -20,7 +20,7 @@ constexpr std::size_t kMaxGrammarBytes = GrammarLimits{}.max_source_bytes;
 
 bool is_in_file(const OptionField& field) {
   const std::string_view name = field.name;
-  return name == "json_schema" || name == "grammar";
+  return name == "json_schema" || name == "grammar" || name == "tools";
 }
 
 std::vector<std::string> split(const std::string& text) {
@@ -33,14 +33,16 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-// A grammar is in a file. Of a schema, text that begins as one is taken as it
-// is.
+// A grammar is in a file. Of a schema and of tools, text that begins as such is
+// taken as it is.
 std::string read_text_option(const OptionField& field,
                              const std::string& text) {
   if (!is_in_file(field) || text.empty()) return text;
   const auto begin = text.find_first_not_of(" \t\r\n");
-  const bool is_schema = field.name == std::string_view("json_schema");
-  if (is_schema && begin != text.npos && text[begin] == '{') return text;
+  const bool is_json = field.name != std::string_view("grammar");
+  if (is_json && begin != text.npos &&
+      (text[begin] == '{' || text[begin] == '['))
+    return text;
   return read_file(text, kMaxGrammarBytes);
 }
 

@@ -12,6 +12,17 @@ Json or_null(const std::optional<Value>& value) {
   return value ? Json(*value) : Json();
 }
 
+Json calls_json(const std::vector<ToolCall>& calls) {
+  Json list = Json::array();
+  for (const ToolCall& call : calls) {
+    list.push_back(
+        {{"id", call.id},
+         {"type", "function"},
+         {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  return list;
+}
+
 }  // namespace
 
 Result::Result(const Model& model, const GenerationOptions& options)
@@ -19,7 +30,8 @@ Result::Result(const Model& model, const GenerationOptions& options)
       wants_logprobs_(options.logprobs || options.top_logprobs > 0),
       wants_prompt_logprobs_(options.prompt_logprobs),
       has_seed_(options.seed || options.temperature > 0),
-      has_constraint_(!constraints_of(options).empty()) {}
+      has_constraint_(!constraints_of(options).empty()),
+      has_tools_(!options.tools.empty()) {}
 
 void Result::add(const Piece& piece) {
   text_ += piece.text;
@@ -35,7 +47,8 @@ void Result::add(const Piece& piece) {
   logprobs_.push_back(std::move(entry));
 }
 
-Json Result::json(FinishReason reason, const GenerationStats& stats) const {
+Json Result::json(FinishReason reason, const GenerationStats& stats,
+                  const ParsedMessage& parts) const {
   Json json = {{"text", text_},
                {"token_ids", ids_},
                {"finish_reason", finish_reason_name(reason)},
@@ -45,6 +58,11 @@ Json Result::json(FinishReason reason, const GenerationStats& stats) const {
                {"prompt_tokens", stats.n_prompt_tokens},
                {"cached_tokens", stats.n_cached_tokens},
                {"generated_tokens", stats.n_generated_tokens}};
+  if (has_tools_) {
+    json["reasoning"] = parts.reasoning;
+    json["content"] = parts.content;
+    json["tool_calls"] = calls_json(parts.calls);
+  }
   if (has_constraint_) json["forced_tokens"] = stats.n_forced_tokens;
   if (wants_logprobs_) json["logprobs"] = logprobs_;
   if (wants_prompt_logprobs_) json["prompt_logprobs"] = stats.prompt_logprobs;

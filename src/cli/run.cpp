@@ -28,7 +28,7 @@ void print_json(Stream& stream, Result result, std::optional<double> warmup_s) {
     while (const auto piece = stream.next()) result.add(*piece);
   }
   const GenerationStats stats = stream.stats();
-  Json json = result.json(stream.finish_reason(), stats);
+  Json json = result.json(stream.finish_reason(), stats, stream.parts());
   json.update({{"first_token_s", stats.first_token_s},
                {"prompt_s", stats.prompt_s},
                {"generate_s", stats.generate_s},
@@ -45,6 +45,15 @@ void print_json(Stream& stream, Result result, std::optional<double> warmup_s) {
   fmt::print("{}\n", dump_json(json));
 }
 
+// Tools that the prompt does not show are called by chance.
+void warn_of_hidden_tools(const Chat& chat, const GenerationOptions& options) {
+  if (options.tools.empty() || options.tool_choice == "none") return;
+  if (chat.prompt(options) != chat.prompt()) return;
+  fmt::print(stderr,
+             "note: the model's chat template does not tell it of tools; "
+             "describe them in the prompt\n");
+}
+
 void run(const Arguments& arguments) {
   const AnswerOptions& options = arguments.answer;
   const std::string prompt = checked_prompt(
@@ -57,10 +66,13 @@ void run(const Arguments& arguments) {
       generation_options(options.generation, model), options.quiet);
   const std::string& file = arguments.prompt_cache;
   if (!file.empty() && std::filesystem::exists(file)) chat.cache().load(file);
+  if (!arguments.raw) chat.user(prompt);
   {
     Stream stream = arguments.raw
                         ? model.complete(prompt, chat.cache(), generation)
-                        : model.stream(chat.user(prompt), generation);
+                        : model.stream(chat, generation);
+    if (!arguments.raw && !options.quiet)
+      warn_of_hidden_tools(chat, generation);
     if (arguments.json) {
       print_json(stream, Result(model, generation), warmup_s);
     } else {
@@ -107,6 +119,7 @@ void add_run(CLI::App& app) {
       "  cat notes.txt | skua run --system \"Summarise.\" -\n"
       "  skua run --raw \"Once upon a time\" --max-tokens 100\n"
       "  skua run --json-schema city.json \"Tell me about Paris.\"\n"
+      "  skua run --tools tools.json --json \"Is it raining in Lyon?\"\n"
       "The answer goes to stdout, statistics to stderr.");
   command.callback([arguments] { run(*arguments); });
 }

@@ -18,6 +18,7 @@ namespace {
 struct Arguments {
   std::string model, messages, tools, file, context;
   bool json = false, no_generation_prompt = false;
+  bool continue_final_message = false;
 };
 
 // Source of the template and the options that its tokenizer gives.
@@ -31,6 +32,7 @@ std::string render_for(const Source& source, const Arguments& arguments,
   const auto tokenizer = load_tokenizer(source);
   ChatTemplateOptions options = chat_template_options(*tokenizer);
   options.add_generation_prompt = !arguments.no_generation_prompt;
+  options.continue_final_message = arguments.continue_final_message;
   if (!arguments.tools.empty()) options.tools = read_json(arguments.tools);
   if (!arguments.context.empty()) options.extra = read_json(arguments.context);
   return apply_chat_template(ChatTemplate(*text, where + " chat template"),
@@ -84,11 +86,18 @@ void add_template(CLI::App& app) {
                "JSON file with further variables");
   command.flag("--no-generation-prompt", arguments->no_generation_prompt,
                "End after the last message");
+  command
+      .flag("--continue-final-message", arguments->continue_final_message,
+            "End behind the text of the last message, to go on with it")
+      .excludes("--no-generation-prompt")
+      .excludes("--template");
   command.flag("--json", arguments->json,
                "Print {\"text\": ...} or {\"error\": ...}");
   command.footer(
       "Examples:\n"
       "  skua template --messages chat.json\n"
+      "  skua template --messages chat.json --tools tools.json\n"
+      "  skua template --messages begun.json --continue-final-message\n"
       "  skua template --template my.jinja --context variables.json --json");
   command.callback([arguments] { run(*arguments); });
 }

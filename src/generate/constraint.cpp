@@ -5,6 +5,9 @@
 #include <limits>
 
 #include "generate/options.h"
+#include "skua/error.h"
+#include "text/tool_choice.h"
+#include "text/tool_grammar.h"
 #include "text/utf8.h"
 
 namespace skua {
@@ -49,23 +52,68 @@ std::vector<std::int32_t> ids_behind_text(const Tokenizer& tokenizer,
   return {};
 }
 
+// The same with special tokens in it, as far as it is found.
+std::vector<std::int32_t> ids_with_marks(const Tokenizer& tokenizer,
+                                         const std::string& text) {
+  std::vector<std::int32_t> found;
+  std::size_t at = 0;
+  const auto take_text = [&](std::size_t end) {
+    if (end == at) return true;
+    const auto ids = ids_behind_text(tokenizer, text.substr(at, end - at));
+    found.insert(found.end(), ids.begin(), ids.end());
+    return !ids.empty();
+  };
+  for (const std::int32_t id :
+       tokenizer.encode(text, {.add_special = false, .parse_special = true})) {
+    if (!tokenizer.is_special(id)) continue;
+    const std::string mark = tokenizer.piece(id);
+    const std::size_t begin = text.find(mark, at);
+    if (begin == text.npos || !take_text(begin)) return found;
+    found.push_back(id);
+    at = begin + mark.size();
+  }
+  take_text(text.size());
+  return found;
+}
+
+// None where no answer of the model calls a tool anyway.
+std::optional<Grammar> tool_grammar(const LoadedModel& model,
+                                    const GenerationOptions& options,
+                                    std::span<const std::int32_t> prompt) {
+  const ToolChoice choice = choose_tools(options.tools, options.tool_choice);
+  const MessageFormat& format = *model.message_format;
+  if (format.calls.empty()) {
+    if (options.tool_choice == "none") return std::nullopt;
+    throw Unsupported(model.path.string(),
+                      "its chat template has no form of tool calls that is "
+                      "known, expected one for tools");
+  }
+  return tool_call_grammar(format, choice.tools,
+                           {.required = choice.required,
+                            .parallel = options.parallel_tool_calls,
+                            .reasoning = model.may_reason(),
+                            .open_marker = model.open_marker(prompt)});
+}
+
 }  // namespace
 
-std::unique_ptr<Constraint> Constraint::make(const LoadedModel& model,
-                                             const GenerationOptions& options) {
-  const auto grammar = grammar_of(options);
+std::unique_ptr<Constraint> Constraint::make(
+    const LoadedModel& model, const GenerationOptions& options,
+    std::span<const std::int32_t> prompt) {
+  auto grammar = grammar_of(options);
+  if (!grammar && !options.tools.empty())
+    grammar = tool_grammar(model, options, prompt);
   if (!grammar) return nullptr;
-  return std::unique_ptr<Constraint>(
-      new Constraint(constraints_of(options).front(), model,
-                     model.compile(*grammar), options));
+  return std::unique_ptr<Constraint>(new Constraint(
+      constraints_of(options).front(), model, *grammar, options));
 }
 
 Constraint::Constraint(const char* option, const LoadedModel& model,
-                       std::shared_ptr<const CompiledGrammar> grammar,
-                       const GenerationOptions& options)
+                       const Grammar& grammar, const GenerationOptions& options)
     : option_(option),
       tokenizer_(model.tokenizer),
-      matcher_(std::move(grammar)),
+      has_marks_(grammar.kind == Grammar::Kind::kToolCalls),
+      matcher_(model.compile(grammar)),
       may_force_(options.processors.empty() && options.no_repeat_ngram == 0),
       n_free_(options.force_ids.size()),
       vocab_size_(model.model->vocab_size()),
@@ -150,7 +198,8 @@ void Constraint::find_forced() {
   const std::string text =
       whole_characters(matcher_.forced_text(), kMostForcedBytes);
   if (text.empty()) return;
-  forced_.ids = ids_behind_text(*tokenizer_, text);
+  forced_.ids = has_marks_ ? ids_with_marks(*tokenizer_, text)
+                           : ids_behind_text(*tokenizer_, text);
   forced_.ids.resize(count_forceable(forced_.ids));
   std::ranges::reverse(forced_.ids);
 }

@@ -18,10 +18,12 @@ namespace skua {
  *  come in any case. */
 class Constraint {
  public:
-  /** Null where options ask for no grammar. Throws as
-   *  LoadedModel::compile. */
-  static std::unique_ptr<Constraint> make(const LoadedModel& model,
-                                          const GenerationOptions& options);
+  /** Null where options ask for no grammar. Throws as LoadedModel::compile,
+   *  and Unsupported for tools that the model has no way to call.
+   *  prompt  that is answered; it may begin reasoning or a call */
+  static std::unique_ptr<Constraint> make(
+      const LoadedModel& model, const GenerationOptions& options,
+      std::span<const std::int32_t> prompt = {});
 
   /** The option that asks for it. */
   const char* option() const { return option_; }
@@ -59,14 +61,14 @@ class Constraint {
   };
 
   Constraint(const char* option, const LoadedModel& model,
-             std::shared_ptr<const CompiledGrammar> grammar,
-             const GenerationOptions& options);
+             const Grammar& grammar, const GenerationOptions& options);
   void find_mask();
   void find_forced();
   std::size_t count_forceable(const std::vector<std::int32_t>& ids);
 
   const char* option_;
   std::shared_ptr<const Tokenizer> tokenizer_;
+  bool has_marks_;  // special tokens are part of the text
   GrammarMatcher matcher_;
   std::set<std::int32_t> ends_;      // of the answer
   std::set<std::int32_t> not_ends_;  // the model's, under ignore_eos

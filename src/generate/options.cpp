@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "skua/error.h"
+#include "text/tool_choice.h"
 #include "text/utf8.h"
 
 namespace skua {
@@ -61,6 +62,7 @@ constexpr const char* kIds = "token ids";
 constexpr const char* kLength = "Length";
 constexpr const char* kSampling = "Sampling";
 constexpr const char* kPenalties = "Biases and penalties";
+constexpr const char* kTools = "Tools";
 constexpr const char* kConstraints = "Constraints";
 constexpr const char* kEnding = "Ending";
 constexpr const char* kResults = "Results";
@@ -137,6 +139,13 @@ const std::array kFields = std::to_array<OptionField>({
      "Tokens DRY looks back at; 0: all", kPenalties},
     {"dry_breakers", &Options::dry_breakers, any, "texts that are not empty",
      "Texts at which a repetition ends", kPenalties},
+    {"tools", &Options::tools, any, "a JSON list of tools",
+     "Tools that the model may call, as in OpenAI's API", kTools},
+    {"tool_choice", &Options::tool_choice, any,
+     "auto, required, none or the name of a tool",
+     "Whether it calls one: auto, required, none or a tool's name", kTools},
+    {"parallel_tool_calls", &Options::parallel_tool_calls, any, kFlag,
+     "One call in an answer at most", kTools},
     {"json_schema", &Options::json_schema, any, "a JSON schema",
      "JSON schema that the answer is valid under", kConstraints},
     {"regex", &Options::regex, any, "a regular expression",
@@ -197,8 +206,11 @@ class Faults {
   }
   void add(const InvalidInput& fault) {
     const std::string_view text = fault.what();
+    const std::size_t end = text.find("] ");
+    const auto where = text.substr(1, end - 1);
     text_ += text_.empty() ? "" : "; ";
-    text_ += text.substr(text.find("] ") + 2);
+    if (where != "options") text_ += fmt::format("{}: ", where);
+    text_ += text.substr(end + 2);
   }
   void throw_if_any() const {
     if (!text_.empty()) throw InvalidInput("options", text_);
@@ -271,14 +283,24 @@ void assign(std::optional<std::uint64_t>& to, const OptionField& field,
   to = integer_of<std::uint64_t>(field, value);
 }
 
-// A schema may stand as it is, without being put into a text.
+// The name in OpenAI's {"type": "function", "function": {"name": ...}}.
+const Json& named_tool(const Json& value) {
+  const Json* name = &value;
+  for (const char* key : {"function", "name"})
+    if (name->is_object() && name->contains(key)) name = &name->at(key);
+  return *name;
+}
+
+// A schema and tools may stand as they are, without being put into a text.
 void assign(std::string& to, const OptionField& field, const Json& value) {
-  const bool is_schema = field.name == std::string_view("json_schema");
-  if (is_schema && value.is_object()) {
+  const std::string_view name = field.name;
+  const Json& text = name == "tool_choice" ? named_tool(value) : value;
+  if ((name == "json_schema" && value.is_object()) ||
+      (name == "tools" && value.is_array())) {
     to = dump_json(value);
   } else {
-    if (!value.is_string()) fail(field, value, field.expected);
-    to = value.get<std::string>();
+    if (!text.is_string()) fail(field, value, field.expected);
+    to = text.get<std::string>();
   }
 }
 
@@ -432,7 +454,8 @@ GenerationOptions read_options(const Json& object,
 }
 
 bool is_constraint(const OptionField& field) {
-  return std::string_view(field.group) == kConstraints;
+  return std::string_view(field.group) == kConstraints ||
+         std::string_view(field.name) == "tools";
 }
 
 std::vector<const char*> constraints_of(const GenerationOptions& options) {
@@ -441,6 +464,9 @@ std::vector<const char*> constraints_of(const GenerationOptions& options) {
     if (is_constraint(field) && is_set(options, field))
       names.push_back(field.name);
   }
+  // Tools that may not be called leave the form to others.
+  if (names.size() > 1 && options.tool_choice == "none")
+    std::erase(names, std::string_view("tools"));
   return names;
 }
 
@@ -461,6 +487,8 @@ void clear_constraints(GenerationOptions& options) {
   options.regex.clear();
   options.grammar.clear();
   options.choice.clear();
+  options.tools.clear();
+  options.tool_choice = GenerationOptions{}.tool_choice;
 }
 
 void check(const GenerationOptions& options, int vocab_size) {
@@ -478,10 +506,15 @@ void check(const GenerationOptions& options, int vocab_size) {
                std::to_string(options.dry_breakers.size()) + " texts",
                "at most " + std::to_string(kMaxBreakers));
   }
+  try {
+    choose_tools(options.tools, options.tool_choice);
+  } catch (const InvalidInput& fault) {
+    faults.add(fault);
+  }
   const auto constraints = constraints_of(options);
   if (constraints.size() > 1) {
     faults.add(constraints[0], fmt::format("{} beside it", constraints[1]),
-               "one of json_schema, regex, grammar and choice");
+               "one of tools, json_schema, regex, grammar and choice");
   }
   for (const auto& [name, value] :
        {std::pair{"min_tokens_to_keep", options.min_tokens_to_keep},

@@ -52,12 +52,14 @@ GenerationOptions read_options(const Json& object,
                                const GenerationOptions& base = {},
                                int vocab_size = 0);
 
-/** The options of which an answer has one at most: json_schema, regex, grammar
- *  and choice. Whether a field is one, those that are set, and none set. */
+/** The options of which an answer has one at most: tools, json_schema, regex,
+ *  grammar and choice. Whether a field is one, those that are set, and none
+ *  set. Tools do not count beside another where none may be called. */
 bool is_constraint(const OptionField& field);
 std::vector<const char*> constraints_of(const GenerationOptions& options);
 void clear_constraints(GenerationOptions& options);
-/** The grammar that the first of them asks for. */
+/** The grammar that the first of them asks for; that of tools needs a model
+ *  (constraint.h). */
 std::optional<Grammar> grammar_of(const GenerationOptions& options);
 
 /** Throws InvalidInput that lists every field out of range, each as

@@ -83,6 +83,23 @@ const Tokenizer& LoadedModel::need_tokenizer() const {
   return *tokenizer;
 }
 
+bool LoadedModel::may_reason() const {
+  const auto& shown = tool_template ? tool_template : chat_template;
+  return shown &&
+         std::ranges::any_of(message_format->reasoning, [&](const auto& marks) {
+           return shown->source().find(marks.close) != std::string::npos;
+         });
+}
+
+std::string_view LoadedModel::open_marker(
+    std::span<const std::int32_t> prompt) const {
+  // Longer than every mark.
+  constexpr std::size_t kTailTokens = 64;
+  return skua::open_marker(
+      *message_format, need_tokenizer().decode(
+                           prompt.last(std::min(prompt.size(), kTailTokens))));
+}
+
 std::int32_t LoadedModel::n_tokens() const {
   return std::max(model->vocab_size(), need_tokenizer().size());
 }
@@ -95,7 +112,8 @@ std::shared_ptr<const CompiledGrammar> LoadedModel::compile(
   return grammars->compiler->compile(grammar);
 }
 
-std::string LoadedModel::render_chat(const Json& messages) const {
+std::string LoadedModel::render_chat(const Json& messages,
+                                     const Json& tools) const {
   const Tokenizer& tokens = need_tokenizer();
   if (!chat_template) {
     std::string text;
@@ -105,8 +123,11 @@ std::string LoadedModel::render_chat(const Json& messages) const {
     }
     return text;
   }
-  return apply_chat_template(*chat_template, messages,
-                             chat_template_options(tokens));
+  ChatTemplateOptions options = chat_template_options(tokens);
+  options.tools = tools;
+  const bool with_tools = !tools.is_null() && tool_template;
+  return apply_chat_template(with_tools ? *tool_template : *chat_template,
+                             messages, options);
 }
 
 std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
@@ -134,8 +155,14 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path,
                                                 0,
                                                 Config(Json::object(), "")});
   const auto read_text_side = [&](const auto& source) {
-    if (const auto text = find_chat_template(source))
-      loaded->chat_template.emplace(*text, path.string() + " chat template");
+    const std::string name = path.string() + " chat template";
+    const auto text = find_chat_template(source);
+    const auto with_tools = find_chat_template(source, true);
+    if (text) loaded->chat_template.emplace(*text, name);
+    if (with_tools != text) loaded->tool_template.emplace(*with_tools, name);
+    loaded->message_format = &choose_message_format(
+        "", fs::is_directory(path) ? find_tool_parser_type(path) : "",
+        with_tools.value_or(""));
   };
   if (fs::is_directory(path)) {
     if (!fs::exists(path / "config.json")) {

@@ -5,7 +5,9 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "models/checkpoint.h"
 #include "models/model.h"
@@ -14,6 +16,7 @@
 #include "skua/precision.h"
 #include "text/chat_template.h"
 #include "text/grammar.h"
+#include "text/message_format.h"
 #include "text/tokenizer.h"
 
 namespace skua {
@@ -52,6 +55,10 @@ struct LoadedModel {
   TensorAudit audit = {};
   ProfileFile profile = {};
   std::shared_ptr<Grammars> grammars = std::make_shared<Grammars>();
+  /** The template of conversations with tools, where it is another one. */
+  std::optional<ChatTemplate> tool_template = {};
+  /** How the model writes tool calls and reasoning; never null. */
+  const MessageFormat* message_format = &skua::message_format("plain");
   /** Where weights move to huge pages while the model is used already. */
   std::unique_ptr<WeightMover> mover = {};
 
@@ -64,8 +71,14 @@ struct LoadedModel {
   /** The tokenizer. Throws Unsupported that names the folder without one. */
   const Tokenizer& need_tokenizer() const;
   /** The prompt text for chat messages. Without a template the contents are
-   *  joined by line breaks. Throws InvalidInput. */
-  std::string render_chat(const Json& messages) const;
+   *  joined by line breaks. Throws InvalidInput.
+   *  tools  null or the list that the template tells the model of */
+  std::string render_chat(const Json& messages, const Json& tools = {}) const;
+  /** Whether its chat template knows a mark of reasoning. */
+  bool may_reason() const;
+  /** The marker of reasoning or of a call that the answer to `prompt` begins
+   *  behind; empty where there is none. */
+  std::string_view open_marker(std::span<const std::int32_t> prompt) const;
   /** How many tokens the model, or if more its tokenizer, has. */
   std::int32_t n_tokens() const;
   /** The grammar for n_tokens(), kept for others as GrammarLimits bound it.

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "skua/parsed_message.h"
 #include "text/bracket_scanner.h"
-#include "text/tool_call.h"
 #include "text/tool_schemas.h"
 
 namespace skua {

@@ -1,6 +1,7 @@
 #include "text/chat_template.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/file.h"
 #include "skua/error.h"
@@ -11,6 +12,8 @@ namespace skua {
 
 struct ChatTemplate::Parsed {
   jinja::Body body;
+  mutable std::once_flag probed{};
+  mutable ContentForms forms{};
 };
 
 namespace {
@@ -139,6 +142,12 @@ std::string ChatTemplate::render(const Json& context,
   }
 }
 
+const ContentForms& ChatTemplate::content_forms() const {
+  std::call_once(parsed_->probed,
+                 [this] { parsed_->forms = probe_content_forms(*this); });
+  return parsed_->forms;
+}
+
 ChatTemplateOptions chat_template_options(const Tokenizer& tokenizer) {
   const auto spelling = [&](const std::optional<std::int32_t>& id) {
     return id ? std::optional(tokenizer.piece(*id)) : std::nullopt;
@@ -153,13 +162,17 @@ std::string apply_chat_template(const ChatTemplate& chat_template,
                                 const Json& messages,
                                 const ChatTemplateOptions& options) {
   check_messages(messages);
+  const Json shown =
+      options.content_as_given
+          ? messages
+          : with_content_forms(messages, chat_template.content_forms());
   if (!options.tools.is_null() && !options.tools.is_array()) {
     throw InvalidInput("tools", std::string("got ") +
                                     options.tools.type_name() +
                                     ", expected an array");
   }
   Json context = {
-      {"messages", messages},
+      {"messages", shown},
       {"tools", options.tools},
       {"documents", nullptr},
       {"add_generation_prompt",
@@ -181,7 +194,7 @@ std::string apply_chat_template(const ChatTemplate& chat_template,
   }
   std::string text = chat_template.render(context, options.limits);
   if (!options.continue_final_message) return text;
-  return cut_behind(std::move(text), final_content(messages));
+  return cut_behind(std::move(text), final_content(shown));
 }
 
 std::optional<std::string> find_chat_template(

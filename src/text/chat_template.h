@@ -7,6 +7,7 @@
 
 #include "base/gguf.h"
 #include "base/json.h"
+#include "text/content_parts.h"
 #include "text/template_limits.h"
 #include "text/tokenizer.h"
 
@@ -29,6 +30,9 @@ class ChatTemplate {
   std::string render(const Json& context,
                      const TemplateLimits& limits = {}) const;
 
+  /** What it shows of a message; found once. */
+  const ContentForms& content_forms() const;
+
  private:
   struct Parsed;
   std::string name_;
@@ -42,6 +46,8 @@ struct ChatTemplateOptions {
   bool add_generation_prompt = true;
   /** Cuts the text behind the last message's content, to go on with it. */
   bool continue_final_message = false;
+  /** Passes content on even where the template does not show its form. */
+  bool content_as_given = false;
   Json tools;                            // null or an array of tool schemas
   std::optional<std::string> bos_token;  // undefined in the template if absent
   std::optional<std::string> eos_token;
@@ -53,7 +59,9 @@ struct ChatTemplateOptions {
 ChatTemplateOptions chat_template_options(const Tokenizer& tokenizer);
 
 /** The prompt for `messages`, an array of objects that each have a string
- *  `role`. Throws InvalidInput that names the message, and as render does.
+ *  `role`; their content is given to the template in a form that it shows
+ *  (content_parts.h). Throws InvalidInput that names the message, and as render
+ *  does.
  *  Source: apply_chat_template of Hugging Face transformers. */
 std::string apply_chat_template(const ChatTemplate& chat_template,
                                 const Json& messages,

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "text/grammar_rules.h"
+#include "text/value_spelling.h"
 
 namespace skua {
 
@@ -26,7 +27,11 @@ constexpr int kMaxJsonDigits = 30;
  *
  *  Throws InvalidInput for a schema that is none, and Unsupported with the
  *  JSON pointer of a keyword that cannot be enforced. Keywords without a
- *  meaning in the dialect, and unknown formats, are annotations. */
-std::int32_t add_json_schema(GrammarRules& rules, const Json& schema);
+ *  meaning in the dialect, and unknown formats, are annotations.
+ *
+ *  Another spelling than JSON's changes words, quotes and brackets; a property
+ *  that has no such spelling is Unsupported, too. */
+std::int32_t add_json_schema(GrammarRules& rules, const Json& schema,
+                             const ValueSpelling& spelling = {});
 
 }  // namespace skua

@@ -227,7 +227,8 @@ const Json& SchemaDocument::resolve(const Json& from,
   if (anchor != anchors_.end()) return *anchor->second;
   if (resource == resources_.end())
     throw Unsupported(where(from, keyword),
-                      "a schema outside this document: " + quote(ref));
+                      "a schema outside this document: " + quote(ref) +
+                          ", expected one within it, such as '#/$defs/a'");
   const bool is_pointer = fragment.empty() || fragment[0] == '/';
   const Json* found =
       is_pointer ? find_pointer(*resource->second, fragment) : nullptr;

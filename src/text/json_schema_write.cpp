@@ -12,10 +12,6 @@
 namespace skua {
 namespace {
 
-// Of strings up to this length each place is a state; longer ones count
-// characters while they are matched, where an escape is several.
-constexpr std::int64_t kMaxExactLength = 8;
-
 // Automata that are looked through for one that is there already.
 constexpr std::size_t kMaxSharedNumbers = 20;
 
@@ -25,13 +21,27 @@ GrammarItem text(std::string s) {
 
 }  // namespace
 
+SchemaWriter::SchemaWriter(GrammarRules& rules, SchemaExpander& expander,
+                           const ValueSpelling& spelling)
+    : rules_(rules), expander_(expander), spelling_(spelling) {
+  if (!spelling.forbidden.empty()) allowed_ = dfa_without(spelling.forbidden);
+}
+
 std::int32_t SchemaWriter::write(const SchemaGoal& goal) {
-  const auto root = rule_of(goal);
+  const auto root = root_rule(goal);
   for (std::size_t i = 0; i < todo_.size(); ++i) {
     const auto next = todo_[i];
     for (const auto& shape : expander_.expand(next))
-      write_shape(rule_of_[next], shape);
+      write_shape(rule_of_[next], shape, spelling_.object);
   }
+  return root;
+}
+
+std::int32_t SchemaWriter::root_rule(const SchemaGoal& goal) {
+  if (spelling_.outermost == spelling_.object) return rule_of(goal);
+  const auto root = rules_.add_rule();
+  for (const auto& shape : expander_.expand(goal))
+    write_shape(root, shape, spelling_.outermost);
   return root;
 }
 
@@ -42,26 +52,29 @@ std::int32_t SchemaWriter::rule_of(const SchemaGoal& goal) {
   return rule_of_.emplace(goal, rules_.add_rule()).first->second;
 }
 
-void SchemaWriter::write_shape(std::int32_t rule, const Shape& shape) {
+void SchemaWriter::write_shape(std::int32_t rule, const Shape& shape,
+                               const ObjectSpelling& object) {
+  const auto word = [](std::string_view s) { return text(std::string(s)); };
   switch (shape.type) {
     case JsonType::kNull:
-      rules_.add(rule, {text("null")});
+      rules_.add(rule, {word(spelling_.null_word)});
       break;
     case JsonType::kBoolean:
-      if (shape.allows_true) rules_.add(rule, {text("true")});
-      if (shape.allows_false) rules_.add(rule, {text("false")});
+      if (shape.allows_true) rules_.add(rule, {word(spelling_.true_word)});
+      if (shape.allows_false) rules_.add(rule, {word(spelling_.false_word)});
       break;
     case JsonType::kNumber:
       rules_.add(rule, {GrammarItem::ref(number_rule(shape))});
       break;
     case JsonType::kString:
-      rules_.add(rule, {text("\""), GrammarItem::ref(string_rule(shape))});
+      rules_.add(rule,
+                 {word(spelling_.quote), GrammarItem::ref(string_rule(shape))});
       break;
     case JsonType::kArray:
       rules_.add(rule, {GrammarItem::ref(array_rule(shape))});
       break;
     case JsonType::kObject:
-      rules_.add(rule, {GrammarItem::ref(object_rule(shape))});
+      rules_.add(rule, {GrammarItem::ref(object_rule(shape, object))});
       break;
   }
 }
@@ -95,81 +108,8 @@ std::int32_t SchemaWriter::number_rule(const Shape& shape) {
 
 // What follows the opening quote.
 std::int32_t SchemaWriter::string_rule(const Shape& shape) {
-  if (shape.language)
-    return add_dfa(rules_, string_language(shape), Spelling::kJson, "\"");
+  if (shape.language) return texts_rule(string_language(shape));
   return free_string(shape.min, shape.max);
-}
-
-// What follows a backslash in a JSON string, one character in all.
-std::int32_t SchemaWriter::escape_rest() {
-  auto& rule = rules_.named("escape_rest");
-  if (rule >= 0) return rule;
-  rule = rules_.add_rule();
-  const auto of = [](std::vector<CharRange> ranges) {
-    return GrammarItem::of(CharSet(std::move(ranges)));
-  };
-  const auto hex = of({{'0', '9'}, {'a', 'f'}, {'A', 'F'}});
-  const auto d = of({{'d', 'd'}, {'D', 'D'}});
-  rules_.add(rule, {of({{'"', '"'},
-                        {'\\', '\\'},
-                        {'/', '/'},
-                        {'b', 'b'},
-                        {'f', 'f'},
-                        {'n', 'n'},
-                        {'r', 'r'},
-                        {'t', 't'}})});
-  // Surrogates come in pairs.
-  rules_.add(rule,
-             {text("u"),
-              of({{'0', '9'}, {'a', 'c'}, {'e', 'f'}, {'A', 'C'}, {'E', 'F'}}),
-              hex, hex, hex});
-  rules_.add(rule, {text("u"), d, of({{'0', '7'}}), hex, hex});
-  rules_.add(rule,
-             {text("u"), d, of({{'8', '9'}, {'a', 'b'}, {'A', 'B'}}), hex, hex,
-              text("\\u"), d, of({{'c', 'f'}, {'C', 'F'}}), hex, hex});
-  return rule;
-}
-
-// min to max characters, then the closing quote.
-std::int32_t SchemaWriter::free_string(std::int64_t min, std::int64_t max) {
-  auto& known = rules_.named(fmt::format("string {} {}", min, max));
-  if (known >= 0) return known;
-  const CharSet raw({{0x20, '!'}, {'#', '['}, {']', 0x10FFFF}});
-  const auto add_char = [&](std::int32_t from, std::int32_t to) {
-    rules_.add(from, {GrammarItem::of(raw), GrammarItem::ref(to)});
-    rules_.add(from, {text("\\"), GrammarItem::ref(escape_rest()),
-                      GrammarItem::ref(to)});
-  };
-  known = rules_.add_rule();
-  const auto more = max - min;
-  const bool counted = max >= 0 && more > kMaxExactLength;
-  // A counted rule holds all characters: it is slow to enter one later on.
-  const auto body = counted ? rules_.add_rule() : known;
-  auto state = body;
-  for (std::int64_t i = 0; i < min; ++i) {
-    const auto next = rules_.add_rule();
-    add_char(state, next);
-    state = next;
-  }
-  if (counted) {
-    const auto rest = rules_.add_rule();
-    for (const auto rule : {state, rest}) {
-      rules_.add(rule, {});
-      add_char(rule, rest);
-    }
-    rules_.set_max_chars(body, max);
-    rules_.add(known, {GrammarItem::ref(body), text("\"")});
-    return known;
-  }
-  for (std::int64_t i = 0; i < (max < 0 ? 0 : more); ++i) {
-    const auto next = rules_.add_rule();
-    rules_.add(state, {text("\"")});
-    add_char(state, next);
-    state = next;
-  }
-  rules_.add(state, {text("\"")});
-  if (max < 0) add_char(state, state);
-  return known;
 }
 
 std::int32_t SchemaWriter::space() {
@@ -184,9 +124,10 @@ std::int32_t SchemaWriter::space() {
   return rule;
 }
 
-std::int32_t add_json_schema(GrammarRules& rules, const Json& schema) {
+std::int32_t add_json_schema(GrammarRules& rules, const Json& schema,
+                             const ValueSpelling& spelling) {
   SchemaExpander expander(schema);
-  return SchemaWriter(rules, expander).write(expander.root_goal());
+  return SchemaWriter(rules, expander, spelling).write(expander.root_goal());
 }
 
 }  // namespace skua

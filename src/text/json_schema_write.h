@@ -6,6 +6,7 @@
 
 #include "text/grammar_rules.h"
 #include "text/json_schema_expand.h"
+#include "text/value_spelling.h"
 
 namespace skua {
 
@@ -13,22 +14,36 @@ namespace skua {
 bool is_nothing(const SchemaGoal& goal);
 bool is_anything(const SchemaGoal& goal);
 
-/** Writes shapes as rules of JSON text. Properties come in the order in which
- *  the schema declares them, others behind; see json_schema.h. */
+/** Writes shapes as rules of JSON text, or in another spelling. Properties come
+ * in the order in which the schema declares them, others behind; see
+ * json_schema.h. */
 class SchemaWriter {
  public:
-  SchemaWriter(GrammarRules& rules, SchemaExpander& expander)
-      : rules_(rules), expander_(expander) {}
+  SchemaWriter(GrammarRules& rules, SchemaExpander& expander,
+               const ValueSpelling& spelling);
 
-  /** The rule of the values under a goal. */
+  /** The rule of the values under a goal, which no value is around. */
   std::int32_t write(const SchemaGoal& goal);
 
  private:
+  std::int32_t root_rule(const SchemaGoal& goal);
   std::int32_t rule_of(const SchemaGoal& goal);
-  void write_shape(std::int32_t rule, const Shape& shape);
+  void write_shape(std::int32_t rule, const Shape& shape,
+                   const ObjectSpelling& object);
   std::int32_t string_rule(const Shape& shape);
   std::int32_t number_rule(const Shape& shape);
   std::int32_t free_string(std::int64_t min, std::int64_t max);
+
+  // json_schema_write_string.cpp
+  bool is_allowed(const std::string& text) const;
+  Dfa allowed_texts(const Dfa& texts) const;
+  std::int32_t texts_rule(const Dfa& texts);
+  std::int32_t any_string(std::int64_t min, std::int64_t max);
+  std::int32_t restricted_string(std::int64_t min, std::int64_t max);
+  std::string quoted(const std::string& value) const;
+  GrammarItem name_item(const std::string& name,
+                        const ObjectSpelling& object) const;
+  GrammarSequence open_name(const Dfa& names, const ObjectSpelling& object);
   std::int32_t escape_rest();
   std::int32_t space();
   GrammarSequence before_end(std::int64_t n);
@@ -58,11 +73,15 @@ class SchemaWriter {
 
   // json_schema_write_object.cpp
   class ObjectWriter;
-  std::int32_t object_rule(const Shape& shape);
-  std::int32_t pair_rule(const std::vector<OpenNames>& open);
+  std::int32_t object_rule(const Shape& shape, const ObjectSpelling& object);
+  std::int32_t pair_rule(const std::vector<OpenNames>& open,
+                         const ObjectSpelling& object);
 
   GrammarRules& rules_;
   SchemaExpander& expander_;
+  const ValueSpelling spelling_;
+  Dfa allowed_;  // in strings and names; empty where all texts are
+  std::map<std::pair<std::int64_t, std::int64_t>, std::int32_t> strings_;
   std::map<SchemaGoal, std::int32_t> rule_of_;
   std::vector<SchemaGoal> todo_;
   std::vector<std::pair<Dfa, std::int32_t>> numbers_;

@@ -137,10 +137,10 @@ std::optional<std::vector<std::string>> SchemaWriter::few_values(
     const SchemaGoal& goal) {
   std::vector<std::string> values;
   for (const auto& shape : expander_.expand(goal)) {
-    if (shape.type == JsonType::kNull) values.push_back("null");
+    if (shape.type == JsonType::kNull) values.emplace_back(spelling_.null_word);
     if (shape.type == JsonType::kBoolean) {
-      if (shape.allows_true) values.push_back("true");
-      if (shape.allows_false) values.push_back("false");
+      if (shape.allows_true) values.emplace_back(spelling_.true_word);
+      if (shape.allows_false) values.emplace_back(spelling_.false_word);
     }
     if (shape.type == JsonType::kArray || shape.type == JsonType::kObject)
       return std::nullopt;
@@ -149,14 +149,14 @@ std::optional<std::vector<std::string>> SchemaWriter::few_values(
     if (!shape.language) return std::nullopt;
     const bool is_number = shape.type == JsonType::kNumber;
     const Dfa dfa = is_number ? dfa_and(*shape.language, shortest_numbers())
-                              : string_language(shape);
+                              : allowed_texts(string_language(shape));
     std::u32string word;
     std::vector<std::u32string> words;
     if (!dfa.empty() && !few_words(dfa, 0, word, words)) return std::nullopt;
     for (const auto& found : words) {
       std::string utf8;
       for (const char32_t c : found) append_utf8(utf8, c);
-      values.push_back(is_number ? utf8 : Json(utf8).dump());
+      values.push_back(is_number ? utf8 : quoted(utf8));
     }
   }
   if (values.size() > kMaxUnique) return std::nullopt;
@@ -166,7 +166,9 @@ std::optional<std::vector<std::string>> SchemaWriter::few_values(
 // Items that differ can be told apart where there are few to choose from: a
 // state is the items so far and the set of values taken.
 std::int32_t SchemaWriter::unique_array(const Shape& shape) {
-  const char* too_many = "the items have more than a few values";
+  const char* too_many =
+      "the items have more than a few values, expected an enum or another list "
+      "of at most 10";
   if (!shape.counts.empty())
     throw Unsupported(shape.unique_at, "it stands beside 'contains'");
   const std::size_t special = n_special(shape);

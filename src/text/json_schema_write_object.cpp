@@ -17,16 +17,15 @@ GrammarItem text(std::string s) {
 }  // namespace
 
 // Any of the open names with its value; -1 where there are none.
-std::int32_t SchemaWriter::pair_rule(const std::vector<OpenNames>& open) {
+std::int32_t SchemaWriter::pair_rule(const std::vector<OpenNames>& open,
+                                     const ObjectSpelling& object) {
   if (open.empty()) return -1;
   const auto rule = rules_.add_rule();
   for (const auto& [names, goal] : open) {
-    const auto name = dfa_is_any(names)
-                          ? free_string(0, -1)
-                          : add_dfa(rules_, names, Spelling::kJson, "\"");
-    rules_.add(rule,
-               {text("\""), GrammarItem::ref(name), text(":"),
-                GrammarItem::ref(space()), GrammarItem::ref(rule_of(goal))});
+    auto pair = open_name(names, object);
+    pair.push_back(GrammarItem::ref(space()));
+    pair.push_back(GrammarItem::ref(rule_of(goal)));
+    rules_.add(rule, std::move(pair));
   }
   return rule;
 }
@@ -35,8 +34,9 @@ std::int32_t SchemaWriter::pair_rule(const std::vector<OpenNames>& open) {
  *  properties. */
 class SchemaWriter::ObjectWriter {
  public:
-  ObjectWriter(SchemaWriter& writer, const Shape& shape)
-      : writer_(writer), rules_(writer.rules_), shape_(shape) {
+  ObjectWriter(SchemaWriter& writer, const Shape& shape,
+               const ObjectSpelling& object)
+      : writer_(writer), rules_(writer.rules_), shape_(shape), object_(object) {
     if (shape.demands.size() > kMaxDemands)
       throw Unsupported("schema", "more than " + std::to_string(kMaxDemands) +
                                       " conditions on some property of an "
@@ -44,9 +44,9 @@ class SchemaWriter::ObjectWriter {
     const auto names = writer.property_names(shape);
     properties_ = writer.declared(shape, names);
     const auto open = writer.open_names(shape, properties_, names);
-    pair_ = writer.pair_rule(open);
+    pair_ = writer.pair_rule(open, object);
     for (const auto& demand : shape.demands)
-      meeting_pairs_.push_back(writer.pair_rule(under(open, demand)));
+      meeting_pairs_.push_back(writer.pair_rule(under(open, demand), object));
     if (std::ranges::count_if(meeting_pairs_, [](auto r) { return r >= 0; }) >
         1)
       throw Unsupported("schema",
@@ -64,8 +64,9 @@ class SchemaWriter::ObjectWriter {
         write_open(state);
       }
     }
-    return rules_.rule_of({text("{"), GrammarItem::ref(writer_.space()),
-                           GrammarItem::ref(start), text("}")});
+    return rules_.rule_of(
+        {text(std::string(object_.open)), GrammarItem::ref(writer_.space()),
+         GrammarItem::ref(start), text(std::string(object_.close))});
   }
 
  private:
@@ -131,7 +132,7 @@ class SchemaWriter::ObjectWriter {
         ++next.passed, ++next.written, ++next.distinct;
         next.met = met;
         add(state,
-            {text(Json(property.name).dump() + ":"),
+            {writer_.name_item(property.name, object_),
              GrammarItem::ref(writer_.space()),
              GrammarItem::ref(writer_.rule_of(goal))},
             next);
@@ -186,6 +187,7 @@ class SchemaWriter::ObjectWriter {
   SchemaWriter& writer_;
   GrammarRules& rules_;
   const Shape& shape_;
+  const ObjectSpelling& object_;
   std::vector<Property> properties_;
   std::int32_t pair_ = -1;
   std::vector<std::int32_t> meeting_pairs_;  // by demand
@@ -193,8 +195,9 @@ class SchemaWriter::ObjectWriter {
   std::deque<State> todo_;  // its elements stay where they are
 };
 
-std::int32_t SchemaWriter::object_rule(const Shape& shape) {
-  return ObjectWriter(*this, shape).write();
+std::int32_t SchemaWriter::object_rule(const Shape& shape,
+                                       const ObjectSpelling& object) {
+  return ObjectWriter(*this, shape, object).write();
 }
 
 }  // namespace skua

@@ -7,20 +7,12 @@
 #include <vector>
 
 #include "base/json.h"
+#include "skua/parsed_message.h"
 #include "text/marker_set.h"
 #include "text/message_format.h"
-#include "text/tool_call.h"
 #include "text/tool_schemas.h"
 
 namespace skua {
-
-/** An answer in its parts, or what came to them: deltas are added to what
- *  came before them. Calls come whole, so that what turns out to be none can
- *  still be content. */
-struct ParsedMessage {
-  std::string reasoning, content;
-  std::vector<ToolCall> calls;
-};
 
 struct MessageParserOptions {
   /** The tools offered: null or an array of JSON schemas, see ToolSchemas.

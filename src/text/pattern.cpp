@@ -1,7 +1,10 @@
 #include "text/pattern.h"
 
+#include <fmt/format.h>
+
 #include "text/pattern_nfa.h"
 #include "text/pattern_parser.h"
+#include "text/utf8.h"
 
 namespace skua {
 namespace {
@@ -72,6 +75,13 @@ class Builder {
   }
 };
 
+std::string escaped(std::string_view text) {
+  std::string pattern;
+  for (const char32_t c : to_utf32(std::string(text)))
+    pattern += fmt::format("\\u{{{:x}}}", static_cast<std::uint32_t>(c));
+  return pattern;
+}
+
 }  // namespace
 
 Dfa compile_pattern(std::string_view pattern, bool search,
@@ -94,6 +104,14 @@ Dfa compile_pattern(std::string_view pattern, bool search,
     builder.nfa.add_chars(accept, accept, CharSet::any());
   }
   return builder.nfa.determinise(start, accept);
+}
+
+Dfa dfa_without(const std::vector<std::string_view>& marks) {
+  std::vector<Dfa> found;
+  for (const auto mark : marks)
+    if (!mark.empty())
+      found.push_back(compile_pattern(escaped(mark), true, "mark"));
+  return found.empty() ? dfa_any() : dfa_not(dfa_any_of(std::move(found)));
 }
 
 }  // namespace skua

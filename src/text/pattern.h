@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "text/char_set.h"
 #include "text/dfa.h"
@@ -18,6 +19,9 @@ namespace skua {
  *  categories. */
 Dfa compile_pattern(std::string_view pattern, bool search,
                     const std::string& where);
+
+/** Every text without these in it; empty ones do not count. */
+Dfa dfa_without(const std::vector<std::string_view>& marks);
 
 /** The class behind a backslash: d, D, w, W, s, S; absent for others. */
 std::optional<CharSet> pattern_class(char32_t letter);

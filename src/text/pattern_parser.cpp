@@ -41,7 +41,8 @@ void PatternParser::invalid(const std::string& what) const {
 
 void PatternParser::unsupported(const std::string& what) const {
   throw Unsupported(where_, "in pattern " + quote(text_) + " at byte " +
-                                std::to_string(at_) + ": " + what);
+                                std::to_string(at_) + ": " + what +
+                                ", which is not supported");
 }
 
 bool PatternParser::take(std::string_view expected) {

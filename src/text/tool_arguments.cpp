@@ -1,7 +1,5 @@
 #include "text/tool_arguments.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <set>
@@ -19,6 +17,34 @@ constexpr std::array<std::string_view, 11> kAnnotations = {
     "title",    "description", "default",    "examples",
     "$comment", "$schema",     "deprecated", "readOnly",
     "$defs",    "definitions", "writeOnly"};
+
+// Keywords under which an object may have other properties.
+constexpr std::array<const char*, 12> kOpen = {"additionalProperties",
+                                               "patternProperties",
+                                               "unevaluatedProperties",
+                                               "propertyNames",
+                                               "minProperties",
+                                               "allOf",
+                                               "anyOf",
+                                               "oneOf",
+                                               "if",
+                                               "not",
+                                               "dependentSchemas",
+                                               "dependencies"};
+
+// Whether it speaks of properties other than those it declares.
+bool is_open(const Json& schema) {
+  const Json properties = schema.value("properties", Json());
+  if (!properties.is_object()) return true;
+  for (const char* key : kOpen)
+    if (schema.contains(key)) return true;
+  const Json required = schema.value("required", Json::array());
+  return !required.is_array() ||
+         !std::ranges::all_of(required, [&](const Json& name) {
+           return name.is_string() &&
+                  properties.contains(name.get<std::string>());
+         });
+}
 
 bool is_annotation(std::string_view keyword) {
   return std::ranges::find(kAnnotations, keyword) != kAnnotations.end();
@@ -47,6 +73,8 @@ Json object_schema(const Json& tool, const std::string& where) {
     throw InvalidInput(where, "'parameters' has the type " +
                                   schema["type"].dump() +
                                   ", expected \"object\"");
+  // No more arguments than the function has, unless the schema speaks of them.
+  if (!is_open(schema)) schema["additionalProperties"] = false;
   return schema;
 }
 
@@ -83,13 +111,6 @@ std::vector<std::u32string> only_strings(const Json& schema) {
     }
   }
   return words;
-}
-
-std::string escaped(std::string_view text) {
-  std::string pattern;
-  for (const char32_t c : to_utf32(std::string(text)))
-    pattern += fmt::format("\\u{{{:x}}}", static_cast<std::uint32_t>(c));
-  return pattern;
 }
 
 // With what the schema of the whole may define.
@@ -131,18 +152,10 @@ std::vector<Tool> read_tools(const Json& tools) {
   return found;
 }
 
-Dfa dfa_without(const std::vector<std::string_view>& marks) {
-  std::vector<Dfa> found;
-  for (const auto mark : marks)
-    if (!mark.empty())
-      found.push_back(compile_pattern(escaped(mark), true, "mark"));
-  return found.empty() ? dfa_any() : dfa_not(dfa_any_of(std::move(found)));
-}
-
 std::int32_t ToolArguments::write(const Tool& tool, const CallForm& form) {
   const std::string where = "tool " + quote(tool.name);
   try {
-    return form.key_open.empty() ? json_object(tool) : tagged(tool, form);
+    return form.key_open.empty() ? object(tool, form) : tagged(tool, form);
   } catch (const InvalidInput& error) {
     throw InvalidInput(where, error.what());
   } catch (const Unsupported& error) {
@@ -150,10 +163,12 @@ std::int32_t ToolArguments::write(const Tool& tool, const CallForm& form) {
   }
 }
 
-std::int32_t ToolArguments::json_object(const Tool& tool) {
+std::int32_t ToolArguments::object(const Tool& tool, const CallForm& form) {
   const auto [entry, is_new] = objects_.emplace(tool.name, -1);
-  if (is_new) entry->second = add_json_schema(rules_, tool.parameters);
-  return entry->second;
+  if (!is_new) return entry->second;
+  ValueSpelling spelling = value_spelling(form.syntax);
+  if (!form.text_end.empty()) spelling.forbidden.push_back(form.text_end);
+  return entry->second = add_json_schema(rules_, tool.parameters, spelling);
 }
 
 std::int32_t ToolArguments::tagged(const Tool& tool, const CallForm& form) {
@@ -190,11 +205,18 @@ GrammarSequence ToolArguments::argument(const std::string& key,
         std::string(other ? form.string_key_close : form.key_close));
   };
   const std::string tail(form.value_close);
-  if (!may_be_string(schema))
-    return {head(false), GrammarItem::ref(add_json_schema(rules_, schema)),
+  const std::vector<std::string_view> ends = {trim_space(form.value_close),
+                                              trim_space(form.close),
+                                              trim_space(form.end)};
+  if (!may_be_string(schema)) {
+    ValueSpelling spelling;
+    for (const auto end : ends)
+      if (!end.empty()) spelling.forbidden.push_back(end);
+    return {head(false),
+            GrammarItem::ref(add_json_schema(rules_, schema, spelling)),
             GrammarItem::literal(tail)};
-  const Dfa texts = dfa_without({trim_space(form.value_close),
-                                 trim_space(form.close), trim_space(form.end)});
+  }
+  const Dfa texts = dfa_without(ends);
   if (is_bare(schema))
     return {head(true),
             GrammarItem::ref(add_dfa(rules_, texts, Spelling::kPlain, tail))};

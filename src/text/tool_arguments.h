@@ -24,9 +24,6 @@ struct Tool {
  *  `-`, `.` and `/`, which no format would let stand. */
 std::vector<Tool> read_tools(const Json& tools);
 
-/** Every text without these in it. Throws what compile_pattern throws. */
-Dfa dfa_without(const std::vector<std::string_view>& marks);
-
 /** Writes the arguments of a tool as rules. All are valid under its parameters
  *  once ToolSchemas has read them. */
 class ToolArguments {
@@ -38,13 +35,14 @@ class ToolArguments {
   std::int32_t write(const Tool& tool, const CallForm& form);
 
  private:
-  std::int32_t json_object(const Tool& tool);
+  std::int32_t object(const Tool& tool, const CallForm& form);
   std::int32_t tagged(const Tool& tool, const CallForm& form);
   GrammarSequence argument(const std::string& key, const Json& schema,
                            const CallForm& form);
 
   GrammarRules& rules_;
-  std::map<std::string, std::int32_t> objects_;  // by the tool's name
+  // By the tool's name: the forms of a format spell arguments alike.
+  std::map<std::string, std::int32_t> objects_;
 };
 
 }  // namespace skua

@@ -1,7 +1,11 @@
 #include "text/tool_forms.h"
 
+#include "text/value_spelling.h"
+
 namespace skua {
 namespace {
+
+constexpr std::string_view kNumber = "0|[1-9][0-9]{0,2}";
 
 // {"name": NAME, "arguments": {...}} within what is around it.
 CallForm json_list(std::string_view format, std::string_view begin,
@@ -27,6 +31,11 @@ CallForm with_ids(CallForm form) {
   form.id = {.place = CallId::Place::kBehindArguments,
              .open = ", \"id\": \"",
              .close = "\""};
+  return form;
+}
+
+CallForm with_text_end(CallForm form, std::string_view end) {
+  form.text_end = end;
   return form;
 }
 
@@ -120,8 +129,10 @@ std::vector<CallForm> json_forms() {
        .id = {.place = CallId::Place::kFirst,
               .open = "{\"tool_call_id\": \"",
               .close = "\", ",
-              .is_number = true}},
-      json_object("longcat", "<longcat_tool_call>\n", "\n</longcat_tool_call>"),
+              .pattern = kNumber}},
+      with_text_end(json_object("longcat", "<longcat_tool_call>\n",
+                                "\n</longcat_tool_call>"),
+                    "</longcat_tool_call>"),
       {.format = "apertus",
        .begin = "<|tools_prefix|>[",
        .separator = ", ",
@@ -142,7 +153,7 @@ std::vector<CallForm> named_forms() {
        .close = "<|tool_call_end|>",
        .id = {.place = CallId::Place::kBehindName,
               .open = ":",
-              .is_number = true}},
+              .pattern = kNumber}},
       {.format = "deepseek_v3",
        .begin = "<｜tool▁calls▁begin｜>",
        .end = "<｜tool▁calls▁end｜>",
@@ -163,6 +174,21 @@ std::vector<CallForm> named_forms() {
        .reasoning = {"<|channel|>analysis<|message|>",
                      "<|end|><|start|>assistant"},
        .content_open = "<|channel|>final<|message|>"},
+      {.format = "mirothinker",
+       .begin = "<use_mcp_tool>",
+       .end = "\n</use_mcp_tool>",
+       .name_close = "</tool_name>\n<arguments>\n",
+       .close = "\n</arguments>",
+       .text_end = "</arguments>",
+       .id = {.place = CallId::Place::kFirst,
+              .open = "\n<server_name>",
+              .close = "</server_name>\n<tool_name>",
+              .pattern = "[0-9a-zA-Z_-]{1,64}"}},
+      {.format = "functionary_v2",
+       .separator = "\n<|from|>assistant\n",
+       .open = "<|recipient|>",
+       .name_close = "\n<|content|>",
+       .content_open = "<|recipient|>all\n<|content|>"},
       {.format = "functionary_v31",
        .open = "<function=",
        .name_close = ">",
@@ -196,11 +222,41 @@ std::vector<CallForm> tagged_forms() {
   };
 }
 
+std::vector<CallForm> literal_forms() {
+  using Syntax = LiteralSyntax;
+  return {
+      {.format = "llama4_pythonic",
+       .begin = "[",
+       .separator = ", ",
+       .end = "]",
+       .syntax = Syntax::kPython},
+      {.format = "gemma3",
+       .begin = "```tool_code\n",
+       .separator = "\n",
+       .end = "\n```",
+       .syntax = Syntax::kPython},
+      {.format = "minicpm3",
+       .begin = "<|tool_call_start|>\n```python\n",
+       .separator = "\n",
+       .end = "\n```\n<|tool_call_end|>",
+       .syntax = Syntax::kPython},
+      {.format = "gemma4",
+       .open = "<|tool_call>call:",
+       .close = "<tool_call|>",
+       .syntax = Syntax::kGemma4},
+      {.format = "function_gemma",
+       .open = "<start_function_call>call:",
+       .close = "<end_function_call>",
+       .syntax = Syntax::kGemma},
+  };
+}
+
 }  // namespace
 
 std::vector<CallForm> call_forms(const MessageFormat& format) {
   std::vector<CallForm> forms;
-  for (const auto& group : {json_forms(), named_forms(), tagged_forms()})
+  for (const auto& group :
+       {json_forms(), named_forms(), tagged_forms(), literal_forms()})
     for (const auto& form : group)
       if (form.format == format.name) forms.push_back(form);
   return forms;
@@ -216,7 +272,7 @@ std::vector<std::string> call_marks(const MessageFormat& format) {
          {form.begin, form.separator, form.end, form.open, form.name_close,
           form.close, form.key_open, form.key_close, form.value_close,
           form.string_key_close, form.reasoning.open, form.reasoning.close,
-          form.content_open})
+          form.content_open, value_spelling(form.syntax).quote})
       add(mark);
   }
   for (const auto frame : format.frames) add(frame);

@@ -18,19 +18,21 @@ GrammarItem literal(std::string_view text) {
 class CallWriter {
  public:
   CallWriter(GrammarRules& rules, const MessageFormat& format,
-             std::vector<Tool> tools, std::string_view open_marker)
+             std::vector<Tool> tools, const ToolGrammarOptions& options)
       : rules_(rules),
         arguments_(rules),
         format_(format),
         tools_(std::move(tools)),
-        open_marker_(open_marker) {}
+        options_(options),
+        open_marker_(options.open_marker) {}
 
-  std::int32_t answer(bool required) {
+  std::int32_t answer() {
+    const bool required = options_.required;
     const auto forms = call_forms(format_);
     if (forms.empty())
-      throw Unsupported("tool calls", "a grammar for the format " +
-                                          quote(format_.name) +
-                                          ", whose arguments are no JSON");
+      throw Unsupported(
+          "tool calls",
+          "calls in the format " + quote(format_.name) + ", which has none");
     const auto message = rules_.add_rule();
     const auto content = required ? -1 : rules_.rule_of(content_of(forms));
     if (!required) rules_.add(message, {GrammarItem::ref(content)});
@@ -77,7 +79,7 @@ class CallWriter {
   GrammarSequence calls_of(const CallForm& form, std::string_view first_open) {
     const auto first = call_rule(form, first_open);
     GrammarSequence calls = {literal(form.begin), GrammarItem::ref(first)};
-    if (!form.single) {
+    if (!form.single && options_.parallel) {
       const auto next =
           first_open == form.open ? first : call_rule(form, form.open);
       const auto more =
@@ -113,10 +115,9 @@ class CallWriter {
 
   void add_id(const CallId& id, CallId::Place place, GrammarSequence& call) {
     if (id.place != place) return;
-    const char* pattern = id.is_number ? "0|[1-9][0-9]{0,2}" : "[0-9a-zA-Z]{9}";
     call.push_back(literal(id.open));
     call.push_back(GrammarItem::ref(add_dfa(
-        rules_, compile_pattern(pattern, false, "id"), Spelling::kPlain)));
+        rules_, compile_pattern(id.pattern, false, "id"), Spelling::kPlain)));
     call.push_back(literal(id.close));
   }
 
@@ -129,6 +130,7 @@ class CallWriter {
       return marks.open == open_marker_;
     };
     const bool opened = std::ranges::any_of(kinds, is_open);
+    if (!opened && !options_.reasoning) return message;
     const auto root = rules_.add_rule();
     if (!opened) rules_.add(root, {GrammarItem::ref(message)});
     for (const auto& marks : kinds) {
@@ -154,6 +156,7 @@ class CallWriter {
   ToolArguments arguments_;
   const MessageFormat& format_;
   const std::vector<Tool> tools_;
+  const ToolGrammarOptions options_;
   const std::string_view open_marker_;
 };
 
@@ -169,17 +172,22 @@ void check_marker(const MessageFormat& format, std::string_view marker) {
                                          quote(format.name) + " ends with");
 }
 
+bool flag(const Json& source, const char* name) {
+  const Json value = source.value(name, Json(true));
+  if (!value.is_boolean())
+    throw InvalidInput("tool calls", quote(name) + " is no boolean");
+  return value.get<bool>();
+}
+
 }  // namespace
 
 Grammar tool_call_grammar(const MessageFormat& format, const Json& tools,
                           const ToolGrammarOptions& options) {
-  const Json source = {{"format", format.name},
-                       {"tools", tools},
-                       {"required", options.required},
-                       {"open_marker", options.open_marker}};
-  Grammar grammar{Grammar::Kind::kToolCalls, dump_json(source), {}};
-  check(grammar);
-  return grammar;
+  const Json source = {
+      {"format", format.name},          {"tools", tools},
+      {"required", options.required},   {"parallel", options.parallel},
+      {"reasoning", options.reasoning}, {"open_marker", options.open_marker}};
+  return {Grammar::Kind::kToolCalls, dump_json(source), {}};
 }
 
 const MessageFormat& tool_call_format(const Json& source) {
@@ -191,19 +199,19 @@ const MessageFormat& tool_call_format(const Json& source) {
 
 std::int32_t add_tool_calls(GrammarRules& rules, const Json& source) {
   const auto& format = tool_call_format(source);
-  const Json required = source.value("required", Json(true));
   const Json open = source.value("open_marker", Json(""));
-  if (!required.is_boolean() || !open.is_string())
-    throw InvalidInput("tool calls",
-                       "'required' or 'open_marker' is of the wrong kind, "
-                       "expected a boolean and a string");
+  if (!open.is_string())
+    throw InvalidInput("tool calls", "'open_marker' is no string");
   check_marker(format, open.get_ref<const std::string&>());
   auto tools = read_tools(source.value("tools", Json()));
-  if (tools.empty() && required.get<bool>())
+  const ToolGrammarOptions options = {
+      .required = flag(source, "required"),
+      .parallel = flag(source, "parallel"),
+      .reasoning = flag(source, "reasoning"),
+      .open_marker = open.get_ref<const std::string&>()};
+  if (tools.empty() && options.required)
     throw InvalidInput("tools", "there are none, expected at least one");
-  return CallWriter(rules, format, std::move(tools),
-                    open.get_ref<const std::string&>())
-      .answer(required.get<bool>());
+  return CallWriter(rules, format, std::move(tools), options).answer();
 }
 
 }  // namespace skua

@@ -14,6 +14,10 @@ struct ToolGrammarOptions {
   /** Whether the answer must call a tool; else text without calls will do, and
    *  may stand before them. */
   bool required = true;
+  /** Whether an answer may have several calls. */
+  bool parallel = true;
+  /** Whether reasoning may come first, where the format has it. */
+  bool reasoning = true;
   /** What the prompt began, as open_marker has it. */
   std::string_view open_marker = {};
 };
@@ -23,10 +27,9 @@ struct ToolGrammarOptions {
  *  arguments that are valid under their parameters; reasoning may come first,
  *  where the format has it.
  *
- *  `tools` is an array as for ToolSchemas. Throws InvalidInput for bad tools
- *  or a marker that no prompt ends with, and Unsupported for a format that
- *  writes arguments in a language of its own (tool_forms.h) or a schema that
- *  cannot be enforced, naming the tool. */
+ *  `tools` is an array as for ToolSchemas. Compiling it throws InvalidInput for
+ *  bad tools or a marker that no prompt ends with, and Unsupported for a format
+ *  without calls or a schema that cannot be enforced, naming the tool. */
 Grammar tool_call_grammar(const MessageFormat& format, const Json& tools,
                           const ToolGrammarOptions& options = {});
 

@@ -105,10 +105,15 @@ class RealModelTest(ConstraintTest):
 
 class EveryWayInTest(ConstraintTest):
     def test_oracle_gives_the_same_answer(self):
-        flags = ("Once", "--regex", "The (big|little) dog ran", "--exact")
-        want = self.answer(*flags)["text"]
-        got = self.answer(*flags[:-1], "--oracle")["text"]
-        self.assertEqual(got, want)
+        # Of plain operations of MLX, as a GPU has them.
+        for form in (("--regex", "The (big|little) dog ran"),
+                     ("--json-schema", '{"enum": ["cat", "dog", 3]}'),
+                     ("--grammar", self.grammar),
+                     ("--choice", "one", "--choice", "two")):
+            with self.subTest(form):
+                want = self.answer("Once", *form, "--exact")["text"]
+                got = self.answer("Once", *form, "--oracle")["text"]
+                self.assertEqual(got, want)
 
     def test_schema_as_text(self):
         got = self.answer("Once", "--json-schema",

@@ -237,6 +237,34 @@ class TemplateTest(support.ToolTest):
             "weather;hi red",
         )
 
+    def test_a_message_is_continued(self):
+        model = support.model(support.SMOLLM2)
+        messages = self.write("m.json", [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "Once upon"},
+        ])
+        command = ("template", "-m", model, "--messages", messages)
+        begun = self.out(*command, "--continue-final-message")
+        self.assertTrue(begun.endswith("<|im_start|>assistant\nOnce upon"))
+        whole = self.out(*command, "--no-generation-prompt")
+        self.assertTrue(whole.startswith(begun + "<|im_end|>"))
+        nothing = self.write("n.json", [])
+        self.refused(2, "a message to continue", *command[:-1], nothing,
+                     "--continue-final-message")
+
+    def test_content_parts(self):
+        model = support.model(support.SMOLLM2)
+        def render(content):
+            path = self.write("m.json", [{"role": "user", "content": content}])
+            return self.out("template", "-m", model, "--messages", path)
+        one, two = ({"type": "text", "text": text} for text in ("a", "b"))
+        self.assertEqual(render([one, two]), render("a\nb"))
+        image = self.write("i.json", [
+            {"role": "user", "content": [one, {"type": "image"}]}
+        ])
+        self.refused(2, "messages[0].content[1]", "template", "-m", model,
+                     "--messages", image)
+
     def test_template_of_a_file_with_variables(self):
         template = self.write("t.jinja", "{{ name | upper }}: {{ n + 1 }}\n!")
         context = self.write("c.json", {"name": "où", "n": 41})

@@ -185,12 +185,19 @@ TEST(Options, EveryFieldIsReadByItsName) {
   EXPECT_EQ(o.repetition_window, 9);
   EXPECT_EQ(o.json_schema, R"({"type":"string","maxLength":3})");
   EXPECT_EQ(read_options({{"json_schema", "true"}}).json_schema, "true");
+  const Options called = read_options(parse_json(
+      R"({"tools": [{"name": "f"}], "parallel_tool_calls": false,
+          "tool_choice": {"type": "function", "function": {"name": "f"}}})",
+      "options"));
+  EXPECT_EQ(called.tools, R"([{"name":"f"}])");
+  EXPECT_EQ(called.tool_choice, "f");
+  EXPECT_FALSE(called.parallel_tool_calls);
 }
 
 TEST(Options, AnAnswerHasOneConstraintAtMost) {
   refused({.json_schema = "{}", .grammar = "root ::= \"a\""},
           "[options] json_schema: got grammar beside it, expected one of "
-          "json_schema, regex, grammar and choice");
+          "tools, json_schema, regex, grammar and choice");
   refused({.regex = "a", .choice = {"a"}}, "regex: got choice beside it");
   refused({.choice = {"a", ""}}, "choice: got an empty text");
   refused({.regex = "\xff"}, "regex: got a text that is not UTF-8");
@@ -200,6 +207,9 @@ TEST(Options, AnAnswerHasOneConstraintAtMost) {
                         std::string(name) + ": got ");
     }
   }
+  const std::string tools = R"([{"name": "f"}])";
+  refused({.tools = tools, .regex = "a"}, "tools: got regex beside it");
+  EXPECT_NO_THROW(check({.tools = tools, .tool_choice = "none", .regex = "a"}));
   EXPECT_NO_THROW(check({.json_schema = "{}"}));
   EXPECT_NO_THROW(check({.choice = {"a", "b"}}));
 }

@@ -14,7 +14,12 @@ inline Json tools() {
         "unit": {"type": "string", "enum": ["C", "F", "5", "null"]},
         "days": {"type": "integer", "minimum": 1, "maximum": 14},
         "where": {"anyOf": [{"$ref": "#/$defs/point"}, {"type": "null"}]},
-        "note": {"type": ["string", "null", "integer"]}},
+        "note": {"type": ["string", "null", "integer"]},
+        "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+        "kinds": {"type": "array", "uniqueItems": true,
+                  "items": {"enum": ["a", true, null]}},
+        "more": {"type": "object", "additionalProperties":
+                 {"type": "string", "maxLength": 40}}},
       "additionalProperties": false,
       "$defs": {"point": {"type": "object", "required": ["x"],
         "properties": {"x": {"type": "number"}, "on": {"type": "boolean"}},

@@ -9,6 +9,7 @@
 #include "tests/unit/text/grammar_support.h"
 #include "tests/unit/text/message_support.h"
 #include "tests/unit/text/tool_grammar_support.h"
+#include "text/tool_forms.h"
 
 namespace skua::test {
 namespace {
@@ -39,6 +40,75 @@ TEST(ToolGrammar, CallsAreThoseOfTheToolsAlone) {
     EXPECT_FALSE(grammars.accepts(grammar, call(json))) << json;
   EXPECT_FALSE(grammars.accepts(grammar, "Hello"));
   EXPECT_FALSE(grammars.accepts(grammar, ""));
+}
+
+TEST(ToolGrammar, OneCallAtMostWhereNoMoreAreWanted) {
+  ByteGrammars grammars;
+  const std::string hermes =
+      "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
+  const std::string granite = R"({"name": "now", "arguments": {}})";
+  for (const bool required : {true, false}) {
+    const auto grammar_of = [&](const char* format) {
+      return grammars.compiler.compile(
+          tool_call_grammar(message_format(format), tools(),
+                            {.required = required, .parallel = false}));
+    };
+    EXPECT_TRUE(grammars.accepts(grammar_of("hermes"), hermes));
+    EXPECT_FALSE(
+        grammars.accepts(grammar_of("hermes"), hermes + "\n" + hermes));
+    EXPECT_TRUE(grammars.accepts(grammar_of("granite"),
+                                 "<|tool_call|>[" + granite + "]"));
+    EXPECT_FALSE(
+        grammars.accepts(grammar_of("granite"),
+                         "<|tool_call|>[" + granite + ", " + granite + "]"));
+  }
+}
+
+TEST(ToolGrammar, TextWithoutCallsIsAllThatIsLeftWithoutTools) {
+  ByteGrammars grammars;
+  for (const auto& format : message_formats()) {
+    if (format.calls.empty()) continue;
+    const auto grammar = grammars.compiler.compile(
+        tool_call_grammar(format, Json::array(), {.required = false}));
+    const std::string open(call_forms(format).front().content_open);
+    EXPECT_TRUE(grammars.accepts(grammar, open + "Hello")) << format.name;
+    for (const auto& call : format.calls) {
+      const bool at_border = call.at_border;
+      const std::string text =
+          (at_border ? "" : open + "Hello ") + std::string(call.open);
+      EXPECT_FALSE(grammars.accepts(grammar, text)) << text;
+    }
+  }
+}
+
+TEST(ToolGrammar, OtherArgumentsComeWhereTheSchemaSpeaksOfThem) {
+  ByteGrammars grammars;
+  const auto accepts = [&](Json parameters, const std::string& arguments) {
+    const Json tool = {{"name", "f"}, {"parameters", std::move(parameters)}};
+    return grammars.accepts(
+        tool_call_grammar(message_format("hermes"), Json::array({tool})),
+        "<tool_call>\n{\"name\": \"f\", \"arguments\": " + arguments +
+            "}\n</tool_call>");
+  };
+  Json schema = Json::parse(R"({"properties": {"a": {"type": "integer"}}})");
+  EXPECT_TRUE(accepts(schema, R"({"a": 1})"));
+  EXPECT_FALSE(accepts(schema, R"({"a": 1, "b": 2})"));
+  schema["additionalProperties"] = true;
+  EXPECT_TRUE(accepts(schema, R"({"a": 1, "b": 2})"));
+  EXPECT_TRUE(accepts({{"type", "object"}}, R"({"b": 2})"));
+  EXPECT_FALSE(accepts(Json(), R"({"b": 2})"));
+}
+
+TEST(ToolGrammar, ReasoningComesFirstWhereItMay) {
+  ByteGrammars grammars;
+  const std::string call =
+      "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
+  for (const bool may : {true, false}) {
+    const auto grammar = grammars.compiler.compile(tool_call_grammar(
+        message_format("hermes"), tools(), {.reasoning = may}));
+    EXPECT_TRUE(grammars.accepts(grammar, call));
+    EXPECT_EQ(grammars.accepts(grammar, "<think>Hm.</think>" + call), may);
+  }
 }
 
 TEST(ToolGrammar, ReasoningThatThePromptBeganIsEndedFirst) {
@@ -110,13 +180,13 @@ TEST(ToolGrammar, WhatCannotBeEnforcedIsRefusedByName) {
     return message_of([&] {
       const Json tool = {{"name", "f"},
                          {"parameters", Json::parse(parameters)}};
-      tool_call_grammar(message_format(format), Json::array({tool}));
+      check(tool_call_grammar(message_format(format), Json::array({tool})));
     });
   };
   const auto with = [](const std::string& schema) {
     return R"({"type": "object", "properties": {"a": )" + schema + "}}";
   };
-  EXPECT_THAT(refusal("gemma4", "{}"), HasSubstr("gemma4"));
+  EXPECT_THAT(refusal("plain", "{}"), HasSubstr("'plain'"));
   EXPECT_THAT(refusal("hermes", with(R"({"$ref": "x.json"})").c_str()),
               AllOf(HasSubstr("'f'"), HasSubstr("#/properties/a/$ref")));
   EXPECT_THAT(refusal("hermes", R"({"type": "array"})"), HasSubstr("array"));
@@ -141,7 +211,7 @@ TEST(ToolGrammar, WhatCannotBeEnforcedIsRefusedByName) {
 TEST(ToolGrammar, BadToolsAreRefused) {
   const auto refusal = [](const char* list) {
     return message_of([&] {
-      tool_call_grammar(message_format("hermes"), Json::parse(list));
+      check(tool_call_grammar(message_format("hermes"), Json::parse(list)));
     });
   };
   EXPECT_THAT(refusal("[]"), HasSubstr("none"));
@@ -156,8 +226,8 @@ TEST(ToolGrammar, BadToolsAreRefused) {
               }),
               HasSubstr("format"));
   EXPECT_THAT(message_of([] {
-                tool_call_grammar(message_format("hermes"), tools(),
-                                  {.open_marker = "<"});
+                check(tool_call_grammar(message_format("hermes"), tools(),
+                                        {.open_marker = "<"}));
               }),
               HasSubstr("'<' is no mark"));
 }
