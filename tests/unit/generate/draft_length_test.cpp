@@ -133,6 +133,25 @@ INSTANTIATE_TEST_SUITE_P(
             {.draft_s = 0.4, .read_s = 0.03, .n_unread = 100, .n_left = 96}}),
     [](const auto& test) { return std::string(test.param.name); });
 
+// 15 tokens to come leave 0.3 of a step: one guess at 0.2, not two.
+TEST(DraftLengthTest, GuessesNoMoreThanMayBeLost) {
+  const auto longest = [](double row_s, double draft_s, int n_left) {
+    StepCost cost;
+    for (int i = 0; i < 40; ++i) {
+      for (const int n_rows : {1, 2, 3, 4})
+        cost.observe(n_rows, 1 + row_s * (n_rows - 1));
+    }
+    DraftLength length(2, false);
+    length.learn_cost(draft_s);
+    return length.choose(cost, {.n_left = n_left});
+  };
+  EXPECT_EQ(longest(0.2, 0, 100), 2);
+  EXPECT_EQ(longest(0.2, 0, 15), 1);
+  EXPECT_EQ(longest(0.2, 0, 5), 0);
+  EXPECT_EQ(longest(0.02, 0.15, 100), 2);
+  EXPECT_EQ(longest(0.02, 0.15, 15), 1);
+}
+
 // SPEC-13, SPEC-16: the guesses of eight sequences take no more than of one.
 TEST(DraftLengthTest, SequencesShareWhatMayBeLost) {
   const auto most_read = [](int n_other) {
@@ -146,7 +165,7 @@ TEST(DraftLengthTest, SequencesShareWhatMayBeLost) {
                                   .elapsed_s = 100,
                                   .read_s = read_s}) > 0;
     };
-    while (drafts()) read_s += 0.01;
+    while (read_s < 100 && drafts()) read_s += 0.01;
     return read_s;
   };
   EXPECT_NEAR(most_read(7), most_read(0) / 8, 0.1);
