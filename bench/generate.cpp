@@ -17,7 +17,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Ids = std::vector<std::int32_t>;
 
-constexpr int kTrials = 5;
 constexpr int kTokens = 96;
 // A draft model reads the prompt first, which has to pay too.
 constexpr int kTokensOfDrafts = 256;
@@ -38,20 +37,55 @@ struct Way {
   std::function<double()> tokens_per_second;
 };
 
-/** Lets the ways take turns. */
-Json compare(const std::string& test, const std::vector<Way>& ways) {
-  std::vector<std::vector<double>> rates(ways.size());
-  for (int trial = 0; trial < kTrials; ++trial) {
-    for (std::size_t i = 0; i < ways.size(); ++i)
-      rates[i].push_back(ways[i].tokens_per_second());
+/** Runs the tests whose names contain a text. */
+class Tests {
+ public:
+  Tests(std::string only, int n_trials, std::function<void(const Json&)> emit)
+      : only_(std::move(only)), n_trials_(n_trials), emit_(std::move(emit)) {}
+
+  void run(const std::string& name, const std::function<Json()>& test) const {
+    if (name.find(only_) == name.npos) return;
+    Json row = test();
+    row["test"] = name;
+    emit_(row);
   }
-  Json row = {{"test", test}};
-  for (std::size_t i = 0; i < ways.size(); ++i) {
-    const Rate rate = summarize(rates[i]);
-    row["tok_s"][ways[i].name] = {{"best", rate.best}, {"median", rate.median}};
+
+  void compare(const std::string& name, const std::vector<Way>& ways) const {
+    run(name, [&] { return take_turns(ways); });
   }
-  return row;
-}
+
+  /** Lets the ways take turns, every other time the other way round. Of each
+   *  way but the first, `x` is by how much it is faster than the first: best
+   *  over best, and the median of the pairs that ran next to each other. */
+  Json take_turns(const std::vector<Way>& ways) const {
+    std::vector<std::vector<double>> rates(ways.size());
+    for (int trial = 0; trial < n_trials_; ++trial) {
+      for (std::size_t i = 0; i < ways.size(); ++i) {
+        const std::size_t way = trial % 2 == 0 ? i : ways.size() - 1 - i;
+        rates[way].push_back(ways[way].tokens_per_second());
+      }
+    }
+    Json row;
+    const Rate first = summarize(rates[0]);
+    for (std::size_t i = 0; i < ways.size(); ++i) {
+      const std::string& name = ways[i].name;
+      const Rate rate = summarize(rates[i]);
+      row["tok_s"][name] = {{"best", rate.best}, {"median", rate.median}};
+      if (i == 0) continue;
+      std::vector<double> pairs;
+      for (std::size_t trial = 0; trial < rates[i].size(); ++trial)
+        pairs.push_back(rates[i][trial] / rates[0][trial]);
+      row["x"][name] = {{"best", rate.best / first.best},
+                        {"median", summarize(pairs).median}};
+    }
+    return row;
+  }
+
+ private:
+  std::string only_;
+  int n_trials_;
+  std::function<void(const Json&)> emit_;
+};
 
 class Answers {
  public:
@@ -69,8 +103,7 @@ class Answers {
 
   /** Tokens per second after the first, of n answers at once. */
   double run(const Ids& prompt, GenerationOptions options, int n = 1,
-             bool run_ahead = true,
-             std::vector<double>* steps_ms = nullptr) const {
+             bool run_ahead = true, std::vector<double>* steps_ms = nullptr) {
     options.ignore_eos = true;
     options.seed = 1;
     Generator generator(*model_->model, {.run_ahead = run_ahead});
@@ -99,7 +132,13 @@ class Answers {
     const double seconds = seconds_since(begin);
     int n_after = 0;
     for (const auto& s : sequences) n_after += s->stats().n_generated_tokens;
+    newest_drafts_ = sequences.front()->stats().draft;
     return (n_after - n_before) / seconds;
+  }
+
+  /** Of the newest answer, where it had drafts. */
+  const std::optional<DraftStats>& newest_drafts() const {
+    return newest_drafts_;
   }
 
   /** The loop that a caller of the primitives writes. */
@@ -121,106 +160,87 @@ class Answers {
   std::shared_ptr<const LoadedModel> model_;
   std::optional<DraftModel> draft_;
   std::shared_ptr<Cache> cache_;
+  std::optional<DraftStats> newest_drafts_;
 };
 
-Json drafts_against_none(const Answers& answers, const std::string& test,
-                         const Ids& prompt, GenerationOptions options) {
+void drafts_against_none(const Tests& tests, const std::string& name,
+                         Answers& answers, const Ids& prompt,
+                         const GenerationOptions& options) {
   GenerationOptions plain = options;
   plain.draft_tokens = 0;
-  return compare(test,
-                 {{"plain", [&] { return answers.run(prompt, plain); }},
-                  {"drafts", [&] { return answers.run(prompt, options); }}});
+  DraftStats stats;
+  const auto with_drafts = [&] {
+    const double rate = answers.run(prompt, options);
+    stats = answers.newest_drafts().value();
+    return rate;
+  };
+  tests.run(name, [&] {
+    Json row =
+        tests.take_turns({{"plain", [&] { return answers.run(prompt, plain); }},
+                          {"drafts", with_drafts}});
+    row["drafted"] = {{"steps", stats.n_steps},
+                      {"rounds", stats.n_rounds},
+                      {"proposed", stats.n_proposed},
+                      {"accepted", stats.n_accepted}};
+    return row;
+  });
 }
 
-Json steady(const Answers& answers, const Ids& prompt) {
+Json steady(Answers& answers, const Ids& prompt) {
   std::vector<double> steps_ms;
   answers.run(prompt, {.max_tokens = 600}, 1, true, &steps_ms);
   std::ranges::sort(steps_ms);
-  return {{"test", "steady"},
-          {"steps", steps_ms.size()},
+  return {{"steps", steps_ms.size()},
           {"step_ms_p50", steps_ms[steps_ms.size() / 2]},
           {"step_ms_p99", steps_ms[(steps_ms.size() * 99 - 1) / 100]}};
 }
 
-/** Runs the tests whose names contain a text. */
-class Tests {
- public:
-  Tests(std::string only, std::function<void(const Json&)> emit)
-      : only_(std::move(only)), emit_(std::move(emit)) {}
-
-  void run(const std::string& name, const std::function<Json()>& test) const {
-    if (name.find(only_) != name.npos) emit_(test());
-  }
-
- private:
-  std::string only_;
-  std::function<void(const Json&)> emit_;
-};
-
-void run_plain(const Tests& tests, const Answers& answers, const Ids& prompt) {
+void run_plain(const Tests& tests, Answers& answers, const Ids& prompt) {
   const GenerationOptions greedy{.max_tokens = kTokens};
-  tests.run("decode", [&] {
-    return compare(
-        "decode",
-        {{"primitives",
-          [&] { return answers.run_primitives(prompt, kTokens); }},
-         {"ahead", [&] { return answers.run(prompt, greedy); }},
-         {"in_turn", [&] { return answers.run(prompt, greedy, 1, false); }}});
-  });
+  tests.compare(
+      "decode",
+      {{"primitives", [&] { return answers.run_primitives(prompt, kTokens); }},
+       {"ahead", [&] { return answers.run(prompt, greedy); }},
+       {"in_turn", [&] { return answers.run(prompt, greedy, 1, false); }}});
   for (const int n : {1, 4}) {
     const GenerationOptions sampled{
         .max_tokens = n == 1 ? kTokens : 24, .temperature = 0.8, .top_p = 0.95};
-    const std::string name = "sampled_" + std::to_string(n);
-    tests.run(name, [&] {
-      return compare(
-          name, {{"ahead", [&] { return answers.run(prompt, sampled, n); }},
-                 {"in_turn",
-                  [&] { return answers.run(prompt, sampled, n, false); }}});
-    });
+    tests.compare(
+        "sampled_" + std::to_string(n),
+        {{"in_turn", [&] { return answers.run(prompt, sampled, n, false); }},
+         {"ahead", [&] { return answers.run(prompt, sampled, n); }}});
   }
   for (const int n : {1, 4, 8, 32}) {
     const GenerationOptions some{.max_tokens = n < 32 ? 48 : 24};
-    const std::string name = "batch_" + std::to_string(n);
-    tests.run(name, [&] {
-      return compare(
-          name, {{"greedy", [&] { return answers.run(prompt, some, n); }}});
-    });
+    tests.compare("batch_" + std::to_string(n),
+                  {{"greedy", [&] { return answers.run(prompt, some, n); }}});
   }
 }
 
-void run_lookup(const Tests& tests, const Answers& answers, const Ids& prompt,
+void run_lookup(const Tests& tests, Answers& answers, const Ids& prompt,
                 const Ids& copies) {
   GenerationOptions options{.max_tokens = kTokens};
   options.draft_tokens = 8;
   options.prompt_lookup = true;
-  tests.run("lookup_copy", [&] {
-    return drafts_against_none(answers, "lookup_copy", copies, options);
-  });
+  drafts_against_none(tests, "lookup_copy", answers, copies, options);
+  options.max_tokens = kTokensOfDrafts;
+  options.temperature = 1;
+  drafts_against_none(tests, "lookup_sampled", answers, copies, options);
   options.temperature = 5;
-  tests.run("lookup_random", [&] {
-    return drafts_against_none(answers, "lookup_random", prompt, options);
-  });
+  drafts_against_none(tests, "lookup_random", answers, prompt, options);
 }
 
-void run_draft(const Tests& tests, const Answers& answers, const Ids& prompt,
+void run_draft(const Tests& tests, Answers& answers, const Ids& prompt,
                const Ids& copies) {
   GenerationOptions options{.max_tokens = kTokensOfDrafts};
   options.draft_tokens = 4;
-  tests.run("draft_greedy", [&] {
-    return drafts_against_none(answers, "draft_greedy", prompt, options);
-  });
-  tests.run("draft_copy", [&] {
-    return drafts_against_none(answers, "draft_copy", copies, options);
-  });
+  drafts_against_none(tests, "draft_greedy", answers, prompt, options);
+  drafts_against_none(tests, "draft_copy", answers, copies, options);
   options.temperature = 0.8;
-  tests.run("draft_sampled", [&] {
-    return drafts_against_none(answers, "draft_sampled", prompt, options);
-  });
+  drafts_against_none(tests, "draft_sampled", answers, prompt, options);
   options.temperature = 5;
   options.draft_by_equality = true;
-  tests.run("draft_random", [&] {
-    return drafts_against_none(answers, "draft_random", prompt, options);
-  });
+  drafts_against_none(tests, "draft_random", answers, prompt, options);
 }
 
 }  // namespace
@@ -228,7 +248,7 @@ void run_draft(const Tests& tests, const Answers& answers, const Ids& prompt,
 // COMP-03, COMP-13, SPEC-13
 void run_generate_tests(const std::filesystem::path& path,
                         const std::filesystem::path& draft_path,
-                        const std::string& only,
+                        const std::string& only, int n_trials,
                         const std::function<void(const Json&)>& emit) {
   const auto model = load_model(path);
   model->wait_for_weights();
@@ -240,13 +260,13 @@ void run_generate_tests(const std::filesystem::path& path,
     draft.emplace(loaded, std::make_shared<Cache>(
                               loaded->model->make_cache(KvType::kBf16)));
   }
-  const Answers answers(model, draft);
+  Answers answers(model, draft);
   const std::string passage = kPassage;
   const Ids prompt = answers.encode(passage);
   const Ids copies = answers.encode(passage + passage + passage);
   answers.run(prompt, {.max_tokens = kTokens});
 
-  const Tests tests(only, emit);
+  const Tests tests(only, n_trials, emit);
   run_plain(tests, answers, prompt);
   run_lookup(tests, answers, prompt, copies);
   if (draft) run_draft(tests, answers, prompt, copies);

@@ -71,6 +71,7 @@ void add_grammar(CLI::App& app, std::string& path) {
 
 struct GenerateArguments {
   std::string path, draft, only;
+  int n_trials = 5;
 };
 
 void add_generate(CLI::App& app, GenerateArguments& arguments) {
@@ -82,9 +83,12 @@ void add_generate(CLI::App& app, GenerateArguments& arguments) {
                       "A smaller model with the same tokens");
   command->add_option("--only", arguments.only,
                       "Tests whose names contain this");
+  command->add_option("--trials", arguments.n_trials, "Of each way")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   command->callback([&arguments] {
     run_generate_tests(arguments.path, arguments.draft, arguments.only,
-                       print_line);
+                       arguments.n_trials, print_line);
   });
 }
 

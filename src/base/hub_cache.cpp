@@ -1,25 +1,24 @@
 #include "base/hub_cache.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <set>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/hub_http.h"
 #include "base/json.h"
@@ -76,10 +75,6 @@ struct Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int fd;
-};
-
-struct DigestDeleter {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
 
 }  // namespace
@@ -144,14 +139,10 @@ bool has_hash(const fs::path& path, const std::string& etag,
   const bool is_git = etag.size() == 40;
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.fd < 0) throw Error(path.string(), "cannot be opened: " + reason());
-  const std::unique_ptr<EVP_MD_CTX, DigestDeleter> digest(EVP_MD_CTX_new());
-  if (!digest ||
-      EVP_DigestInit_ex(digest.get(), is_git ? EVP_sha1() : EVP_sha256(),
-                        nullptr) != 1)
-    throw Error("hub", "OpenSSL offers no digest");
+  Digest digest(is_git ? Digest::Kind::kSha1 : Digest::Kind::kSha256);
   if (is_git) {
     const std::string header = "blob " + std::to_string(fs::file_size(path));
-    EVP_DigestUpdate(digest.get(), header.c_str(), header.size() + 1);
+    digest.add(std::string_view(header.c_str(), header.size() + 1));
   }
   std::vector<char> chunk(kHashChunkBytes);
   while (true) {
@@ -160,17 +151,9 @@ bool has_hash(const fs::path& path, const std::string& etag,
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw Error(path.string(), "cannot be read: " + reason());
     if (n == 0) break;
-    EVP_DigestUpdate(digest.get(), chunk.data(), static_cast<std::size_t>(n));
+    digest.add(std::string_view(chunk.data(), static_cast<std::size_t>(n)));
   }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
-  unsigned n_bytes = 0;
-  EVP_DigestFinal_ex(digest.get(), bytes.data(), &n_bytes);
-  std::string text;
-  for (unsigned i = 0; i < n_bytes; ++i) {
-    text += "0123456789abcdef"[bytes[i] >> 4];
-    text += "0123456789abcdef"[bytes[i] & 15];
-  }
-  return text == etag;
+  return digest.hex() == etag;
 }
 
 FileLock::FileLock(const fs::path& path,

@@ -12,8 +12,8 @@
 namespace skua {
 namespace {
 
-/** FNV-1a of 64 bits. */
-class Digest {
+/** Of 64 bits. */
+class Fnv1a {
  public:
   void add(std::string_view text) {
     for (const char c : text) add_byte(static_cast<unsigned char>(c));
@@ -36,7 +36,7 @@ class Digest {
 std::string tokenizer_of(const LoadedModel& loaded) {
   if (!loaded.tokenizer) return "none";
   const Tokenizer& tokenizer = *loaded.tokenizer;
-  Digest digest;
+  Fnv1a digest;
   for (std::int32_t id = 0; id < tokenizer.size(); ++id)
     digest.add(tokenizer.piece(id));
   return tokenizer.kind() + " of " + std::to_string(tokenizer.size()) + " " +
@@ -45,7 +45,7 @@ std::string tokenizer_of(const LoadedModel& loaded) {
 
 // 64 bytes of every 1,024th part: who trains or merges weights changes them in
 // more places than lie between two samples.
-void add_samples(Digest& digest, const std::filesystem::path& path) {
+void add_samples(Fnv1a& digest, const std::filesystem::path& path) {
   constexpr std::size_t kSamples = 1024, kBytes = 64;
   const MappedFile file(path);
   const std::string_view all(reinterpret_cast<const char*>(file.bytes().data()),
@@ -68,13 +68,13 @@ std::vector<std::filesystem::path> weight_files(const LoadedModel& loaded) {
 }  // namespace
 
 std::string digest_of(std::string_view text) {
-  Digest digest;
+  Fnv1a digest;
   digest.add(text);
   return digest.text();
 }
 
 CacheIdentity identity_of(const LoadedModel& loaded) {
-  Digest digest;
+  Fnv1a digest;
   digest.add(dump_json(loaded.config.values()));
   for (const auto& path : weight_files(loaded)) add_samples(digest, path);
   return {loaded.path.string(),

@@ -16,8 +16,15 @@ constexpr double kUsualWeight = 4;
 constexpr double kLearnOffLine = 0.5, kForgetOffLine = 0.02;
 constexpr int kLeastPatience = 32, kMostPatience = 1024;
 constexpr int kTry = 2;
-// Of the time of plain steps, what tries may cost.
-constexpr double kTryShare = 0.03;
+// Of the time of plain steps, what guessing may lose; tokens to come count too,
+// since most of what a draft model costs is its reading of the prompt.
+constexpr double kLossShare = 0.02;
+constexpr int kTokensToCome = 256;
+
+// What n rows more than n_other and one cost.
+double rows_s(const StepCost& cost, int n_other, int n) {
+  return std::max(cost.step(n_other + n + 1) - cost.step(n_other + 1), 0.0);
+}
 
 }  // namespace
 
@@ -61,21 +68,17 @@ double StepCost::step(int n_rows) const {
   return line(n_rows) * (found == off_line_.end() ? 1 : found->second);
 }
 
-int DraftLength::choose(const StepCost& cost, int n_other) {
-  if (fixed_ || n_most_ == 0) return n_most_;
-  if (!cost.known()) return std::min(kTry, n_most_);
-  row_s_ = cost.next_row();
-  token_s_ = cost.step(n_other + 1) / (n_other + 1);
+int DraftLength::most_likely_to_pay(const StepCost& cost, int n_other) const {
   const double share = std::min(stood_ / tried_, 0.98);
   double best_rate = 0;
   int best = 0;
-  double rows_s = 0;
+  double time_s = 0;
   double expected = 1;  // tokens of this sequence in the step
   double next = 1;
   for (int n = 0; n <= n_most_; ++n) {
     // That more rows seemed cheaper than fewer is chance.
-    rows_s = std::max(rows_s, cost.step(n_other + n + 1));
-    const double seconds = rows_s + n * draft_s_;
+    time_s = std::max(time_s, cost.step(n_other + n + 1));
+    const double seconds = time_s + n * draft_s_;
     const double rate = (n_other + expected) / seconds;
     // A draft has to win by something to be worth its unsteadiness.
     if (rate > best_rate * (best == 0 && n > 0 ? 1.03 : 1)) {
@@ -85,19 +88,56 @@ int DraftLength::choose(const StepCost& cost, int n_other) {
     next *= share;
     expected += next;
   }
-  const bool affordable = debt_s_ <= kTryShare * n_without_ * token_s_;
-  if (best == 0 && n_without_ >= patience_ && affordable)
-    return std::min(kTry, n_most_);
   return best;
+}
+
+// After the step, whose time says more about the cost of its rows than what
+// was known before it.
+void DraftLength::settle(const StepCost& cost) {
+  if (n_drafted_ == 0) return;
+  loss_s_ += rows_s(cost, n_other_, n_drafted_) - n_accepted_ * token_s_;
+  loss_s_ = std::max(loss_s_, 0.0);
+  n_drafted_ = 0;
+}
+
+int DraftLength::choose(const StepCost& cost, const Now& now) {
+  n_rest_ = 0;
+  if (fixed_ || n_most_ == 0) return n_most_;
+  if (!cost.known()) return 0;
+  settle(cost);
+  const int n_other = n_other_ = now.n_other;
+  token_s_ = cost.step(n_other + 1) / (n_other + 1);
+  int n = most_likely_to_pay(cost, n_other);
+  if (!began_) n = std::min(n, kTry);
+  if (n == 0) {
+    n_rest_ = patience_ - n_without_;
+    if (n_rest_ > 0) return 0;
+    n = std::min(kTry, n_most_);
+  }
+  // Each of the sequences has its part of what may be lost.
+  const double time_s = now.elapsed_s / (n_other + 1) +
+                        std::min(now.n_left, kTokensToCome) * token_s_;
+  const double free_s = kLossShare * time_s - loss_s_ - now.read_s;
+  const auto extra_s = [&] { return rows_s(cost, n_other, n) + n * draft_s_; };
+  while (n > 1 && extra_s() > free_s) --n;
+  const double lacks_s = extra_s() - free_s;
+  if (lacks_s > 0) {
+    const double steps = lacks_s / (kLossShare * token_s_);
+    n_rest_ = 1 + static_cast<int>(std::min<double>(steps, kMostPatience));
+    return 0;
+  }
+  return n;
 }
 
 void DraftLength::learn(int n_drafted, int n_accepted) {
   if (n_drafted == 0) {
     ++n_without_;
+    n_rest_ = std::max(n_rest_ - 1, 0);
     return;
   }
-  debt_s_ += n_drafted * row_s_ - n_accepted * token_s_;
-  debt_s_ = std::max(debt_s_, 0.0);
+  began_ = true;
+  n_drafted_ = n_drafted;
+  n_accepted_ = n_accepted;
   const bool a_try = n_without_ >= patience_;
   n_without_ = 0;
   if (a_try) {

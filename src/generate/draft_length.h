@@ -26,17 +26,27 @@ class StepCost {
 
 /** How many tokens to draft: as many as give the most tokens a second by the
  *  share that stood so far and by what steps cost. Falls to 0 where drafts do
- *  not pay, and tries again after 32 tokens, then 64, up to 1024, but not
- *  before what guessing cost beyond its gain is 3 % of the time since. */
+ *  not pay, and tries again after 32 tokens, then 64, up to 1024. What guessing
+ *  costs beyond its gain stays below 2 % of the answer's time so far and of
+ * the 256 tokens that follow, if so many may. */
 class DraftLength {
  public:
+  /** The step that the tokens are for. */
+  struct Now {
+    int n_other = 0;       // rows of other sequences in it
+    int n_left = 0;        // tokens that the answer may still have
+    double elapsed_s = 0;  // since the answer began
+    double read_s = 0;     // that the drafter takes before its first token
+  };
+
   /** n_most  tokens in a draft
    *  fixed   always so many */
   DraftLength(int n_most, bool fixed) : n_most_(n_most), fixed_(fixed) {}
 
-  /** Tokens to draft for a step in which n_other rows of other sequences go
-   *  on as well. */
-  int choose(const StepCost& cost, int n_other);
+  /** Tokens to draft for a step. */
+  int choose(const StepCost& cost, const Now& now);
+  /** Whether the step after that of the last choice has no draft either. */
+  bool rests() const { return n_rest_ > 1; }
 
   /** What became of a step: n_drafted tokens, of which the first n_accepted
    *  stood. */
@@ -44,21 +54,28 @@ class DraftLength {
   /** Seconds that a drafted token took; 0 if that is not known. */
   void learn_cost(double seconds);
   /** Seconds that all of the guessing for a step took, whatever came of it. */
-  void spend(double seconds) { debt_s_ += seconds; }
+  void spend(double seconds) { loss_s_ += seconds; }
 
  private:
+  int most_likely_to_pay(const StepCost& cost, int n_other) const;
+  void settle(const StepCost& cost);
+
   int n_most_;
   bool fixed_;
   // Decayed counts of drafted tokens that were looked at, and that stood. The
   // start is a guess that two more tokens will replace.
   double tried_ = 2;
   double stood_ = 1.2;
+  bool began_ = false;  // what became of a draft is known
   double draft_s_ = 0;
-  // Of the step at hand: a token of it, and a row of a guess.
-  double token_s_ = 0, row_s_ = 0;
-  double debt_s_ = 0;  // what guessing cost beyond its gain
+  double loss_s_ = 0;  // what guessing cost beyond its gain
+  // Of the newest step: seconds of a token, rows of other sequences, and a
+  // draft that loss_s_ lacks.
+  double token_s_ = 0;
+  int n_other_ = 0, n_drafted_ = 0, n_accepted_ = 0;
   int n_without_ = 0;  // steps since the last draft
   int patience_ = 32;  // steps until the next try
+  int n_rest_ = 0;     // steps, from this one on, that have no draft
 };
 
 }  // namespace skua

@@ -13,6 +13,9 @@
 namespace skua {
 namespace {
 
+// Tokens that a draft model reads at first.
+constexpr std::size_t kFirstRead = 32;
+
 std::uint64_t pair_of(std::int32_t first, std::int32_t second) {
   return std::uint64_t{static_cast<std::uint32_t>(first)} << 32 |
          static_cast<std::uint32_t>(second);
@@ -180,18 +183,31 @@ ModelDrafter::ModelDrafter(std::shared_ptr<const LoadedModel> model,
       chooser_(options, std::move(roles), model_->model->vocab_size(), seed,
                with_distributions) {}
 
-Draft ModelDrafter::propose(const History& history, int n) {
-  std::vector<std::int32_t> tokens(history.tokens.begin(),
-                                   history.tokens.end());
-  const std::size_t n_known = session_.n_common(tokens);
+// Of the text, in the next step.
+std::size_t ModelDrafter::n_to_read(const History& history) const {
   const auto chunk = static_cast<std::size_t>(session_.chunk());
-  if (tokens.size() - n_known > chunk) {
-    const auto part = std::span(tokens).first(n_known + chunk);
-    session_.extend_to(part).eval();
-    return {};
-  }
+  return std::min({history.tokens.size() - session_.n_common(history.tokens),
+                   chunk, read_s_ == 0 ? kFirstRead : chunk});
+}
+
+double ModelDrafter::seconds_to_read(const History& history) const {
+  return static_cast<double>(n_to_read(history)) * read_s_;
+}
+
+Draft ModelDrafter::propose(const History& history, int n) {
+  const std::size_t n_known = session_.n_common(history.tokens);
+  const std::size_t n_read = n_to_read(history);
+  const auto begin = std::chrono::steady_clock::now();
+  mx::array logits = session_.extend_to(history.tokens.first(n_known + n_read));
+  logits.eval();
+  const std::chrono::duration<double> time =
+      std::chrono::steady_clock::now() - begin;
+  // A step of few rows costs more for each.
+  if (n_read >= kFirstRead || read_s_ == 0)
+    read_s_ = time.count() / static_cast<double>(n_read);
+  if (n_known + n_read < history.tokens.size()) return {};
   return chooser_.choose(
-      history, n, session_.extend_to(tokens),
+      history, n, std::move(logits),
       [this](std::int32_t token) { return session_.decode(token); });
 }
 

@@ -46,6 +46,9 @@ class Drafter {
   /** At most n tokens that may follow `history`, which goes on from that of
    *  the last call: tokens that did not stand are not in it. */
   virtual Draft propose(const History& history, int n) = 0;
+  /** Seconds, as far as it knows, that propose() takes before its first token,
+   *  for text that it has not read. */
+  virtual double seconds_to_read(const History& /*history*/) const { return 0; }
 
   /** Whether it is to be told what the model makes of the tokens it reads. */
   virtual bool reads_hidden() const { return false; }
@@ -110,7 +113,8 @@ struct DraftModel {
 
 /** Lets a smaller model go on with the text, choosing as the answer does but
  *  for the caller's own processors. Proposes nothing until it has read the
- *  text, a chunk of it in each call. */
+ *  text, a chunk of it in each call, the first a short one: it tells how long
+ *  the others take. */
 class ModelDrafter final : public Drafter {
  public:
   /** session  of the model; may have read part of the text before
@@ -121,13 +125,17 @@ class ModelDrafter final : public Drafter {
                std::uint64_t seed, bool with_distributions);
 
   Draft propose(const History& history, int n) override;
+  double seconds_to_read(const History& history) const override;
   std::optional<Session> take_session() override { return std::move(session_); }
   const Session& session() const { return session_; }
 
  private:
+  std::size_t n_to_read(const History& history) const;
+
   std::shared_ptr<const LoadedModel> model_;
   Session session_;
   DraftChooser chooser_;
+  double read_s_ = 0;  // of a token of what it reads; 0 before the first
 };
 
 /** Throws InvalidInput that names the first difference unless both models have

@@ -8,6 +8,7 @@
 
 #include "base/quote.h"
 #include "base/safetensors.h"
+#include "generate/prompt_cache_digest.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -114,6 +115,7 @@ class Reader {
       if (found == file_.metadata().end()) break;
       cache.layers.push_back(read_layer(name, found->second));
     }
+    check_digest(cache);
     return cache;
   }
 
@@ -123,6 +125,16 @@ class Reader {
   }
   [[noreturn]] void fail_layer(const std::string& what) const {
     fail("layer " + std::to_string(layer_) + " " + what);
+  }
+
+  // What other programs write has none.
+  void check_digest(const PromptCacheFile& cache) const {
+    const auto found = cache.metadata.find(kPromptCacheDigest);
+    if (found == cache.metadata.end()) return;
+    const std::string digest = digest_of(cache);
+    if (digest == found->second) return;
+    fail("is damaged or was changed: it has the SHA-256 " + digest +
+         ", expected " + quote(found->second));
   }
 
   PromptCacheLayer read_layer(const std::string& name,

@@ -46,9 +46,9 @@ void write_prompt_cache(
     PromptCacheLayout layout = PromptCacheLayout::kMetaState);
 
 /** Reads either layout, rings put into the order of time. All sizes are
- *  checked; classes other than KVCache, RotatingKVCache and ArraysCache throw
- *  Unsupported.
- *  Throws NotFound, Error, InvalidInput. */
+ *  checked, and the digest where metadata has one; classes other than KVCache,
+ * RotatingKVCache and ArraysCache throw Unsupported. Throws NotFound, Error,
+ * InvalidInput. */
 PromptCacheFile read_prompt_cache(const std::filesystem::path& path);
 
 }  // namespace skua

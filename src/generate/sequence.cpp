@@ -201,7 +201,11 @@ void Sequence::draft(const StepCost& cost, int n_other) {
     draft_is_forced_ = !draft_.tokens.empty();
   }
   if (!drafter_ || draft_is_forced_) return;
-  const int n = std::min(draft_length_.choose(cost, n_other), n_left);
+  const DraftLength::Now now{.n_other = n_other,
+                             .n_left = n_left,
+                             .elapsed_s = since_start(),
+                             .read_s = drafter_->seconds_to_read(history())};
+  const int n = std::min(draft_length_.choose(cost, now), n_left);
   if (n <= 0) return;
   const auto begin = Clock::now();
   use_drafter(
@@ -287,12 +291,16 @@ void Sequence::take_prompt(std::span<const float> logits, int n_rows) {
   }
 }
 
+bool Sequence::may_draft_next() const {
+  return drafter_ && !draft_length_.rests();
+}
+
 bool Sequence::foreseeable(int n_rows) {
   const auto n = static_cast<std::size_t>(stats_.n_generated_tokens);
   const bool reads_all =
       session_.tokens().size() + static_cast<std::size_t>(n_rows) ==
       tokens_.size();
-  if (!reads_all || drafter_ || constraint_ || cancelled_ ||
+  if (!reads_all || may_draft_next() || constraint_ || cancelled_ ||
       n < options_.force_ids.size() ||
       stats_.n_generated_tokens + 2 > options_.max_tokens)
     return false;

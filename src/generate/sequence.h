@@ -98,6 +98,7 @@ class Sequence {
  private:
   using Clock = std::chrono::steady_clock;
 
+  bool may_draft_next() const;
   int n_unread() const;  // tokens that wait for a step
   std::string new_text(std::string text);
   double since_start() const;

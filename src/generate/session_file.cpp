@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/quote.h"
+#include "generate/prompt_cache_digest.h"
 #include "kernels/primitive.h"
 #include "skua/error.h"
 
@@ -213,6 +214,7 @@ void save_session(const Session& session, const std::filesystem::path& path,
                    {"skua_tokenizer", identity.tokenizer},
                    {"skua_kv_type", kv_type_of(cache.options())},
                    {"skua_tokens", std::move(ids)}};
+  file.metadata[kPromptCacheDigest] = digest_of(file);
   write_prompt_cache(path, file, layout);
 }
 

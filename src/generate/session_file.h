@@ -14,7 +14,8 @@ namespace skua {
  *  with what the next row sees. Numbers keep their type, but those of int8
  *  and int4 are written as the float32 numbers that attention sees. The user's
  *  metadata holds `model` (its path), `tokenizer_config` ("{}"), and
- *  `skua_model`, `skua_tokenizer`, `skua_kv_type` and `skua_tokens`.
+ *  `skua_model`, `skua_tokenizer`, `skua_kv_type`, `skua_tokens` and
+ *  `skua_sha256`, which tells altered files (prompt_cache_digest.h).
  *  Throws InvalidInput if the session is empty, Unsupported where layers share
  *  their keys and values, Error. */
 void save_session(const Session& session, const std::filesystem::path& path,

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <mlx/mlx.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <random>
 
@@ -54,9 +56,15 @@ struct Case {
     save_session(session, path, identity, layout);
   }
   Session load() const { return load_session(path, model, cache(), identity); }
+  /** What the file says, as another program would write it. */
+  PromptCacheFile content() const {
+    PromptCacheFile file = read_prompt_cache(path);
+    file.metadata.erase("skua_sha256");
+    return file;
+  }
   /** The file, changed. */
   void rewrite(const std::function<void(PromptCacheFile&)>& change) const {
-    PromptCacheFile file = read_prompt_cache(path);
+    PromptCacheFile file = content();
     change(file);
     write_prompt_cache(path, file);
   }
@@ -70,6 +78,12 @@ struct Case {
   std::filesystem::path path;
   Ids ids;
 };
+
+std::size_t read_size(const std::string& safetensors) {
+  std::uint64_t n = 0;
+  std::memcpy(&n, safetensors.data(), sizeof n);
+  return n;
+}
 
 /** The identity of the model in `folder` with these weights. */
 CacheIdentity read_as(const TempDir& folder, const std::string& weights) {
@@ -188,7 +202,7 @@ TEST(SessionFile, IsLaidOutAsMlxLmDoes) {
   const SafetensorsFile old(c.path);
   const auto n_layers = static_cast<std::size_t>(c.model.n_layers());
   EXPECT_EQ(old.tensors().size(), 2 * n_layers);
-  EXPECT_EQ(old.metadata().size(), 2 * n_layers + 6);
+  EXPECT_EQ(old.metadata().size(), 2 * n_layers + 7);
   EXPECT_EQ(old.metadata().at("0.1"), "");
   EXPECT_EQ(old.metadata().at("2.1"), "KVCache");
   EXPECT_EQ(old.metadata().at("1.model"), c.loaded->path.string());
@@ -248,7 +262,7 @@ TEST(SessionFile, ReadsARingThatHasTurned) {
   c.save();
   const Ids next = some(3, c.model.vocab_size(), 7);
   const auto want = numbers(c.session.prefill(next));
-  const PromptCacheFile straight = read_prompt_cache(c.path);
+  const PromptCacheFile straight = c.content();
   for (const Layout layout : kLayouts) {
     PromptCacheFile file = straight;
     for (PromptCacheLayer& layer : file.layers) {
@@ -413,6 +427,63 @@ TEST(SessionFile, CutAnywhereIsRefused) {
       load_session(cut, c.model, c.cache(), c.identity);
     } catch (const Error&) {
     }
+  }
+}
+
+// GEN-78: one byte of any number, or of what is known of the tokens.
+TEST(SessionFile, AlteredNumbersOrTokensAreRefused) {
+  for (const char* name : {"llama", "lfm2"}) {
+    if (is_absent(name)) GTEST_SKIP() << "no test asset goldens/lm";
+    for (const Layout layout : kLayouts) {
+      Case c(name, {.kv_type = KvType::kBf16, .max_size = 20}, 40);
+      c.save(layout);
+      const std::string text = test::read_text(c.path);
+      const auto refuses = [&](std::size_t at, char byte) {
+        std::string changed = text;
+        ASSERT_NE(changed[at], byte);
+        changed[at] = byte;
+        test::write_text(c.path, changed);
+        SKUA_EXPECT_ERROR(c.load(), InvalidInput, "is damaged or was changed");
+      };
+      const std::size_t n_header = 8 + read_size(text);
+      const std::size_t stride = (text.size() - n_header) / 23;
+      for (std::size_t at = n_header; at < text.size(); at += stride) {
+        // A scalar of the newer layout may be refused for its value.
+        if (layout == Layout::kScalars && text[at] == 0) continue;
+        refuses(at, static_cast<char>(text[at] ^ 1));
+      }
+      const std::size_t tokens = text.find("skua_tokens");
+      ASSERT_NE(tokens, text.npos);
+      const std::size_t digit = text.find_first_of("0123456789", tokens);
+      refuses(digit, text[digit] == '1' ? '2' : '1');
+    }
+  }
+}
+
+// GEN-77: files of other programs have no digest, and their own order.
+TEST(SessionFile, IsReadInAnyOrderAndWithoutADigest) {
+  if (is_absent("llama")) GTEST_SKIP() << "no test asset goldens/lm";
+  for (const Layout layout : kLayouts) {
+    Case c("llama", {}, 12);
+    c.save(layout);
+    const auto copy = c.folder.path() / "copy";
+    {
+      const SafetensorsFile file(c.path);
+      auto tensors = file.tensors();
+      std::ranges::reverse(tensors);
+      auto metadata = file.metadata();
+      write_safetensors(copy, tensors, metadata);
+      EXPECT_EQ(load_session(copy, c.model, c.cache(), c.identity).tokens(),
+                c.ids);
+      EXPECT_EQ(std::erase_if(metadata,
+                              [](const auto& entry) {
+                                return entry.first.ends_with(".skua_sha256");
+                              }),
+                1u);
+      write_safetensors(copy, tensors, metadata);
+    }
+    EXPECT_EQ(load_session(copy, c.model, c.cache(), c.identity).tokens(),
+              c.ids);
   }
 }
 
