@@ -63,7 +63,7 @@ void forbid_the_end(const Turn& turn, Logits logits) {
 }
 
 void force(const Turn& turn, Logits logits) {
-  const std::int32_t id = turn.options.force_ids[turn.history.step()];
+  const std::int32_t id = turn.options.force_ids[turn.step];
   const float logit = *logit_of(id, logits);
   std::ranges::fill(logits, kNever);
   *logit_of(id, logits) = logit;
@@ -96,44 +96,43 @@ void penalize_frequency(const Turn& turn, Logits logits) {
 // Each is asked whether it applies at a step.
 struct Step {
   const char* name;
+  By depends;
   bool (*applies)(const Turn&);
   void (*run)(const Turn&, Logits);
 };
 
 // The first is named by the constraint.
 constexpr Step kSteps[] = {
-    {"grammar", [](const Turn& t) { return t.history.constraint != nullptr; },
+    {"grammar", By::kHistory,
+     [](const Turn& t) { return t.history.constraint != nullptr; },
      [](const Turn& t, Logits l) { t.history.constraint->forbid_others(l); }},
-    {"suppress_ids",
+    {"suppress_ids", By::kStep,
      [](const Turn& t) { return !t.options.suppress_ids.empty(); },
      [](const Turn& t, Logits l) { forbid(t.options.suppress_ids, l); }},
-    {"min_tokens",
+    {"min_tokens", By::kStep,
      [](const Turn& t) {
-       return t.history.step() < static_cast<std::size_t>(t.options.min_tokens);
+       return t.step < static_cast<std::size_t>(t.options.min_tokens);
      },
      forbid_the_end},
-    {"force_ids",
-     [](const Turn& t) {
-       return t.history.step() < t.options.force_ids.size();
-     },
-     force},
-    {"logit_bias", [](const Turn& t) { return !t.options.logit_bias.empty(); },
-     add_bias},
-    {"repetition_penalty",
+    {"force_ids", By::kStep,
+     [](const Turn& t) { return t.step < t.options.force_ids.size(); }, force},
+    {"logit_bias", By::kStep,
+     [](const Turn& t) { return !t.options.logit_bias.empty(); }, add_bias},
+    {"repetition_penalty", By::kHistory,
      [](const Turn& t) { return t.options.repetition_penalty != 1; },
      penalize_repetition},
-    {"presence_penalty",
+    {"presence_penalty", By::kHistory,
      [](const Turn& t) { return t.options.presence_penalty != 0; },
      penalize_presence},
-    {"frequency_penalty",
+    {"frequency_penalty", By::kHistory,
      [](const Turn& t) { return t.options.frequency_penalty != 0; },
      penalize_frequency},
-    {"no_repeat_ngram",
+    {"no_repeat_ngram", By::kHistory,
      [](const Turn& t) { return t.options.no_repeat_ngram > 0; },
      [](const Turn& t, Logits l) {
        forbid_repeated_ngrams(t.history.tokens, t.options.no_repeat_ngram, l);
      }},
-    {"dry_multiplier",
+    {"dry_multiplier", By::kHistory,
      [](const Turn& t) { return t.options.dry_multiplier != 0; },
      [](const Turn& t, Logits l) {
        penalize_repetitions(window(t.history.tokens, t.options.dry_window),
@@ -143,10 +142,20 @@ constexpr Step kSteps[] = {
 
 }  // namespace
 
+bool has_processors(const Turn& turn, By depends) {
+  if (depends == By::kHistory && !turn.options.processors.empty()) return true;
+  return std::ranges::any_of(kSteps, [&](const Step& step) {
+    return step.depends == depends && step.applies(turn);
+  });
+}
+
 bool has_processors(const Turn& turn) {
-  return !turn.options.processors.empty() ||
-         std::ranges::any_of(
-             kSteps, [&](const Step& step) { return step.applies(turn); });
+  return has_processors(turn, By::kStep) || has_processors(turn, By::kHistory);
+}
+
+void process_by_step(const Turn& turn, std::span<float> logits) {
+  for (const Step& step : kSteps)
+    if (step.depends == By::kStep && step.applies(turn)) step.run(turn, logits);
 }
 
 void process(const Turn& turn, std::span<float> logits) {

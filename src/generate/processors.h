@@ -39,16 +39,24 @@ struct Turn {
   const TokenRoles& roles;
   const History& history;
   Breakers& breakers;
+  std::size_t step;  // how many tokens the answer has
 };
+
+/** What a processor goes by, beside the options. */
+enum class By { kStep, kHistory };
 
 /** Whether a processor would change the logits at this step. */
 bool has_processors(const Turn& turn);
+bool has_processors(const Turn& turn, By depends);
 
 /** Changes the logits [V] as the constraint and the options from suppress_ids
  *  to `processors` say, in the order of generation.md. Tokens of the history
  * outside of the vocabulary do not count. Costs as much as the windows of the
  * history are long, but for force_ids and callbacks. */
 void process(const Turn& turn, std::span<float> logits);
+
+/** Does of this what goes by the step alone; the history may be empty. */
+void process_by_step(const Turn& turn, std::span<float> logits);
 
 /** Which option left logits [V] of which none is finite, or one is NaN or
  *  +inf; empty if the logits are so before any. Calls no callback: where

@@ -174,11 +174,20 @@ Choice Sampler::choose(std::span<const float> logits, const History& history) {
 }
 
 bool Sampler::draws_from_logits(const History& history) {
-  return !learns() && !has_processors(turn(history));
+  return !learns() && !has_processors(turn(history), By::kHistory);
 }
 
 std::int32_t Sampler::foresee(std::span<const float> logits,
                               std::size_t step) const {
+  Breakers no_breakers;
+  const History no_history;
+  const Turn turn{options_, roles_, no_history, no_breakers, step};
+  if (has_processors(turn, By::kStep)) {
+    std::vector<float>& copy = workspace().processed;
+    copy.assign(logits.begin(), logits.end());
+    process_by_step(turn, copy);
+    logits = copy;
+  }
   const auto largest = cpu::largest_of(logits.data(), logits.size());
   if (options_.temperature == 0 || !largest.usable)
     return static_cast<std::int32_t>(largest.index);

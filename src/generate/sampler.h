@@ -37,13 +37,13 @@ class Sampler {
    *  that one. */
   Choice choose(std::span<const float> logits, const History& history);
 
-  /** Whether the choice at this step follows from its logits and number alone
-   *  where the likeliest token is not just taken. */
+  /** Whether the choice at this step follows from its logits and number alone:
+   *  nothing goes by the tokens before. */
   bool draws_from_logits(const History& history);
 
-  /** What choose() gives at a step if draws_from_logits() or the likeliest
-   *  token is taken and no processor forbids it; any token for logits that are
-   *  an error. May be called on several threads at once. */
+  /** What choose() gives at a step if draws_from_logits(), else most likely
+   *  where the likeliest token is taken; any token for logits that are an
+   * error. May be called on several threads at once. */
   std::int32_t foresee(std::span<const float> logits, std::size_t step) const;
 
   /** For tokens chosen otherwise, such as drafted ones: the distribution [V]
@@ -74,7 +74,7 @@ class Sampler {
   };
 
   Turn turn(const History& history) {
-    return {options_, roles_, history, breakers_};
+    return {options_, roles_, history, breakers_, history.step()};
   }
   Processed process(std::span<const float> logits, const History& history);
   Filtered filter(const Processed& processed, std::size_t step) const;

@@ -296,12 +296,10 @@ bool Sequence::may_draft_next() const {
 }
 
 bool Sequence::foreseeable(int n_rows) {
-  const auto n = static_cast<std::size_t>(stats_.n_generated_tokens);
   const bool reads_all =
       session_.tokens().size() + static_cast<std::size_t>(n_rows) ==
       tokens_.size();
   if (!reads_all || may_draft_next() || constraint_ || cancelled_ ||
-      n < options_.force_ids.size() ||
       stats_.n_generated_tokens + 2 > options_.max_tokens)
     return false;
   return options_.temperature == 0 ||

@@ -5,31 +5,17 @@
 
 #include "kernels/primitive.h"
 #include "nn/decay.h"
-#include "nn/state_step.h"
 #include "skua/error.h"
 
 namespace skua {
 namespace {
 
 // Rows are q, k, v, log_decay and beta.
-Recurrence::Result step(const Recurrence::Rows& rows, const mx::array& state) {
-  if (steps_states())
-    return state_step({rows[0], rows[1], rows[2], rows[3], rows[4]}, state);
-  const auto across = [](const mx::array& x) { return mx::expand_dims(x, -2); };
-  const auto scalar = [](const mx::array& x) {
-    return mx::expand_dims(mx::expand_dims(x, -1), -1);
-  };
-  const mx::array k = across(rows[1]);
-  const mx::array old = mx::multiply(state, scalar(mx::exp(rows[3])));
-  const mx::array known = mx::sum(mx::multiply(old, k), -1);  // [B, H, V]
-  const mx::array change =
-      mx::multiply(mx::subtract(rows[2], known), mx::expand_dims(rows[4], -1));
-  const mx::array now =
-      mx::add(old, mx::multiply(mx::expand_dims(change, -1), k));
-  return {mx::sum(mx::multiply(now, across(rows[0])), -1), now};
+StateResult step(const Recurrence::Rows& rows, const mx::array& state) {
+  return state_step({rows[0], rows[1], rows[2], rows[3], rows[4]}, state);
 }
 
-Recurrence::Result chunk(const Recurrence::Rows& rows, const mx::array& state) {
+StateResult chunk(const Recurrence::Rows& rows, const mx::array& state) {
   const auto by_head = [](const mx::array& x) {
     return mx::swapaxes(x, 0, 1);  // [H, L, ...]
   };

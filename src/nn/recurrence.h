@@ -3,16 +3,13 @@
 #include <functional>
 #include <vector>
 
+#include "kernels/state_step.h"
 #include "nn/state_cache.h"
 
 namespace skua {
 
 /** A layer whose rows see those before them through a state in float32. */
 struct Recurrence {
-  struct Result {
-    mx::array y;
-    mx::array state;
-  };
   using Rows = std::vector<mx::array>;
 
   mx::Shape state_shape;  // of one sequence
@@ -20,9 +17,9 @@ struct Recurrence {
    *  rows   arrays [B, ...]
    *  state  [B, state_shape]
    *  Returns y [B, ...] and the states after it. */
-  std::function<Result(const Rows& rows, const mx::array& state)> step;
+  std::function<StateResult(const Rows& rows, const mx::array& state)> step;
   /** L rows of one sequence: arrays [L, ...] and a state [state_shape]. */
-  std::function<Result(const Rows& rows, const mx::array& state)> chunk;
+  std::function<StateResult(const Rows& rows, const mx::array& state)> chunk;
 };
 
 /** Runs it over a batch, from and to the states in `slot`.

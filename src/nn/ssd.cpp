@@ -4,7 +4,6 @@
 
 #include "kernels/primitive.h"
 #include "nn/decay.h"
-#include "nn/state_step.h"
 #include "skua/error.h"
 
 namespace skua {
@@ -15,25 +14,9 @@ struct Sizes {
   int h, p, g, r, n;
 };
 
-// Rows are dt x, b, c and dt a. For the group of each head b and c are read
-// in place, [.., G, R, ..].
-Recurrence::Result step(const Sizes& z, const Recurrence::Rows& rows,
-                        const mx::array& state) {
-  const int n_seq = state.shape(0);
-  if (steps_states())
-    return state_step({rows[2], rows[1], rows[0], rows[3], {}}, state);
-  const auto of_group = [&](const mx::array& x) {
-    return mx::reshape(x, {n_seq, z.g, 1, 1, z.n});
-  };
-  const mx::array decay =
-      mx::reshape(mx::exp(rows[3]), {n_seq, z.g, z.r, 1, 1});
-  const mx::array dtx = mx::reshape(rows[0], {n_seq, z.g, z.r, z.p, 1});
-  const mx::array old = mx::reshape(state, {n_seq, z.g, z.r, z.p, z.n});
-  const mx::array now =
-      mx::add(mx::multiply(old, decay), mx::multiply(dtx, of_group(rows[1])));
-  const mx::array y = mx::sum(mx::multiply(now, of_group(rows[2])), -1);
-  return {mx::reshape(y, {n_seq, z.h, z.p}),
-          mx::reshape(now, {n_seq, z.h, z.p, z.n})};
+// Rows are dt x, b, c and dt a.
+StateResult step(const Recurrence::Rows& rows, const mx::array& state) {
+  return state_step({rows[2], rows[1], rows[0], rows[3], {}}, state);
 }
 
 // [L, G * R, P] as [G, R, L, P].
@@ -42,8 +25,8 @@ mx::array by_head(const mx::array& x, const Sizes& z) {
   return mx::reshape(heads, {z.g, z.r, x.shape(0), x.shape(2)});
 }
 
-Recurrence::Result chunk(const Sizes& z, const Recurrence::Rows& rows,
-                         const mx::array& state) {
+StateResult chunk(const Sizes& z, const Recurrence::Rows& rows,
+                  const mx::array& state) {
   const int length = rows[0].shape(0);
   const mx::array dtx = by_head(rows[0], z);
   const auto of_group = [](const mx::array& x) {
@@ -87,12 +70,12 @@ mx::array ssd(const SsdRows& rows, const mx::array& a, const Batch& batch,
     return mx::astype(v, mx::float32);
   };
   const Recurrence recurrence{
-      {z.h, z.p, z.n},
-      [&](const auto& r, const mx::array& s) { return step(z, r, s); },
-      [&](const auto& r, const mx::array& s) { return chunk(z, r, s); }};
+      {z.h, z.p, z.n}, step, [&](const auto& r, const mx::array& s) {
+        return chunk(z, r, s);
+      }};
   return run(recurrence,
              {mx::multiply(wide(rows.x), mx::expand_dims(rows.dt, -1)),
-              wide(rows.b), wide(rows.c), mx::multiply(rows.dt, a)},
+              wide(rows.b), wide(rows.c), wide(mx::multiply(rows.dt, a))},
              batch, states, slot);
 }
 

@@ -309,7 +309,13 @@ TEST(ScriptedGenerator, DrawsAreForeseenWhereTheyNeedNoHistory) {
   for (const GenerationOptions& options :
        {GenerationOptions{.temperature = 1},
         GenerationOptions{.temperature = 2, .top_p = 0.9, .min_p = 0.01},
-        GenerationOptions{.temperature = 1, .top_k = 40}, xtc}) {
+        GenerationOptions{.temperature = 1, .top_k = 40}, xtc,
+        GenerationOptions{.temperature = 1, .suppress_ids = {36, 63, 90}},
+        GenerationOptions{.temperature = 1, .logit_bias = {{36, 9.0}}},
+        GenerationOptions{.temperature = 1, .force_ids = {7, 8}},
+        GenerationOptions{.min_tokens = 30, .temperature = 1, .stop_ids = {33}},
+        GenerationOptions{.logit_bias = {{36, 9.0}}},
+        GenerationOptions{.force_ids = {7, 8}}}) {
     const Run ahead = run(options, true), in_turn = run(options, false);
     EXPECT_EQ(ahead.ids, in_turn.ids);
     EXPECT_EQ(ahead.n_first_steps, 2);
@@ -319,7 +325,7 @@ TEST(ScriptedGenerator, DrawsAreForeseenWhereTheyNeedNoHistory) {
   for (const GenerationOptions& options :
        {GenerationOptions{.temperature = 1, .mirostat = 2},
         GenerationOptions{.temperature = 1, .repetition_penalty = 1.2},
-        GenerationOptions{.temperature = 1, .suppress_ids = {5}}}) {
+        GenerationOptions{.temperature = 1, .no_repeat_ngram = 2}}) {
     EXPECT_EQ(run(options, true).n_first_steps, 1);
   }
 }

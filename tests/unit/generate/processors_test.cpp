@@ -32,7 +32,7 @@ struct Case {
 Floats processed(Floats logits, const Case& c) {
   const History history{c.history, c.history.size() - c.n_generated};
   Breakers breakers;
-  const Turn turn{c.options, c.roles, history, breakers};
+  const Turn turn{c.options, c.roles, history, breakers, history.step()};
   process(turn, logits);
   return logits;
 }
