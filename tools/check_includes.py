@@ -65,7 +65,7 @@ NAMES = {
     "random": "random_device",
     "ranges": "ranges",
     "set": "set erase_if",
-    "span": "span begin end size",
+    "span": "span as_bytes begin end size",
     "sstream": "istringstream ostringstream",
     "stdexcept": "out_of_range runtime_error",
     "stop_token": "stop_token",

@@ -115,11 +115,15 @@ class TensorLoader {
     mx::Shape shape;
     for (const std::int64_t n : tensor.shape)
       shape.push_back(static_cast<int>(n));
+    // Vectors lie between the matrices: mapped, they would keep the huge pages
+    // around them.
+    const bool copied =
+        ggml_affine_format(tensor.type) || tensor.shape.size() == 1;
     mx::array array =
-        ggml_affine_format(tensor.type)
-            ? mx::array(ggml_decode(tensor).begin(), shape)
-            : share_array(tensor.data.data(), shape, dense_dtype(tensor.type),
-                          file_.file().owner());
+        copied ? mx::array(ggml_decode(tensor).begin(), shape)
+               : share_array(tensor.data.data(), shape,
+                             dense_dtype(tensor.type), file_.file().owner());
+    if (copied) file_.file().drop_pages(tensor.data);
     if (!order.empty()) {
       const auto n = static_cast<int>(order.size());
       array = mx::take(array, mx::array(order.begin(), {n}, mx::int64), 0);
@@ -129,8 +133,11 @@ class TensorLoader {
       array = mx::subtract(mx::astype(array, mx::float32), mx::array(1.0f));
     if (name.transform == GgufTransform::kTaps)
       array = mx::expand_dims(array, -1);
-    weights_.add_mapped(name.path + "." + name.leaf, std::move(array),
-                        file_.file(), tensor.data);
+    const std::string place = name.path + "." + name.leaf;
+    if (copied || !order.empty())
+      weights_.add(place, std::move(array));
+    else
+      weights_.add_mapped(place, std::move(array), file_.file(), tensor.data);
   }
 
   const GgufFile& file_;

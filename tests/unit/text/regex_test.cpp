@@ -1,0 +1,61 @@
+#include "text/regex.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace skua {
+namespace {
+
+// What gguf kinds and tokenizer.json files cut digits in threes with.
+const std::vector<std::string> kThrees = {
+    R"(\d{1,3}(?=(?:\d{3})*\b))", R"(\p{Nd}{1,3}(?=(?:\p{Nd}{3})*(?!\p{Nd})))",
+    R"((?=(\d{3})+(?!\d)))"};
+
+using Pairs = std::vector<std::pair<std::size_t, std::size_t>>;
+
+Pairs matches(const std::string& pattern, const std::string& text) {
+  Pairs pairs;
+  for (const auto& [begin, end] : Regex(pattern, "test").find_all(text))
+    pairs.emplace_back(begin, end);
+  return pairs;
+}
+
+TEST(Regex, DigitsInThreesAreCutAsThePatternSays) {
+  const std::vector<std::string> characters = {
+      "1", "2", "3", "4", "\u0663", "\u00bd", "a", "_", " ", "."};
+  std::mt19937 random(1);
+  for (const std::string& pattern : kThrees) {
+    // Only the pattern itself is replaced by its equal.
+    const std::string as_written = "(?:" + pattern + ")";
+    for (int i = 0; i < 5000; ++i) {
+      std::string text;
+      for (std::size_t n = random() % 24; n > 0; --n)
+        text += characters[random() % (random() % 2 ? 4 : characters.size())];
+      ASSERT_EQ(matches(pattern, text), matches(as_written, text))
+          << pattern << " in '" << text << "'";
+    }
+  }
+}
+
+// A quadratic search would take minutes.
+TEST(Regex, AMegabyteOfDigitsIsCutInThrees) {
+  const std::size_t n = (1 << 20) + 1;
+  for (const std::string& pattern : kThrees) {
+    for (const std::string end : {"", " ", "a"}) {
+      const bool never = end == "a" && pattern == kThrees[0];
+      const bool empty = pattern == kThrees[2];
+      const auto found = matches(pattern, std::string(n, '7') + end);
+      ASSERT_EQ(found.size(), never   ? 0
+                              : empty ? n / 3
+                                      : n / 3 + 1)
+          << pattern << end;
+      if (never) continue;
+      EXPECT_EQ(found.back().first, n - 3);
+      EXPECT_EQ(found.back().second, empty ? n - 3 : n);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace skua
