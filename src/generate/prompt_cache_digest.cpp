@@ -3,7 +3,6 @@
 #include <mlx/mlx.h>
 
 #include "base/digest.h"
-#include "kernels/primitive.h"
 
 namespace skua {
 namespace {
@@ -18,8 +17,9 @@ void add_field(Digest& digest, const std::string& text) {
 void add_array(Digest& digest, const mx::array& x) {
   mx::array flat = mx::contiguous(x);
   flat.eval();
-  add_field(digest, shape_text(x.shape()) + " of " +
-                        std::to_string(x.itemsize()) + " bytes");
+  std::string kind = std::to_string(x.itemsize()) + " bytes";
+  for (const auto n : x.shape()) kind += ' ' + std::to_string(n);
+  add_field(digest, kind);
   digest.add(std::as_bytes(std::span(flat.data<char>(), flat.nbytes())));
 }
 

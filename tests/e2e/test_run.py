@@ -274,7 +274,7 @@ class StreamTest(unittest.TestCase):
 
     def test_interrupt_while_the_prompt_is_read_gives_no_answer(self):
         with tempfile.TemporaryFile() as prompt:
-            prompt.write(b"one two three four " * 400)
+            prompt.write(b"one two three four " * 1900)
             prompt.seek(0)
             process = self.start("-n", "3", stdin=prompt)
             time.sleep(0.7)
