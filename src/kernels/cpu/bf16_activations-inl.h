@@ -50,7 +50,7 @@ class Bf16Activations {
       const std::size_t c = i / apart * 2 * apart + i % apart;
       Rounding::pairs(
           numbers + c * kTileLanes, numbers + (c + apart) * kTileLanes,
-          at(woven ? place_in_row(first_column + c) : first_column + c,
+          at(woven ? interleaved_place(first_column + c) : first_column + c,
              token_tile));
     }
   }
@@ -66,13 +66,6 @@ class Bf16Activations {
   }
 
  private:
-  // Where column c of an interleaved row lies.
-  static std::size_t place_in_row(std::size_t c) {
-    constexpr std::size_t kSteps = kInterleaved / kBf16Step;
-    const std::size_t in_block = c % kInterleaved;
-    return c - in_block + in_block % kSteps * kBf16Step + in_block / kSteps;
-  }
-
   // The first token's number of an even place.
   std::uint16_t* at(std::size_t place, std::size_t token_tile) {
     const std::size_t in_block = place % kBlockColumns;

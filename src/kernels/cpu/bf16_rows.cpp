@@ -19,8 +19,6 @@
 namespace skua::cpu {
 namespace {
 
-constexpr std::size_t kSteps = kInterleaved / kBf16Step;
-
 // The numbers of 4-bit codes; those of floats are 2 * value + 12, as
 // scale_rows() has it.
 alignas(64) constexpr float kAffineCodes[16] = {0, 1, 2,  3,  4,  5,  6,  7,
@@ -33,11 +31,6 @@ std::uint16_t bf16_of(float x) {
   std::memcpy(&bits, &x, sizeof bits);
   if (std::isnan(x)) return static_cast<std::uint16_t>(bits >> 16 | 0x40);
   return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-// Where a column of an interleaved block lies.
-constexpr std::size_t place_of(std::size_t column) {
-  return column % kSteps * kBf16Step + column / kSteps;
 }
 
 constexpr std::size_t n_interleaved(std::size_t n_cols, bool interleaved) {
@@ -116,8 +109,7 @@ void round_bf16(const float* x, std::size_t n_cols, bool interleaved,
 #endif
   const std::size_t n_whole = n_interleaved(n_cols, interleaved);
   for (std::size_t c = 0; c < n_cols; ++c) {
-    const std::size_t in_block = c % kInterleaved;
-    const std::size_t at = c < n_whole ? c - in_block + place_of(in_block) : c;
+    const std::size_t at = c < n_whole ? interleaved_place(c) : c;
     out[at] = bf16_of(x[c]);
   }
 }

@@ -30,6 +30,13 @@ constexpr bool interleaves_columns(const MatrixView& w) {
   return w.bits == 4;
 }
 
+/** Where column c of interleaved ones lies in its row. */
+constexpr std::size_t interleaved_place(std::size_t c) {
+  constexpr std::size_t kSteps = kInterleaved / kBf16Step;
+  const std::size_t in_block = c % kInterleaved;
+  return c - in_block + in_block % kSteps * kBf16Step + in_block / kSteps;
+}
+
 /** x [n_cols] as bfloat16, in the order that `interleaved` tells. */
 void round_bf16(const float* x, std::size_t n_cols, bool interleaved,
                 std::uint16_t* out);
