@@ -77,6 +77,10 @@ ModelSize model_size(const LoadedModel& loaded) {
   const int n_heads = config.size("num_attention_heads");
   const int n_kv_heads = config.size_or("num_key_value_heads", n_heads);
   const double of_layers = held.n_attending * head_dim(config);
+  const double projected = config.size("hidden_size") *
+                           (n_heads + 2.0 * n_kv_heads) * head_dim(config);
+  size.last_parameters =
+      size.layer_parameters / config.size("num_hidden_layers") - projected;
   size.kv_bytes = 2 * 2 * of_layers * n_kv_heads;
   size.query_width = of_layers * n_heads;
   return size;

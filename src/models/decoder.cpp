@@ -88,24 +88,25 @@ Decoder::Decoder(const DecoderConfig& config, const Scope& w)
 }
 
 mx::array Decoder::run_blocks(const mx::array& ids, const Batch& batch,
-                              Cache& cache) const {
+                              Cache& cache, ResultRows rows) const {
   const RotaryAngles angles = rope_.angles(batch);
   return run_layers(
       blocks_, frame_.embed(ids), batch, cache,
-      [&](const DecoderBlock& block, const mx::array& x, LayerCache& layer) {
-        return block(x, angles, batch, layer);
-      });
+      [&](const DecoderBlock& block, const mx::array& x, const Batch& step,
+          LayerCache& layer) { return block(x, angles, step, layer); },
+      rows);
 }
 
 mx::array Decoder::logits(const mx::array& ids, const Batch& batch,
                           Cache& cache) const {
-  return frame_.logits(run_blocks(ids, batch, cache), batch);
+  return frame_.logits(run_blocks(ids, batch, cache, ResultRows::kOutput));
 }
 
 Decoder::Step Decoder::logits_and_hidden(const mx::array& ids,
                                          const Batch& batch,
                                          Cache& cache) const {
-  const mx::array x = frame_.norm(run_blocks(ids, batch, cache));
+  const mx::array x =
+      frame_.norm(run_blocks(ids, batch, cache, ResultRows::kAll));
   return {frame_.head(output_rows(x, batch)), x};
 }
 

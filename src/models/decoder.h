@@ -65,8 +65,8 @@ class Decoder final : public CausalLM {
 
  private:
   // [T, dim], before the final norm.
-  mx::array run_blocks(const mx::array& ids, const Batch& batch,
-                       Cache& cache) const;
+  mx::array run_blocks(const mx::array& ids, const Batch& batch, Cache& cache,
+                       ResultRows rows) const;
   mx::array logits(const mx::array& ids, const Batch& batch,
                    Cache& cache) const override;
   Step logits_and_hidden(const mx::array& ids, const Batch& batch,

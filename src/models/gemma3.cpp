@@ -67,8 +67,9 @@ struct GemmaBlock {
   mx::array operator()(const mx::array& x, const RotaryAngles& angles,
                        const Batch& batch, LayerCache& cache) const {
     const auto h =
-        mx::add(x, attention_norm(attention(x, input_norm, angles, batch, cache,
-                                            Residual::kNone)));
+        mx::add(result_rows(x, batch),
+                attention_norm(attention(x, input_norm, angles, batch, cache,
+                                         Residual::kNone)));
     return mx::add(h, out_norm(mlp(h, mlp_norm, Residual::kNone)));
   }
 
@@ -109,10 +110,11 @@ class Gemma3 final : public CausalLM {
     const RotaryAngles global = global_rope_.angles(batch);
     const mx::array x = run_layers(
         blocks_, mx::multiply(frame_.embed(ids), scale_), batch, cache,
-        [&](const GemmaBlock& block, const mx::array& h, LayerCache& layer) {
-          return block(h, block.global ? global : local, batch, layer);
+        [&](const GemmaBlock& block, const mx::array& h, const Batch& step,
+            LayerCache& layer) {
+          return block(h, block.global ? global : local, step, layer);
         });
-    return frame_.logits(x, batch);
+    return frame_.logits(x);
   }
 
   TextFrame frame_;

@@ -118,7 +118,8 @@ struct GatedConv {
                        const Batch& batch, StateCache& states) const {
     const auto bcx = mx::split(in(norm(x)), 3, -1);
     const mx::array mixed = conv(mx::multiply(bcx[0], bcx[2]), batch, states);
-    return out(mx::multiply(bcx[1], mixed), x);
+    return out(result_rows(mx::multiply(bcx[1], mixed), batch),
+               result_rows(x, batch));
   }
 
   Linear in;
@@ -174,10 +175,9 @@ class Lfm2 final : public CausalLM {
     const RotaryAngles angles = rope_.angles(batch);
     const mx::array x = run_layers(
         blocks_, frame_.embed(ids), batch, cache,
-        [&](const Lfm2Block& block, const mx::array& h, LayerCache& layer) {
-          return block(h, angles, batch, layer);
-        });
-    return frame_.logits(x, batch);
+        [&](const Lfm2Block& block, const mx::array& h, const Batch& step,
+            LayerCache& layer) { return block(h, angles, step, layer); });
+    return frame_.logits(x);
   }
 
   TextFrame frame_;

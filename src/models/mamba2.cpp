@@ -107,7 +107,10 @@ class MambaMixer {
     const mx::array y =
         mx::add(ssd(rows, a_, batch, states, 1), mx::multiply(rows.x, d_));
     const mx::array flat = mx::astype(mx::reshape(y, {n, inner}), x.dtype());
-    return out_(norm_(gated(Gate::kSilu, mx::contiguous(parts[0]), flat)), x);
+    const mx::array open =
+        gated(Gate::kSilu, mx::contiguous(result_rows(parts[0], batch)),
+              result_rows(flat, batch));
+    return out_(norm_(open), result_rows(x, batch));
   }
 
  private:
@@ -150,12 +153,13 @@ class Mamba2 final : public CausalLM {
  private:
   mx::array logits(const mx::array& ids, const Batch& batch,
                    Cache& cache) const override {
-    const mx::array x = run_layers(
-        blocks_, frame_.embed(ids), batch, cache,
-        [&](const MambaBlock& block, const mx::array& h, LayerCache& layer) {
-          return block.mixer(h, block.norm, batch, layer.states());
-        });
-    return frame_.logits(x, batch);
+    const mx::array x =
+        run_layers(blocks_, frame_.embed(ids), batch, cache,
+                   [&](const MambaBlock& block, const mx::array& h,
+                       const Batch& step, LayerCache& layer) {
+                     return block.mixer(h, block.norm, step, layer.states());
+                   });
+    return frame_.logits(x);
   }
 
   TextFrame frame_;

@@ -34,8 +34,8 @@ class MimoHead final : public MtpHead {
         input_proj_(mx::concatenate({hidden_norm_(mx::astype(hidden, compute_)),
                                      token_norm_(frame_.embed(ids))},
                                     1));
-    x = block_(x, rope_.angles(batch), batch, cache);
-    x = final_norm_(output_rows(x, batch));
+    x = final_norm_(block_(x, rope_.angles(batch),
+                           batch.with_result(ResultRows::kOutput), cache));
     return {frame_.head(x), x};
   }
 

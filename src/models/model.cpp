@@ -62,13 +62,4 @@ void check_ids(std::span<const std::int32_t> ids, int vocab_size,
   }
 }
 
-mx::array output_rows(const mx::array& x, const Batch& batch) {
-  const auto n = static_cast<int>(batch.output_rows.size());
-  if (n == 1) {
-    const int row = batch.output_rows[0];
-    return mx::slice(x, {row, 0}, {row + 1, x.shape(1)});
-  }
-  return mx::take(x, mx::array(batch.output_rows.begin(), {n}, mx::int32), 0);
-}
-
 }  // namespace skua

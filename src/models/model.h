@@ -71,9 +71,6 @@ void check_ids(std::span<const std::int32_t> ids, int vocab_size,
  *  together. */
 void check_step(const mx::array& ids, const Batch& batch, const Cache& cache);
 
-/** The rows of x [T, D] whose logits the batch wants. */
-mx::array output_rows(const mx::array& x, const Batch& batch);
-
 /** How the models of an architecture are found and built. */
 struct Architecture {
   std::string name;  // model_type in config.json

@@ -157,7 +157,8 @@ class GatedAttention {
                      {.scale = c_.scale, .precision = q_.weight().precision});
     const mx::array open =
         mx::multiply(seen, mx::sigmoid(columns(both, d, 2 * d)));
-    return o_(mx::reshape(open, {n, c_.n_heads * d}), x);
+    return o_(result_rows(mx::reshape(open, {n, c_.n_heads * d}), batch),
+              result_rows(x, batch));
   }
 
  private:
@@ -217,7 +218,8 @@ class DeltaNet {
                     {n, c_.n_value_heads, c_.value_dim});
     const mx::array open =
         mx::multiply(norm_(mx::astype(y, x.dtype())), silu(z));
-    return out_(mx::reshape(open, {n, c_.values()}), x);
+    return out_(result_rows(mx::reshape(open, {n, c_.values()}), batch),
+                result_rows(x, batch));
   }
 
  private:
@@ -308,10 +310,9 @@ class Qwen3Next final : public CausalLM {
     const RotaryAngles angles = rope_.angles(batch);
     const mx::array x = run_layers(
         blocks_, frame_.embed(ids), batch, cache,
-        [&](const NextBlock& block, const mx::array& h, LayerCache& layer) {
-          return block(h, angles, batch, layer);
-        });
-    return frame_.logits(x, batch);
+        [&](const NextBlock& block, const mx::array& h, const Batch& step,
+            LayerCache& layer) { return block(h, angles, step, layer); });
+    return frame_.logits(x);
   }
 
   TextFrame frame_;

@@ -38,11 +38,8 @@ class TextFrame {
   mx::array head(const mx::array& x) const {
     return head_ ? (*head_)(x) : embedding_.as_linear(x);
   }
-  /** x [T, dim] of the last layer -> [n, vocab_size] of the rows that the
-   *  batch wants; the others are neither normed nor multiplied. */
-  mx::array logits(const mx::array& x, const Batch& batch) const {
-    return head(norm(output_rows(x, batch)));
-  }
+  /** x [n, dim] of the last layer -> [n, vocab_size] */
+  mx::array logits(const mx::array& x) const { return head(norm(x)); }
 
  private:
   int vocab_size_;
@@ -51,17 +48,24 @@ class TextFrame {
   std::optional<Linear> head_;
 };
 
-/** x after all layers: x = run(layer, x, its cache) of each in turn, in the
- *  bounded memory of a Pace. */
+/** x [T, dim] after all layers, the rows of it that are asked for:
+ *  x = run(layer, x, batch, its cache) of each in turn, in the bounded memory
+ *  of a Pace. Where the batch wants no logits, the last layer is queued only
+ *  as far as the caches need it. */
 template <class Layer, class Run>
 mx::array run_layers(const std::vector<Layer>& layers, mx::array x,
-                     const Batch& batch, Cache& cache, const Run& run) {
+                     const Batch& batch, Cache& cache, const Run& run,
+                     ResultRows rows = ResultRows::kOutput) {
   Pace pace(batch);
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    x = run(layers[i], x, cache.layer(static_cast<int>(i)));
+  const std::size_t last = layers.size() - 1;
+  for (std::size_t i = 0; i < last; ++i) {
+    x = run(layers[i], x, batch, cache.layer(static_cast<int>(i)));
     pace(x);
   }
-  return x;
+  LayerCache& last_cache = cache.layer(static_cast<int>(last));
+  if (batch.output_rows.empty() && rows == ResultRows::kOutput)
+    return output_rows(run(layers[last], x, batch, last_cache), batch);
+  return run(layers[last], x, batch.with_result(rows), last_cache);
 }
 
 /** Drops what no model needs: stored rotary frequencies and, where it is tied,

@@ -39,8 +39,10 @@ mx::array Attention::operator()(const mx::array& x, const RmsNorm& norm,
                                 {.scale = config_.scale,
                                  .window = config_.window,
                                  .precision = q_proj_.weight().precision});
-  return o_proj_(
-      out, residual == Residual::kInput ? std::optional(x) : std::nullopt);
+  return o_proj_(result_rows(out, batch),
+                 residual == Residual::kInput
+                     ? std::optional(result_rows(x, batch))
+                     : std::nullopt);
 }
 
 }  // namespace skua

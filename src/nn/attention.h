@@ -30,7 +30,7 @@ struct AttentionConfig {
 class Attention {
  public:
   Attention(const Scope& w, const AttentionConfig& config);
-  /** x [T, dim] -> [T, dim] */
+  /** x [T, dim] -> result_rows of [T, dim] */
   mx::array operator()(const mx::array& x, const RmsNorm& norm,
                        const RotaryAngles& angles, const Batch& batch,
                        LayerCache& cache, Residual residual) const;

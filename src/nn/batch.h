@@ -1,8 +1,15 @@
 #pragma once
 
+#include <mlx/array.h>
+
 #include <vector>
 
 namespace skua {
+
+namespace mx = mlx::core;
+
+/** Which rows the result of a layer holds. */
+enum class ResultRows { kAll, kOutput };
 
 /** Rows of the flat token axis that continue one sequence. */
 struct Segment {
@@ -25,6 +32,9 @@ struct Segment {
 struct Batch {
   std::vector<Segment> segments;
   std::vector<int> output_rows;
+  /** kOutput for the last layer: what mixes rows sees all of them, what
+   *  follows is computed for output_rows alone. */
+  ResultRows result = ResultRows::kAll;
 
   int n_rows() const {
     return segments.empty()
@@ -39,6 +49,19 @@ struct Batch {
 
   /** Asks for the logits of the last row added. */
   void want_last() { output_rows.push_back(n_rows() - 1); }
+
+  Batch with_result(ResultRows rows) const {
+    Batch batch = *this;
+    batch.result = rows;
+    return batch;
+  }
 };
+
+/** x [T, ...] -> [output_rows.size(), ...]: the rows whose logits the batch
+ *  wants. */
+mx::array output_rows(const mx::array& x, const Batch& batch);
+
+/** x [T, ...] -> the rows of it that the result of the layer holds. */
+mx::array result_rows(const mx::array& x, const Batch& batch);
 
 }  // namespace skua

@@ -23,7 +23,7 @@ constexpr std::size_t kVectorBlocks = kVectorBytes / kBlockBytes;
 
 // Reaches into the next page: there the CPU's own prefetching begins anew, and
 // the address is translated.
-constexpr std::size_t kPrefetchBytes = 8192;
+constexpr std::size_t kPrefetchBytes = 4096;
 
 // Lanes of v in the order kOrder(0), kOrder(1), ...
 template <class V, class Order>
@@ -197,7 +197,8 @@ void multiply_rows(const RowBlock& rows, const Int16Activations& a,
       hn::Vec<EightSums> sums[kTokens][kEightParts];
       eight_sums<kBits, kGroupBlocks>(codes, x, a.stride(), sums);
       for (std::size_t i = 0; i < Set::kBytes; i += 64)
-        hwy::Prefetch(codes + kPrefetchBytes + i);
+        // Into the second-level cache: the first has fewer reads under way.
+        __builtin_prefetch(codes + kPrefetchBytes + i, 0, 2);
       codes += Set::kBytes;
       x += Set::kBytes * 8 / kBits;
       for (std::size_t p = 0; p < kEightParts; ++p) {
