@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace skua {
 
@@ -12,6 +13,13 @@ namespace skua {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
   explicit AlignedBuffer(std::size_t n_bytes) : size_(n_bytes) {
     if (n_bytes == 0) return;
     if (n_bytes > static_cast<std::size_t>(-1) - kAlignment)

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/cpu/bf16_panels.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/tiles-inl.h"
 
 namespace skua::cpu {
@@ -98,7 +98,7 @@ class Bf16Activations {
 
   std::size_t n_tokens_, n_cols_, n_tiles_;
   bool interleaved_;
-  AlignedBuffer numbers_;
+  KeptBuffer numbers_;
 };
 
 }  // namespace skua::cpu

@@ -38,14 +38,13 @@ class CodeTiles {
       order_bytes(column, out);
   }
 
-  /** Brings columns of a row as far behind these into the cache. */
-  void fetch(std::size_t row, Range columns) const {
-    if (to_next_rows_ == 0) return;
-    const std::size_t per_byte = splits_ ? 2 : 1;
-    const std::uint8_t* at = rows_ + to_next_rows_ + row * stride_;
-    for (std::size_t i = columns.begin / per_byte; i < columns.end / per_byte;
-         i += 64)
-      __builtin_prefetch(at + i, 0, 2);
+  /** Brings as much of the rows behind these into the cache as `n_columns`
+   *  take, in the order of memory. */
+  void fetch(std::size_t n_columns) {
+    const std::size_t n_bytes = kTileLanes * n_columns / (splits_ ? 2 : 1);
+    const std::uint8_t* const end = next_ + std::min(n_bytes, n_left_);
+    n_left_ -= static_cast<std::size_t>(end - next_);
+    for (; next_ < end; next_ += 64) __builtin_prefetch(next_, 0, 2);
   }
 
   /** Of a group, [kTileLanes]. */
@@ -64,16 +63,17 @@ class CodeTiles {
     return (n + kTileLanes - 1) / kTileLanes * kTileLanes;
   }
 
-  // In place, but where the matrix stores other codes or has no more rows.
+  // In place, but where the matrix stores other codes or is at its end.
   void set_rows(const MatrixView& w, Range rows) {
     const bool stored =
         splits_ || (w.encoding == Encoding::kAffine && w.bits == 8);
     stride_ = stored ? w.row_bytes() : w.n_cols;
     n_row_bytes_ = stride_;
     rows_ = w.values + rows.begin * stride_;
-    to_next_rows_ = kTileLanes * stride_;
+    const std::size_t n_rows = std::min(kTileLanes, w.n_rows - rows.end);
+    next_ = rows_ + rows.size() * stride_;
+    n_left_ = stored ? n_rows * stride_ : 0;
     if (stored && rows.size() == kTileLanes) return;
-    to_next_rows_ = 0;
     if (bytes_.size() < kTileLanes * stride_)
       bytes_ = AlignedBuffer(kTileLanes * stride_);
     std::uint8_t* out = bytes_.as<std::uint8_t>();
@@ -173,9 +173,10 @@ class CodeTiles {
   }
 
   std::size_t n_groups_ = 0, stride_ = 0, n_row_bytes_ = 0;
-  std::size_t to_next_rows_ = 0;
   bool splits_ = false;
   const std::uint8_t* rows_ = nullptr;
+  const std::uint8_t* next_ = nullptr;  // to be fetched
+  std::size_t n_left_ = 0;              // bytes from there
   AlignedBuffer bytes_;
   std::vector<float> row_scales_;
   AlignedBuffer scales_;  // [n_groups, kTileLanes], then the biases

@@ -12,6 +12,8 @@
 
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
+
+#include "kernels/cpu/exponential-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -41,12 +43,25 @@ void rms_norm_row(const float* x, const float* weight, std::size_t n, float eps,
   for (; i < n; ++i) y[i] = x[i] * factor * weight[i];
 }
 
-Vector silu(Vector x) {
+// 1 / x of 1 to 2, to 2 units in the last place.
+HWY_INLINE Vector reciprocal(Vector x) {
+  const Floats df;
+#if HWY_TARGET <= HWY_AVX3
+  // 14 bits, doubled by a step of Newton's: a fifth of a division's time.
+  const auto rough = hn::ApproximateReciprocal(x);
+  return hn::MulAdd(rough, hn::NegMulAdd(x, rough, hn::Set(df, 1.0f)), rough);
+#else
+  return hn::Div(hn::Set(df, 1.0f), x);
+#endif
+}
+
+HWY_INLINE Vector silu(Vector x) {
   const Floats df;
   const auto one = hn::Set(df, 1.0f);
-  // Infinite at 104 already; past it Exp is not defined.
-  const auto power = hn::Min(hn::Neg(x), hn::Set(df, 104.0f));
-  return hn::Div(x, hn::Add(one, hn::Exp(df, power)));
+  // With e = e^-|x|: x / (1 + e), times e below 0.
+  const auto e = exponential(df, hn::Neg(hn::Abs(x)));
+  const auto share = hn::Mul(x, reciprocal(hn::Add(one, e)));
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(df)), hn::Mul(share, e), share);
 }
 
 Vector gelu_tanh(Vector x) {

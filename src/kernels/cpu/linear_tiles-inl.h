@@ -169,15 +169,16 @@ class TileInput final : public LinearInput {
 
   // Products of the rows with the tokens of some blocks. As many groups are
   // decoded at a time as there are partial sums.
-  void add_rows(const CodeTiles& weights, Range blocks,
-                const Room& room) const {
+  void add_rows(CodeTiles& weights, Range blocks, const Room& room) const {
     std::fill_n(room.sums, blocks.size() * block_sums(), 0.0f);
     for (std::size_t first = 0; first < n_groups_; first += kPartials) {
       const Range groups{first, std::min(first + kPartials, n_groups_)};
       const std::size_t begin = groups.begin * group_;
       for (std::size_t c = begin; c < groups.end * group_;
-           c += CodeTiles::kColumns)
+           c += CodeTiles::kColumns) {
+        weights.fetch(CodeTiles::kColumns / 4);
         weights.decode(c, room.codes + (c - begin) * kTileLanes);
+      }
       for (std::size_t b = blocks.begin; b < blocks.end; ++b)
         add_groups(weights, groups, room.codes, b,
                    room.sums + (b - blocks.begin) * block_sums());
@@ -185,22 +186,20 @@ class TileInput final : public LinearInput {
   }
 
   // Tiles multiply the next group while the sums of one are added.
-  SKUA_TILE_TARGET void add_groups(const CodeTiles& weights, Range groups,
+  SKUA_TILE_TARGET void add_groups(CodeTiles& weights, Range groups,
                                    const std::uint8_t* codes, std::size_t block,
                                    float* sums) const {
     alignas(64) std::int32_t products[2][kTerms * kTileLanes * kTileLanes];
     const std::size_t first = block * n_groups_ + groups.begin;
     const std::uint8_t* x = bytes_.as<std::uint8_t>() + first * group_bytes();
     const float* x_scales = scales_.as<float>() + 2 * first * n_lanes_;
-    const Range columns{groups.begin * group_, groups.end * group_};
     multiply_group(codes, x, products[0]);
     for (std::size_t g = groups.begin; g < groups.end; ++g) {
       const std::size_t i = g - groups.begin;
       codes += group_ * kTileLanes;
       x += group_bytes();
       if (g + 1 < groups.end) multiply_group(codes, x, products[(i + 1) % 2]);
-      weights.fetch(2 * i, columns);
-      weights.fetch(2 * i + 1, columns);
+      weights.fetch(group_ * 3 / 4);
       add_group(products[i % 2], weights.scales(g), weights.biases(g),
                 x_scales + 2 * i * n_lanes_, sums + i * n_lanes_ * kTileLanes);
     }
