@@ -117,8 +117,9 @@ void add_run(CLI::App& app) {
       .excludes("--system");
   command
       .text("--messages", arguments->messages,
-            "JSON file with a conversation, instead of a prompt; it may have "
-            "tool calls and their results")
+            "A conversation, as JSON or a file of it, instead of a prompt; it "
+            "may "
+            "have tool calls and their results")
       .excludes("prompt")
       .excludes("--raw");
   command.text("--prompt-cache", arguments->prompt_cache,

@@ -266,6 +266,8 @@ class TemplateTest(support.ToolTest):
             self.out(*command, self.write("m.json", CALLED)),
             "<s>user:Rain?;assistant:[weather {\"city\": \"Lyon\"}];tool:3 mm;",
         )
+        self.assertEqual(self.out(*command, json.dumps(CALLED)),
+                         self.out(*command, self.folder / "m.json"))
         broken = json.loads(json.dumps(CALLED))
         broken[1]["tool_calls"][0]["function"]["arguments"] = "{city}"
         self.refused(2, "messages[1].tool_calls[0].function.arguments",
