@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -56,6 +57,22 @@ void warn_of_hidden_tools(const Chat& chat, const GenerationOptions& options) {
              "describe them in the prompt\n");
 }
 
+// A model that is not shown its call does not know what a result belongs to.
+void warn_of_hidden_calls(const Model& model, const Chat& chat,
+                          const GenerationOptions& options) {
+  Chat without(model);
+  bool has_calls = false;
+  for (Message message : chat.messages()) {
+    has_calls = has_calls || !message.tool_calls.empty();
+    message.tool_calls.clear();
+    without.add(std::move(message));
+  }
+  if (!has_calls || chat.prompt(options) != without.prompt(options)) return;
+  fmt::print(stderr,
+             "note: the model's chat template shows no tool calls; write them "
+             "into the content of the message\n");
+}
+
 // One alone where the text is raw.
 std::vector<Message> messages_of(const Arguments& arguments) {
   std::vector<Message> messages;
@@ -88,8 +105,10 @@ void run(const Arguments& arguments) {
     Stream stream = arguments.raw ? model.complete(messages.front().content,
                                                    chat.cache(), generation)
                                   : model.stream(chat, generation);
-    if (!arguments.raw && !options.quiet)
+    if (!arguments.raw && !options.quiet) {
       warn_of_hidden_tools(chat, generation);
+      warn_of_hidden_calls(model, chat, generation);
+    }
     if (arguments.json) {
       print_json(stream, Result(model, generation), warmup_s);
     } else {

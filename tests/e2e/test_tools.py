@@ -288,6 +288,18 @@ class TemplateTest(support.ToolTest):
         [row] = (self.folder / "out.jsonl").read_text().splitlines()
         self.assertEqual(json.loads(row)["text"] + "\n", expected)
 
+    def test_a_template_that_shows_no_calls_is_told_of(self):
+        messages = self.write("m.json", CALLED)
+        note = "shows no tool calls"
+        for model, text in (
+            (calling_model(self.folder / "model"), ""),
+            (support.asset("lm/stories260K/hf"), note),
+        ):
+            done = support.skua("run", "-m", model, "-n", 2,
+                                "--messages", messages)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(note in done.stderr, bool(text), done.stderr)
+
     def test_a_conversation_that_is_none_is_refused_by_its_place(self):
         def refused(text, messages):
             self.refused(2, text, "run", "-m", "none", "--messages",
