@@ -67,7 +67,12 @@ void warn_of_hidden_calls(const Model& model, const Chat& chat,
     message.tool_calls.clear();
     without.add(std::move(message));
   }
-  if (!has_calls || chat.prompt(options) != without.prompt(options)) return;
+  if (!has_calls) return;
+  try {
+    if (chat.prompt(options) != without.prompt(options)) return;
+  } catch (const InvalidInput&) {
+    return;  // results without calls are refused: calls are looked at
+  }
   fmt::print(stderr,
              "note: the model's chat template shows no tool calls; write them "
              "into the content of the message\n");
@@ -96,7 +101,8 @@ void run(const Arguments& arguments) {
   const Model model = load_with_progress(options);
   const std::optional<double> warmup_s = warm_up(model, options);
   Chat chat(model);
-  for (const Message& message : messages) chat.add(message);
+  if (!arguments.raw)
+    for (const Message& message : messages) chat.add(message);
   const GenerationOptions generation = with_prompt_progress(
       generation_options(options.generation, model), options.quiet);
   const std::string& file = arguments.prompt_cache;
@@ -136,9 +142,8 @@ void add_run(CLI::App& app) {
       .excludes("--system");
   command
       .text("--messages", arguments->messages,
-            "A conversation, as JSON or a file of it, instead of a prompt; it "
-            "may "
-            "have tool calls and their results")
+            "A conversation, as JSON or a file of it, instead of a prompt; "
+            "it may have tool calls and their results")
       .excludes("prompt")
       .excludes("--raw");
   command.text("--prompt-cache", arguments->prompt_cache,

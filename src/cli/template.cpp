@@ -22,6 +22,13 @@ struct Arguments {
   bool continue_final_message = false;
 };
 
+// A list of messages, or an object with one, as `skua chat` saves it.
+Json messages_of(const Arguments& arguments) {
+  Json json = json_argument(arguments.messages, "--messages");
+  if (json.is_object() && json.contains("messages")) return json["messages"];
+  return json;
+}
+
 // Source of the template and the options that its tokenizer gives.
 template <class Source>
 std::string render_for(const Source& source, const Arguments& arguments,
@@ -39,8 +46,7 @@ std::string render_for(const Source& source, const Arguments& arguments,
   if (!arguments.context.empty())
     options.extra = json_argument(arguments.context, "--context");
   return apply_chat_template(ChatTemplate(*text, where + " chat template"),
-                             json_argument(arguments.messages, "--messages"),
-                             options);
+                             messages_of(arguments), options);
 }
 
 std::string render(const Arguments& arguments) {

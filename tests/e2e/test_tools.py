@@ -268,6 +268,8 @@ class TemplateTest(support.ToolTest):
         )
         self.assertEqual(self.out(*command, json.dumps(CALLED)),
                          self.out(*command, self.folder / "m.json"))
+        self.assertEqual(self.out(*command, json.dumps({"messages": CALLED})),
+                         self.out(*command, self.folder / "m.json"))
         broken = json.loads(json.dumps(CALLED))
         broken[1]["tool_calls"][0]["function"]["arguments"] = "{city}"
         self.refused(2, "messages[1].tool_calls[0].function.arguments",
