@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <string>
 
+#include "skua/error.h"
+
 namespace skua::test {
 
 /** The folder of test assets: $SKUA_ASSETS, else ../shared/assets beside the
@@ -33,6 +35,17 @@ class TempDir {
 
 std::string read_text(const std::filesystem::path& path);
 void write_text(const std::filesystem::path& path, const std::string& text);
+
+/** What the Error that `call` throws says; "no error" where it throws none. */
+template <class Call>
+std::string error_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
 
 }  // namespace skua::test
 

@@ -4,7 +4,9 @@
 usage: make_template_fixtures.py OUT [ASSETS]
 
 Writes OUT/template_fixtures.json: every template x conversation and a
-set of snippets of the language, each with Jinja2's text or error. The tests
+set of snippets of the language, each with Jinja2's text or error; and
+OUT/call_forms.json: conversations with tool calls as clients send them, and
+what each template makes of them in each form that templates want. The tests
 read the folder from SKUA_TEMPLATE_FIXTURES. Needs python3-jinja2.
 """
 import datetime
@@ -104,6 +106,69 @@ def conversations():
     }
 
 
+ARGUMENTS = {"place": "Zürich \"HB\"\n<b>", "days": 2, "exact": True,
+             "deep": {"a": [1, "x", {"b": 2.5}], "c": None}}
+THOUGHT = "Only the tool knows."
+
+
+def call_conversations():
+    """By name, as clients send them: arguments as text, null as content."""
+    def call(identity, arguments):
+        return {"id": identity, "type": "function", "function": {
+            "name": "weather",
+            "arguments": json.dumps(arguments, ensure_ascii=False)}}
+
+    def result(identity, content):
+        return {"role": "tool", "content": content, "name": "weather",
+                "tool_call_id": identity}
+
+    ask = {"role": "user", "content": "Will it rain?"}
+    one = {"role": "assistant", "content": None,
+           "tool_calls": [call("abc123456", ARGUMENTS)]}
+    two = {**one, "tool_calls": [call("abc123456", ARGUMENTS),
+                                 call("abc123457", {"place": "Bern"})]}
+    rain, sun = result("abc123456", "{\"rain\": 3}"), result("abc123457", "sun")
+    thanks = [{"role": "assistant", "content": "It will."},
+              {"role": "user", "content": "Thanks."}]
+    return {"one": [ask, one, rain], "two": [ask, two, rain, sun],
+            "thought": [ask, {**one, "reasoning_content": THOUGHT}, rain],
+            "done": [ask, one, rain, *thanks],
+            "text": [ask, {**one, "content": "Let me see."}, rain]}
+
+
+def in_form(messages, text_arguments, no_content):
+    """What a template gets; thoughts under every name that one of them has."""
+    messages = json.loads(json.dumps(messages))
+    for message in messages:
+        if "reasoning_content" in message:
+            message["reasoning"] = message["thinking"] = THOUGHT
+        if "tool_calls" not in message:
+            continue
+        message["content"] = message["content"] or no_content
+        for call in message["tool_calls"]:
+            if not text_arguments:
+                function = call["function"]
+                function["arguments"] = json.loads(function["arguments"])
+    return messages
+
+
+def call_forms(env, sources):
+    more = {"tools": [TOOL], "documents": None, "add_generation_prompt": True,
+            "bos_token": "<s>", "eos_token": "</s>", "functions": "F",
+            "datetime": "D"}
+    rendered = {}
+    for name, source in sources.items():
+        for kind, messages in call_conversations().items():
+            rendered[f"{name} {kind}"] = {
+                f"{'text' if text else 'object'} {json.dumps(no_content)}":
+                    render(env, source,
+                           {"messages": in_form(messages, text, no_content),
+                            **more})
+                for text in (False, True) for no_content in ("", None)}
+    return {"conversations": call_conversations(), "context": more,
+            "rendered": rendered}
+
+
 VALUES = {
     "s": "Hello World", "u": "héllo 日本語 🙂", "e": "", "n": 7, "z": 0,
     "neg": -3, "f": 2.5, "t": True, "no": None, "l": [3, 1, 2],
@@ -145,8 +210,10 @@ def main():
                       **render(env, source, fresh)})
 
     sources, e2e = {}, []
+    forms = None
     if assets:
         sources = {p.name: p.read_text() for p in sorted(assets.glob("*.jinja"))}
+        forms = call_forms(env, sources)
         e2e = json.loads((assets / "e2e_cases.json").read_text())
     for case in e2e:
         sources[case["name"]] = case["chat_template"]
@@ -158,6 +225,8 @@ def main():
         add(source, source, VALUES)
     out.mkdir(parents=True, exist_ok=True)
     (out / "template_fixtures.json").write_text(json.dumps(cases))
+    if forms:
+        (out / "call_forms.json").write_text(json.dumps(forms))
     failed = sum("error" in case for case in cases)
     print(f"{len(cases)} cases, {failed} of them errors")
 

@@ -15,8 +15,8 @@ struct ToolCall {
 /** An answer in its parts, or what came to them. Calls come whole, so that
  *  what turns out to be none can still be content. */
 struct ParsedMessage {
-  std::string reasoning, content;
-  std::vector<ToolCall> calls;
+  std::string reasoning = {}, content = {};
+  std::vector<ToolCall> calls = {};
 };
 
 }  // namespace skua

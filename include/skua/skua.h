@@ -14,6 +14,7 @@
 #include "skua/export.h"
 #include "skua/generation.h"
 #include "skua/kv_type.h"
+#include "skua/message.h"
 #include "skua/parsed_message.h"
 #include "skua/precision.h"
 
@@ -181,11 +182,6 @@ class SKUA_API PromptCache {
   std::shared_ptr<State> state_;
 };
 
-struct Message {
-  std::string role;  // system, user or assistant
-  std::string content;
-};
-
 /** The messages of a conversation, and what the model has read of it. Copies
  *  go their own ways, but share what was read: of two that go on in turn, each
  *  reads again from where they part. */
@@ -198,8 +194,16 @@ class SKUA_API Chat {
   Chat& assistant(std::string text) {
     return add("assistant", std::move(text));
   }
-  /** Throws InvalidInput where the text is no UTF-8. */
+  /** An answer in its parts, as Stream::parts() has it. A chat template gets
+   *  its calls in the form that it shows; one that shows none loses them, and
+   *  is better given the answer's whole text. */
+  Chat& assistant(ParsedMessage answer);
+  /** What came of a call of the last answer. */
+  Chat& tool(const ToolCall& call, std::string result);
+  /** These throw InvalidInput where a text is no UTF-8, or a call's arguments
+   *  are no JSON. */
   Chat& add(std::string role, std::string text);
+  Chat& add(Message message);
 
   const std::vector<Message>& messages() const { return messages_; }
   /** What the model has read of the messages. */

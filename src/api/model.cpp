@@ -2,12 +2,14 @@
 
 #include "api/state.h"
 #include "base/model_path.h"
+#include "base/quote.h"
 #include "generate/cache_identity.h"
 #include "generate/model_options.h"
 #include "generate/options.h"
 #include "generate/warm_up.h"
 #include "models/load.h"
 #include "skua/skua.h"
+#include "text/chat_messages.h"
 #include "text/tool_choice.h"
 #include "text/utf8.h"
 
@@ -219,19 +221,42 @@ std::string Model::detokenize(const std::vector<std::int32_t>& ids) const {
 Chat::Chat(const Model& model) : model_(model), cache_(model) {}
 
 Chat& Chat::add(std::string role, std::string text) {
-  check_utf8(text, role + " message");
-  messages_.push_back({std::move(role), std::move(text)});
+  return add({.role = std::move(role), .content = std::move(text)});
+}
+
+Chat& Chat::add(Message message) {
+  const std::string where = message.role + " message";
+  for (const std::string* text : {&message.content, &message.reasoning,
+                                  &message.tool_call_id, &message.name})
+    check_utf8(*text, where);
+  for (const ToolCall& call : message.tool_calls) {
+    for (const std::string* text : {&call.id, &call.name})
+      check_utf8(*text, where);
+    parse_json(call.arguments, where + ": arguments of " + quote(call.name));
+  }
+  messages_.push_back(std::move(message));
   return *this;
 }
 
+Chat& Chat::assistant(ParsedMessage answer) {
+  return add({.role = "assistant",
+              .content = std::move(answer.content),
+              .reasoning = std::move(answer.reasoning),
+              .tool_calls = std::move(answer.calls)});
+}
+
+Chat& Chat::tool(const ToolCall& call, std::string result) {
+  return add({.role = "tool",
+              .content = std::move(result),
+              .tool_call_id = call.id,
+              .name = call.name});
+}
+
 std::string Chat::prompt(const GenerationOptions& options) const {
-  Json messages = Json::array();
-  for (const Message& m : messages_)
-    messages.push_back({{"role", m.role}, {"content", m.content}});
   const Json tools = options.tools.empty()
                          ? Json()
                          : choose_tools(options.tools, "auto").tools;
-  return model_.state_->loaded->render_chat(messages, tools);
+  return model_.state_->loaded->render_chat(messages_json(messages_), tools);
 }
 
 }  // namespace skua

@@ -18,6 +18,7 @@
 #include "base/quote.h"
 #include "cli/generation_options.h"
 #include "cli/interrupt.h"
+#include "cli/json_argument.h"
 #include "cli/progress.h"
 #include "generate/options.h"
 
@@ -241,7 +242,7 @@ std::string read_stdin() {
 
 std::vector<std::int32_t> parse_ids(const std::string& text,
                                     const std::string& where) {
-  const Json json = parse_json(text, where);
+  const Json json = is_json_text(text) ? parse_json(text, where) : Json();
   const auto is_id = [](const Json& value) {
     return value.is_number_integer() && value >= 0 &&
            value <= std::numeric_limits<std::int32_t>::max();

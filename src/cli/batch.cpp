@@ -19,6 +19,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/result.h"
+#include "text/chat_messages.h"
 
 namespace skua::cli {
 namespace {
@@ -53,22 +54,6 @@ std::string text_of(const Json& value, const std::string& what) {
   return value.get<std::string>();
 }
 
-std::vector<Message> read_messages(const Json& list) {
-  std::vector<Message> messages;
-  const auto refuse = [] {
-    throw InvalidInput("messages",
-                       "expected a list of {\"role\": ..., \"content\": ...}");
-  };
-  if (!list.is_array() || list.empty()) refuse();
-  for (const Json& m : list) {
-    if (!m.is_object() || !m.contains("role") || !m.contains("content"))
-      refuse();
-    messages.push_back(
-        {text_of(m["role"], "role"), text_of(m["content"], "content")});
-  }
-  return messages;
-}
-
 Request read_request(const Json& line, const Arguments& arguments) {
   Request request;
   bool raw = arguments.raw;
@@ -91,11 +76,13 @@ Request read_request(const Json& line, const Arguments& arguments) {
     request.messages = read_messages(line["messages"]);
   } else {
     request.text = checked_prompt(text_of(line["prompt"], "prompt"), raw);
-    if (!raw) request.messages = {{"user", std::move(request.text)}};
+    if (!raw)
+      request.messages = {{.role = "user", .content = std::move(request.text)}};
   }
   const std::string& system = arguments.answer.system;
   if (!raw && !system.empty() && request.messages.front().role != "system")
-    request.messages.insert(request.messages.begin(), {"system", system});
+    request.messages.insert(request.messages.begin(),
+                            {.role = "system", .content = system});
   return request;
 }
 
@@ -287,7 +274,7 @@ class BatchRun {
       number = batch_.add(request.text, options);
     } else {
       Chat chat(model_);
-      for (const Message& m : request.messages) chat.add(m.role, m.content);
+      for (const Message& m : request.messages) chat.add(m);
       number = batch_.add(chat, options);
     }
     ++n_in_stream_;

@@ -10,9 +10,11 @@
 #include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/conversation.h"
 #include "cli/generation_options.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
+#include "text/chat_messages.h"
 
 namespace skua::cli {
 namespace {
@@ -133,7 +135,7 @@ class ChatLoop {
   void start_over(const std::vector<Message>& messages) {
     chat_ = Chat(model_);
     if (!options_.system.empty()) chat_.system(options_.system);
-    for (const Message& m : messages) chat_.add(m.role, m.content);
+    for (const Message& m : messages) chat_.add(m);
   }
 
   void set_system(const std::string& text) {
@@ -150,33 +152,21 @@ class ChatLoop {
 
   void save(const std::string& path) const {
     if (path.empty()) throw InvalidInput("/save", "a file name is missing");
-    Json messages = Json::array();
-    for (const Message& m : chat_.messages())
-      messages.push_back({{"role", m.role}, {"content", m.content}});
+    const Json messages = messages_json(chat_.messages());
     write_file_atomic(path, dump_json(Json{{"messages", messages}}, 2) + "\n");
     fmt::print(stderr, "saved {} messages\n", messages.size());
   }
 
   void load(const std::string& path) {
     if (path.empty()) throw InvalidInput("/load", "a file name is missing");
-    const Json json = read_json(path);
     std::vector<Message> messages;
     std::string system;
-    try {
-      for (const Json& m : json.at("messages")) {
-        const auto role = m.at("role").get<std::string>();
-        const auto content = m.at("content").get<std::string>();
-        if (role == "system") {
-          system = content;
-        } else {
-          messages.push_back({role, content});
-        }
+    for (Message& m : read_conversation(path)) {
+      if (m.role == "system") {
+        system = m.content;
+      } else {
+        messages.push_back(std::move(m));
       }
-    } catch (const nlohmann::json::exception&) {
-      throw InvalidInput(path,
-                         "holds no conversation, expected "
-                         "{\"messages\": [{\"role\": ..., \"content\": "
-                         "...}]}");
     }
     options_.system = system;
     start_over(messages);

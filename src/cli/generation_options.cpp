@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "cli/json_argument.h"
 #include "cli/number.h"
 #include "skua/error.h"
 #include "text/grammar.h"
@@ -33,17 +34,14 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-// A grammar is in a file. Of a schema and of tools, text that begins as such is
-// taken as it is.
+// A grammar, a schema and tools are text that looks like one, or in a file.
 std::string read_text_option(const OptionField& field,
                              const std::string& text) {
   if (!is_in_file(field) || text.empty()) return text;
-  const auto begin = text.find_first_not_of(" \t\r\n");
-  const bool is_json = field.name != std::string_view("grammar");
-  if (is_json && begin != text.npos &&
-      (text[begin] == '{' || text[begin] == '['))
-    return text;
-  return read_file(text, kMaxGrammarBytes);
+  const bool is_grammar = field.name == std::string_view("grammar");
+  const bool is_text =
+      is_grammar ? text.find("::=") != text.npos : is_json_text(text);
+  return is_text ? text : read_file(text, kMaxGrammarBytes);
 }
 
 /** The value of a member of each type, from text. */

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "generate/options.h"
+#include "text/chat_messages.h"
 
 namespace skua::cli {
 namespace {
@@ -10,17 +11,6 @@ namespace {
 template <class Value>
 Json or_null(const std::optional<Value>& value) {
   return value ? Json(*value) : Json();
-}
-
-Json calls_json(const std::vector<ToolCall>& calls) {
-  Json list = Json::array();
-  for (const ToolCall& call : calls) {
-    list.push_back(
-        {{"id", call.id},
-         {"type", "function"},
-         {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
-  }
-  return list;
 }
 
 }  // namespace

@@ -4,11 +4,15 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/conversation.h"
 #include "cli/interrupt.h"
 #include "cli/result.h"
 
@@ -16,8 +20,7 @@ namespace skua::cli {
 namespace {
 
 struct Arguments {
-  std::string prompt;
-  std::string prompt_cache;
+  std::string prompt, messages, prompt_cache;
   bool raw = false, json = false;
   AnswerOptions answer;
 };
@@ -54,25 +57,64 @@ void warn_of_hidden_tools(const Chat& chat, const GenerationOptions& options) {
              "describe them in the prompt\n");
 }
 
+// A model that is not shown its call does not know what a result belongs to.
+void warn_of_hidden_calls(const Model& model, const Chat& chat,
+                          const GenerationOptions& options) {
+  Chat without(model);
+  bool has_calls = false;
+  for (Message message : chat.messages()) {
+    has_calls = has_calls || !message.tool_calls.empty();
+    message.tool_calls.clear();
+    without.add(std::move(message));
+  }
+  if (!has_calls) return;
+  try {
+    if (chat.prompt(options) != without.prompt(options)) return;
+  } catch (const InvalidInput&) {
+    return;  // results without calls are refused: calls are looked at
+  }
+  fmt::print(stderr,
+             "note: the model's chat template shows no tool calls; write them "
+             "into the content of the message\n");
+}
+
+// One alone where the text is raw.
+std::vector<Message> messages_of(const Arguments& arguments) {
+  std::vector<Message> messages;
+  if (!arguments.messages.empty()) {
+    messages = read_conversation(arguments.messages);
+  } else {
+    messages.push_back(
+        {.role = "user",
+         .content = checked_prompt(
+             argument_or_stdin(arguments.prompt, "prompt"), arguments.raw)});
+  }
+  const std::string& system = arguments.answer.system;
+  if (!system.empty() && messages.front().role != "system")
+    messages.insert(messages.begin(), {.role = "system", .content = system});
+  return messages;
+}
+
 void run(const Arguments& arguments) {
   const AnswerOptions& options = arguments.answer;
-  const std::string prompt = checked_prompt(
-      argument_or_stdin(arguments.prompt, "prompt"), arguments.raw);
+  const std::vector<Message> messages = messages_of(arguments);
   const Model model = load_with_progress(options);
   const std::optional<double> warmup_s = warm_up(model, options);
   Chat chat(model);
-  if (!options.system.empty()) chat.system(options.system);
+  if (!arguments.raw)
+    for (const Message& message : messages) chat.add(message);
   const GenerationOptions generation = with_prompt_progress(
       generation_options(options.generation, model), options.quiet);
   const std::string& file = arguments.prompt_cache;
   if (!file.empty() && std::filesystem::exists(file)) chat.cache().load(file);
-  if (!arguments.raw) chat.user(prompt);
   {
-    Stream stream = arguments.raw
-                        ? model.complete(prompt, chat.cache(), generation)
-                        : model.stream(chat, generation);
-    if (!arguments.raw && !options.quiet)
+    Stream stream = arguments.raw ? model.complete(messages.front().content,
+                                                   chat.cache(), generation)
+                                  : model.stream(chat, generation);
+    if (!arguments.raw && !options.quiet) {
       warn_of_hidden_tools(chat, generation);
+      warn_of_hidden_calls(model, chat, generation);
+    }
     if (arguments.json) {
       print_json(stream, Result(model, generation), warmup_s);
     } else {
@@ -98,6 +140,12 @@ void add_run(CLI::App& app) {
       .flag("--raw", arguments->raw,
             "Continue the text itself, without the chat template")
       .excludes("--system");
+  command
+      .text("--messages", arguments->messages,
+            "A conversation, as JSON or a file of it, instead of a prompt; "
+            "it may have tool calls and their results")
+      .excludes("prompt")
+      .excludes("--raw");
   command.text("--prompt-cache", arguments->prompt_cache,
                "File with what the model has read: used, then written anew");
   command
@@ -120,6 +168,7 @@ void add_run(CLI::App& app) {
       "  skua run --raw \"Once upon a time\" --max-tokens 100\n"
       "  skua run --json-schema city.json \"Tell me about Paris.\"\n"
       "  skua run --tools tools.json --json \"Is it raining in Lyon?\"\n"
+      "  skua run --tools tools.json --messages chat.json\n"
       "The answer goes to stdout, statistics to stderr.");
   command.callback([arguments] { run(*arguments); });
 }

@@ -8,6 +8,7 @@
 #include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_argument.h"
 #include "cli/pull.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -21,6 +22,13 @@ struct Arguments {
   bool continue_final_message = false;
 };
 
+// A list of messages, or an object with one, as `skua chat` saves it.
+Json messages_of(const Arguments& arguments) {
+  Json json = json_argument(arguments.messages, "--messages");
+  if (json.is_object() && json.contains("messages")) return json["messages"];
+  return json;
+}
+
 // Source of the template and the options that its tokenizer gives.
 template <class Source>
 std::string render_for(const Source& source, const Arguments& arguments,
@@ -33,17 +41,19 @@ std::string render_for(const Source& source, const Arguments& arguments,
   ChatTemplateOptions options = chat_template_options(*tokenizer);
   options.add_generation_prompt = !arguments.no_generation_prompt;
   options.continue_final_message = arguments.continue_final_message;
-  if (!arguments.tools.empty()) options.tools = read_json(arguments.tools);
-  if (!arguments.context.empty()) options.extra = read_json(arguments.context);
+  if (!arguments.tools.empty())
+    options.tools = json_argument(arguments.tools, "--tools");
+  if (!arguments.context.empty())
+    options.extra = json_argument(arguments.context, "--context");
   return apply_chat_template(ChatTemplate(*text, where + " chat template"),
-                             read_json(arguments.messages), options);
+                             messages_of(arguments), options);
 }
 
 std::string render(const Arguments& arguments) {
   if (!arguments.file.empty()) {
     const Json context = arguments.context.empty()
                              ? Json::object()
-                             : read_json(arguments.context);
+                             : json_argument(arguments.context, "--context");
     return ChatTemplate(read_file(arguments.file), arguments.file)
         .render(context);
   }
@@ -75,15 +85,16 @@ void add_template(CLI::App& app) {
   Command command(app, "template", "Render a chat template");
   add_model_option(command, arguments->model);
   command.text("--messages", arguments->messages,
-               "JSON file with the list of messages");
-  command.text("--tools", arguments->tools, "JSON file with the list of tools");
+               "The list of messages, as JSON or a file of it");
+  command.text("--tools", arguments->tools,
+               "The list of tools, as JSON or a file of it");
   command
       .text("--template", arguments->file,
             "Template file instead of the model's own")
       .excludes("--messages")
       .excludes("--tools");
   command.text("--context", arguments->context,
-               "JSON file with further variables");
+               "Further variables, as JSON or a file of it");
   command.flag("--no-generation-prompt", arguments->no_generation_prompt,
                "End after the last message");
   command

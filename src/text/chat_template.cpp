@@ -1,6 +1,7 @@
 #include "text/chat_template.h"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 
 #include "base/file.h"
@@ -10,10 +11,19 @@
 
 namespace skua {
 
+namespace {
+
+constexpr std::array<const char*, 4> kRoles = {"user", "system", "assistant",
+                                               "tool"};
+
+}  // namespace
+
 struct ChatTemplate::Parsed {
   jinja::Body body;
-  mutable std::once_flag probed{};
-  mutable ContentForms forms{};
+  mutable std::array<std::once_flag, kRoles.size()> probed{};
+  mutable std::array<ContentForms, kRoles.size()> forms{};
+  mutable std::once_flag calls_probed{};
+  mutable CallForms call_forms{};
 };
 
 namespace {
@@ -84,6 +94,21 @@ std::string cut_behind(std::string text, const std::string& content) {
   return text;
 }
 
+// Most conversations have none of what is asked for there.
+bool has_calls(const Json& messages) {
+  return std::ranges::any_of(messages, [](const Json& message) {
+    return message.contains("tool_calls") || message.contains("reasoning") ||
+           message.contains("reasoning_content");
+  });
+}
+
+Json with_forms_of_calls(const Json& messages,
+                         const ChatTemplate& chat_template) {
+  return has_calls(messages)
+             ? with_call_forms(messages, chat_template.call_forms())
+             : messages;
+}
+
 /** A template, or the chosen one of several named ones. */
 std::optional<std::string> choose_template(const Json& value, bool with_tools,
                                            const std::string& where) {
@@ -142,10 +167,19 @@ std::string ChatTemplate::render(const Json& context,
   }
 }
 
-const ContentForms& ChatTemplate::content_forms() const {
-  std::call_once(parsed_->probed,
-                 [this] { parsed_->forms = probe_content_forms(*this); });
-  return parsed_->forms;
+const ContentForms& ChatTemplate::content_forms(const std::string& role) const {
+  const auto found = std::ranges::find(kRoles, role);
+  const std::size_t i = found == kRoles.end() ? 0 : found - kRoles.begin();
+  std::call_once(parsed_->probed[i], [&] {
+    parsed_->forms[i] = probe_content_forms(*this, kRoles[i]);
+  });
+  return parsed_->forms[i];
+}
+
+const CallForms& ChatTemplate::call_forms() const {
+  std::call_once(parsed_->calls_probed,
+                 [this] { parsed_->call_forms = probe_call_forms(*this); });
+  return parsed_->call_forms;
 }
 
 ChatTemplateOptions chat_template_options(const Tokenizer& tokenizer) {
@@ -163,9 +197,10 @@ std::string apply_chat_template(const ChatTemplate& chat_template,
                                 const ChatTemplateOptions& options) {
   check_messages(messages);
   const Json shown =
-      options.content_as_given
+      options.messages_as_given
           ? messages
-          : with_content_forms(messages, chat_template.content_forms());
+          : with_content_forms(with_forms_of_calls(messages, chat_template),
+                               chat_template);
   if (!options.tools.is_null() && !options.tools.is_array()) {
     throw InvalidInput("tools", std::string("got ") +
                                     options.tools.type_name() +

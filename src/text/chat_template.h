@@ -7,6 +7,7 @@
 
 #include "base/gguf.h"
 #include "base/json.h"
+#include "text/call_forms.h"
 #include "text/content_parts.h"
 #include "text/template_limits.h"
 #include "text/tokenizer.h"
@@ -30,8 +31,11 @@ class ChatTemplate {
   std::string render(const Json& context,
                      const TemplateLimits& limits = {}) const;
 
-  /** What it shows of a message; found once. */
-  const ContentForms& content_forms() const;
+  /** What it shows of a role's messages; found once. Roles other than user,
+   *  system, assistant and tool are as user. */
+  const ContentForms& content_forms(const std::string& role) const;
+  /** How it wants messages with tool calls; found once. */
+  const CallForms& call_forms() const;
 
  private:
   struct Parsed;
@@ -46,8 +50,8 @@ struct ChatTemplateOptions {
   bool add_generation_prompt = true;
   /** Cuts the text behind the last message's content, to go on with it. */
   bool continue_final_message = false;
-  /** Passes content on even where the template does not show its form. */
-  bool content_as_given = false;
+  /** Passes messages on even where the template does not show their form. */
+  bool messages_as_given = false;
   Json tools;                            // null or an array of tool schemas
   std::optional<std::string> bos_token;  // undefined in the template if absent
   std::optional<std::string> eos_token;
@@ -59,10 +63,10 @@ struct ChatTemplateOptions {
 ChatTemplateOptions chat_template_options(const Tokenizer& tokenizer);
 
 /** The prompt for `messages`, an array of objects that each have a string
- *  `role`; their content is given to the template in a form that it shows
- *  (content_parts.h). Throws InvalidInput that names the message, and as render
- *  does.
- *  Source: apply_chat_template of Hugging Face transformers. */
+ *  `role`; content and tool calls are given to the template in a form that it
+ *  shows (content_parts.h, call_forms.h). Throws InvalidInput that names the
+ * message, and as render does. Source: apply_chat_template of Hugging Face
+ * transformers. */
 std::string apply_chat_template(const ChatTemplate& chat_template,
                                 const Json& messages,
                                 const ChatTemplateOptions& options = {});

@@ -6,7 +6,9 @@
 
 #include "base/quote.h"
 #include "skua/error.h"
+#include "text/call_forms.h"
 #include "text/chat_template.h"
+#include "text/template_probe.h"
 
 namespace skua {
 namespace {
@@ -25,27 +27,31 @@ bool is_printed(std::string_view text) {
   return false;
 }
 
-bool shows(const ChatTemplate& chat_template, const Json& content) {
-  const Json message = {{"role", "user"}, {"content", content}};
-  const Json tool = {
-      {"type", "function"},
-      {"function",
-       {{"name", "f"},
-        {"description", "f"},
-        {"parameters", {{"type", "object"}, {"properties", Json::object()}}}}}};
-  ChatTemplateOptions options;
-  options.bos_token = options.eos_token = "";
-  options.content_as_given = true;
+Json message(const char* role, const Json& content) {
+  return {{"role", role}, {"content", content}};
+}
+
+// The shortest conversation with such a message that templates take.
+Json conversation(const std::string& role, const Json& content) {
+  const Json question = message("user", "skua asks");
+  if (role == "system")
+    return Json::array({message("system", content), question});
+  if (role == "assistant")
+    return Json::array({question, message("assistant", content), question});
+  if (role == "tool") return probe_of_call(content);
+  return Json::array({message("user", content)});
+}
+
+bool shows(const ChatTemplate& chat_template, const std::string& role,
+           const Json& content) {
+  Json messages = conversation(role, content);
+  if (role == "tool")
+    messages = with_call_forms(std::move(messages), chat_template.call_forms());
   // Some are for conversations with tools alone.
-  for (const Json& tools : {Json(), Json::array({tool})}) {
-    options.tools = tools;
-    try {
-      const std::string text =
-          apply_chat_template(chat_template, Json::array({message}), options);
-      if (text.find(kNeedle) != text.npos && !is_printed(text)) return true;
-    } catch (const InvalidInput&) {
-      continue;
-    }
+  for (const bool with_tools : {false, true}) {
+    const auto text = probe(chat_template, messages, with_tools);
+    if (text && text->find(kNeedle) != text->npos && !is_printed(*text))
+      return true;
   }
   return false;
 }
@@ -75,17 +81,22 @@ std::string joined(const Json& parts, const std::string& where) {
 
 }  // namespace
 
-ContentForms probe_content_forms(const ChatTemplate& chat_template) {
+ContentForms probe_content_forms(const ChatTemplate& chat_template,
+                                 const std::string& role) {
   const ContentForms forms = {
-      shows(chat_template, kNeedle),
-      shows(chat_template, Json::array({part_of(kNeedle)}))};
-  return forms.text || forms.parts ? forms : ContentForms{};
+      shows(chat_template, role, kNeedle),
+      shows(chat_template, role, Json::array({part_of(kNeedle)}))};
+  if (forms.text || forms.parts) return forms;
+  return role == "user" ? ContentForms{} : chat_template.content_forms("user");
 }
 
-Json with_content_forms(Json messages, const ContentForms& forms) {
+Json with_content_forms(Json messages, const ChatTemplate& chat_template) {
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const auto content = messages[i].find("content");
     if (content == messages[i].end()) continue;
+    if (!content->is_array() && !content->is_string()) continue;
+    const ContentForms forms =
+        chat_template.content_forms(messages[i]["role"].get<std::string>());
     if (content->is_array() && !forms.parts) {
       *content = joined(*content, "messages[" + std::to_string(i) + "]");
     } else if (content->is_string() && !forms.text) {

@@ -46,10 +46,19 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 3>
          R"(\G(?<=\d)\d\d\K(?=\d)|(?=(?:\d{3})++(?!\d)))"},
     }};
 
-std::string_view linear_equal(std::string_view pattern) {
+// Spaces cut in pieces of at most 512, of which each looks for a line break up
+// to the last. Its equal looks once: there is none behind a piece.
+constexpr std::string_view kPieces = R"(|\s*[\r\n]+|\s{512}(?!\S)|)";
+constexpr std::string_view kLinearPieces =
+    R"(|(?<![^\S\r\n])\s*[\r\n]+|\s{512}(?!\S)|)";
+
+std::string linear_equal(std::string_view pattern) {
   for (const auto& [slow, fast] : kLinearEquals)
-    if (pattern == slow) return fast;
-  return pattern;
+    if (pattern == slow) return std::string(fast);
+  std::string equal(pattern);
+  if (const auto at = equal.find(kPieces); at != equal.npos)
+    equal.replace(at, kPieces.size(), kLinearPieces);
+  return equal;
 }
 
 class Translator {

@@ -2,6 +2,7 @@
 #include "skua/error.h"
 #include "text/bpe.h"
 #include "text/gguf_pre_kinds.h"
+#include "text/gguf_special.h"
 #include "text/gguf_spelling.h"
 #include "text/gguf_vocabulary.h"
 #include "text/plamo2.h"
@@ -48,7 +49,7 @@ class Loader {
     if (model != "t5")
       parts_.added =
           AddedVocabulary(added_tokens(), parts_.normalizer, where("tokens"));
-    read_special();
+    read_gguf_special(tokens_, adds_, parts_);
     speed_up(parts_);
     return std::make_shared<const Tokenizer>(std::move(parts_));
   }
@@ -110,8 +111,8 @@ class Loader {
     } else if (!kind->marks_spaces) {
       parts_.decoder.add(DecodeFuse{});
     }
-    add_sep_ = kind->add_sep;
-    add_bos_ = kind->add_bos;
+    adds_.sep = kind->add_sep;
+    adds_.bos = kind->add_bos;
     const auto merges = file_.strings(key("merges"));
     if (merges.empty())
       throw InvalidInput(where("merges"), "is missing or empty");
@@ -159,7 +160,7 @@ class Loader {
     if (prefix) parts_.normalizer.add(Prepend{std::string(kSpaceMark)});
     mark_spaces();
     if (prefix) parts_.decoder.add(DecodeStrip{" ", 1, 0});
-    add_bos_ = true;
+    adds_.bos = true;
     parts_.model = std::make_shared<ScoredBpe>(
         parts_.vocabulary, tokens_.scores(), std::move(options));
     parts_.kind = "SentencePiece BPE, byte fallback";
@@ -190,7 +191,7 @@ class Loader {
     spec.charsmap = charsmap;
     spec.unk = tokens_.special_id("unknown_token_id");
     parts_ = build_sentencepiece(spec);
-    add_eos_ = true;
+    adds_.eos = true;
   }
 
   // BERT's own spelling: the file marks the first token of a word by U+2581,
@@ -218,7 +219,7 @@ class Loader {
         std::make_shared<WordPiece>(parts_.vocabulary, std::move(options));
     parts_.decoder.add(DecodeWordPiece{"##", true});
     parts_.kind = "WordPiece";
-    add_bos_ = add_sep_ = true;
+    adds_.bos = adds_.sep = true;
   }
 
   void longest_token() {
@@ -248,49 +249,10 @@ class Loader {
     parts_.kind = "unigram from the end, byte fallback (PLaMo 2)";
   }
 
-  void read_special() {
-    SpecialTokens& special = parts_.special;
-    special.bos = tokens_.special_id("bos_token_id");
-    special.eos = tokens_.special_id("eos_token_id");
-    special.unk = tokens_.special_id("unknown_token_id");
-    special.pad = tokens_.special_id("padding_token_id");
-    for (const auto& id : {special.eos, tokens_.special_id("eot_token_id"),
-                           tokens_.special_id("eom_token_id")})
-      if (id) special.eos_ids.insert(*id);
-    add_turn_ends(parts_);
-    const auto cls = tokens_.special_id("cls_token_id");
-    const auto first = cls ? cls : special.bos;
-    const auto named_sep = tokens_.special_id("seperator_token_id");
-    const auto sep = named_sep ? named_sep : special.eos;
-    const bool roberta = parts_.kind != "WordPiece";
-    if (tokens_.wants("add_sep_token", add_sep_ && first, sep) &&
-        tokens_.wants("add_bos_token", true, first)) {
-      set_bert_template(token_piece(*first), token_piece(*sep), roberta,
-                        parts_.post_processor);
-      return;
-    }
-    if (tokens_.wants("add_bos_token", add_bos_, special.bos)) {
-      surround(*special.bos, true);
-      special.add_bos = true;
-    }
-    if (tokens_.wants("add_eos_token", add_eos_, special.eos))
-      surround(*special.eos, false);
-  }
-
-  TemplatePiece token_piece(std::int32_t id) const {
-    TemplatePiece token;
-    token.ids = {id};
-    token.tokens = {std::string(parts_.vocabulary->piece(id))};
-    return token;
-  }
-  void surround(std::int32_t id, bool in_front) {
-    parts_.post_processor.surround(token_piece(id), in_front);
-  }
-
   const GgufFile& file_;
   Tokens tokens_;
   TokenizerParts parts_;
-  bool add_bos_ = false, add_eos_ = false, add_sep_ = false;
+  GgufAdds adds_;
 };
 
 }  // namespace

@@ -234,7 +234,7 @@ class CommandTest(ChatTest):
         for line, text in (
             ("/nonsense", "/help"),
             ("/load " + str(self.folder / "none"), "no such file"),
-            ("/load " + str(broken), "holds no conversation"),
+            ("/load " + str(broken), "messages[0].role"),
             ("/load", "file name"),
             ("/save /no/such/folder/file", "cannot be written"),
             ("long " * 400, "context of 512"),

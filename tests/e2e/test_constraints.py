@@ -89,6 +89,9 @@ class RealModelTest(ConstraintTest):
         got = self.answer("When did the war end?", "--regex",
                           r"[0-9]{4}-(0[1-9]|1[0-2])", "--temp", 2)
         self.assertRegex(got["text"], r"\A[0-9]{4}-(0[1-9]|1[0-2])\Z")
+        got = self.answer("A cat or a dog?", "--grammar",
+                          'root ::= "[" ("cat" | "dog") "]"', "--temp", 2)
+        self.assertIn(got["text"], ("[cat]", "[dog]"))
         got = self.answer("List animals.", "--grammar", self.grammar)
         self.assertRegex(got["text"], r"\A(- [a-z]{1,12}\n){2,4}\Z")
         got = self.answer("Is Paris in France?", "--choice", "yes",

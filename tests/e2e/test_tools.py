@@ -13,6 +13,28 @@ COMMANDS = (
 )
 
 
+CALLED = [
+    {"role": "user", "content": "Rain?"},
+    {"role": "assistant", "content": None, "tool_calls": [
+        {"id": "call_0", "type": "function", "function":
+         {"name": "weather", "arguments": "{\"city\": \"Lyon\"}"}}]},
+    {"role": "tool", "tool_call_id": "call_0", "content": "3 mm"},
+]
+
+
+def calling_model(folder):
+    """stories260K with a template that shows calls."""
+    folder.mkdir()
+    for path in support.asset("lm/stories260K/hf").iterdir():
+        (folder / path.name).symlink_to(path.resolve())
+    (folder / "chat_template.jinja").write_text(
+        "{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.content }}"
+        "{% for c in m.tool_calls %}[{{ c.function.name }} "
+        "{{ c.function.arguments | tojson }}]{% endfor %};{% endfor %}"
+    )
+    return folder
+
+
 class ShowTest(support.ToolTest):
     def test_real_model(self):
         path = support.model(support.SMOLLM2)
@@ -236,6 +258,64 @@ class TemplateTest(support.ToolTest):
             self.out(*command, "--tools", tools, "--context", colour),
             "weather;hi red",
         )
+
+    def test_calls_and_their_results_reach_the_template(self):
+        folder = calling_model(self.folder / "model")
+        command = ("template", "-m", folder, "--messages")
+        self.assertEqual(
+            self.out(*command, self.write("m.json", CALLED)),
+            "<s>user:Rain?;assistant:[weather {\"city\": \"Lyon\"}];tool:3 mm;",
+        )
+        self.assertEqual(self.out(*command, json.dumps(CALLED)),
+                         self.out(*command, self.folder / "m.json"))
+        self.assertEqual(self.out(*command, json.dumps({"messages": CALLED})),
+                         self.out(*command, self.folder / "m.json"))
+        broken = json.loads(json.dumps(CALLED))
+        broken[1]["tool_calls"][0]["function"]["arguments"] = "{city}"
+        self.refused(2, "messages[1].tool_calls[0].function.arguments",
+                     *command, self.write("b.json", broken))
+
+    def test_a_conversation_goes_on_behind_a_call(self):
+        folder = calling_model(self.folder / "model")
+        messages = self.write("m.json", CALLED)
+        prompt = self.out("template", "-m", folder, "--messages", messages)
+        flags = ("run", "-q", "-m", folder, "-n", 6)
+        expected = self.out(*flags, "--messages", messages)
+        raw = self.out(*flags, "--raw", prompt.removeprefix("<s>"))
+        self.assertEqual(raw.strip(), expected.strip())
+        saved = self.write("s.json", {"messages": CALLED})
+        self.assertEqual(self.out(*flags, "--messages", saved), expected)
+        given = self.write("in.jsonl", json.dumps({"messages": CALLED}) + "\n")
+        self.out("batch", given, self.folder / "out.jsonl", *flags[1:])
+        [row] = (self.folder / "out.jsonl").read_text().splitlines()
+        self.assertEqual(json.loads(row)["text"] + "\n", expected)
+
+    def test_a_template_that_shows_no_calls_is_told_of(self):
+        messages = self.write("m.json", CALLED)
+        note = "shows no tool calls"
+        for model, text in (
+            (calling_model(self.folder / "model"), ""),
+            (support.asset("lm/stories260K/hf"), note),
+        ):
+            done = support.skua("run", "-m", model, "-n", 2,
+                                "--messages", messages)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(note in done.stderr, bool(text), done.stderr)
+
+    def test_a_conversation_that_is_none_is_refused_by_its_place(self):
+        def refused(text, messages):
+            self.refused(2, text, "run", "-m", "none", "--messages",
+                         self.write("m.json", messages))
+        user = {"role": "user", "content": "a"}
+        refused("holds no conversation", {"message": []})
+        refused("expected a list of", [])
+        refused("[messages[1]] has no 'content'", [user, {"role": "user"}])
+        refused("messages[0].content] got number", [{**user, "content": 1}])
+        refused("messages[0]] has 'text'", [{**user, "text": 1}])
+        call = {"function": {"name": "f", "arguments": "{"}}
+        refused("messages[0].tool_calls[0].function.arguments",
+                [{"role": "assistant", "tool_calls": [call]}])
+        self.refused(2, "excludes --messages", "run", "Hello", "--messages", "m.json")
 
     def test_a_message_is_continued(self):
         model = support.model(support.SMOLLM2)

@@ -139,5 +139,50 @@ TEST_F(ChatTest, TextThatIsNoUtf8IsRefused) {
   EXPECT_THROW(model_->complete("caf\xe9"), InvalidInput);
 }
 
+class ToolChat : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto folder = test::stories_folder();
+    if (!folder) GTEST_SKIP() << "no test asset lm/stories260K/hf";
+    test::write_text(folder->path() / "chat_template.jinja",
+                     "{% for m in messages %}{{ m.role }}:{{ m.content }}"
+                     "{% if m.reasoning_content %}({{ m.reasoning_content }})"
+                     "{% endif %}{% for c in m.tool_calls %}[{{ c.id }} "
+                     "{{ c.function.name }} {{ c.function.arguments | tojson "
+                     "}}]{% endfor %}{% if m.name %}<{{ m.tool_call_id }} "
+                     "{{ m.name }}>{% endif %};{% endfor %}");
+    model_ = Model::load(folder->path().string());
+  }
+  std::optional<Model> model_;
+};
+
+TEST_F(ToolChat, AConversationGoesOnBehindACall) {
+  const ParsedMessage answer = {
+      .reasoning = "hm",
+      .content = "",
+      .calls = {{"call_0", "weather", R"({"city":"Lyon"})"},
+                {"call_1", "now", "{}"}}};
+  Chat chat(*model_);
+  chat.user("Rain?").assistant(answer);
+  chat.tool(answer.calls[0], "3 mm").tool(answer.calls[1], "noon");
+  EXPECT_EQ(chat.prompt(),
+            "user:Rain?;assistant:(hm)[call_0 weather {\"city\": \"Lyon\"}]"
+            "[call_1 now {}];tool:3 mm<call_0 weather>;tool:noon<call_1 now>;");
+  const auto& messages = chat.messages();
+  ASSERT_EQ(messages.size(), 4u);
+  EXPECT_EQ(messages[1].tool_calls[0].name, "weather");
+  EXPECT_EQ(messages[3].tool_call_id, "call_1");
+  EXPECT_FALSE(model_->generate(chat, {.max_tokens = 4}).empty());
+}
+
+TEST_F(ToolChat, CallsThatCannotBeShownAreRefused) {
+  Chat chat(*model_);
+  SKUA_EXPECT_ERROR(chat.assistant(ParsedMessage{.calls = {{"", "f", "{a}"}}}),
+                    InvalidInput, "arguments of 'f'");
+  SKUA_EXPECT_ERROR(chat.tool({"", "f", "{}"}, "caf\xe9"), InvalidInput,
+                    "tool message");
+  EXPECT_TRUE(chat.messages().empty());
+}
+
 }  // namespace
 }  // namespace skua

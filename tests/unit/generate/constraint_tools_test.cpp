@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "tests/support.h"
 #include "tests/unit/generate/constrained.h"
 #include "text/message_parser.h"
 
@@ -248,19 +249,9 @@ TEST_F(ConstrainedTools, DraftsAndBatchesDoNotChangeTheText) {
   }
 }
 
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST_F(ConstrainedTools, WhatCannotBeAskedForIsRefusedByName) {
   const auto refusal = [&](const GenerationOptions& options) {
-    return message_of([&] { run(options); });
+    return error_of([&] { run(options); });
   };
   const auto with = [](const char* tools, const char* choice = "auto") {
     return GenerationOptions{.tools = tools, .tool_choice = choice};
@@ -285,7 +276,7 @@ TEST_F(ConstrainedTools, AModelWithoutAFormOfCallsIsNamed) {
   loaded_ = load("{{ messages }}");
   EXPECT_EQ(loaded_->message_format->name, "plain");
   const auto refusal = [&](const char* choice) {
-    return message_of([&] {
+    return error_of([&] {
       run({.max_tokens = 5, .tools = kTools, .tool_choice = choice});
     });
   };

@@ -50,12 +50,8 @@ TEST(ContentParts, ATemplateGetsTheFormThatItShows) {
 }
 
 TEST(ContentParts, WhatWouldBeLostIsRefusedByItsPlace) {
-  const auto refusal = [](const char* content) -> std::string {
-    try {
-      return render(kTexts, content);
-    } catch (const InvalidInput& error) {
-      return error.what();
-    }
+  const auto refusal = [](const char* content) {
+    return error_of([&] { render(kTexts, content); });
   };
   EXPECT_EQ(refusal(R"([{"type": "text", "text": "a"}, {"type": "image"}])"),
             "[messages[0].content[1]] got a part of type \"image\", expected "
@@ -66,7 +62,8 @@ TEST(ContentParts, WhatWouldBeLostIsRefusedByItsPlace) {
 
 TEST(ContentParts, ATemplateThatIsNotKnownGetsWhatIsGiven) {
   const ChatTemplate strict("{{ raise_exception('no system message') }}");
-  EXPECT_TRUE(strict.content_forms().text && strict.content_forms().parts);
+  const ContentForms& forms = strict.content_forms("user");
+  EXPECT_TRUE(forms.text && forms.parts);
 }
 
 TEST(ContentParts, AContinuedMessageMayHaveParts) {
@@ -97,9 +94,6 @@ const std::set<std::string> kTakeParts = {
     "unsloth-Apriel-1.5",
     "unsloth-mistral-Devstral-Small-2507"};
 
-// It asks for a variable of its own, so that nothing is known of it.
-constexpr const char* kNotKnown = "fireworks-ai-llama-3-firefunction-v2";
-
 TEST(ContentParts, RealTemplatesShowTextInBothForms) {
   SKUA_ASSET_OR_SKIP(folder, "templates");
   int n_all = 0, n_same = 0;
@@ -107,14 +101,9 @@ TEST(ContentParts, RealTemplatesShowTextInBothForms) {
     if (entry.path().extension() != ".jinja") continue;
     const auto name = entry.path().stem().string();
     const ChatTemplate chat_template(read_text(entry.path()), name);
-    const ContentForms forms = chat_template.content_forms();
+    const ContentForms forms = chat_template.content_forms("user");
     EXPECT_TRUE(forms.text) << name;
     ++n_all;
-    if (name == kNotKnown) {
-      std::printf("  left out: %s, which asks for a variable of its own\n",
-                  name.c_str());
-      continue;
-    }
     EXPECT_EQ(forms.parts, kTakeParts.contains(name)) << name;
     const auto text = rendered::render(chat_template, user(R"("Hi")"), true);
     const auto parts = rendered::render(
@@ -125,6 +114,73 @@ TEST(ContentParts, RealTemplatesShowTextInBothForms) {
   }
   std::printf("templates/: %d/%d show a text part as they show a text\n",
               n_same, n_all);
+}
+
+TEST(ContentParts, EachRoleIsAskedForItsOwnForm) {
+  constexpr const char* kMixed =
+      "{% for m in messages %}[{% if m.role == 'user' %}{{ m.content }}"
+      "{% else %}{% for p in m.content %}{{ p.text }},{% endfor %}{% endif %}]"
+      "{% endfor %}";
+  const Json parts = Json::parse(kTwoTexts);
+  const Json messages = {{{"role", "system"}, {"content", "s"}},
+                         {{"role", "user"}, {"content", parts}},
+                         {{"role", "assistant"}, {"content", "x"}},
+                         {{"role", "tool"}, {"content", parts}}};
+  EXPECT_EQ(apply_chat_template(ChatTemplate(kMixed), messages),
+            "[s,][a\nb][x,][a,b,]");
+}
+
+// A conversation whose message of this role has this content.
+Json with_content(const std::string& role, const Json& content) {
+  Json messages = {{{"role", "user"}, {"content", "Q"}}};
+  if (role == "system") {
+    messages.insert(messages.begin(),
+                    Json{{"role", role}, {"content", content}});
+  } else if (role == "assistant") {
+    messages.push_back({{"role", role}, {"content", content}});
+    messages.push_back({{"role", "user"}, {"content", "R"}});
+  } else {
+    messages.push_back(
+        {{"role", "assistant"},
+         {"content", nullptr},
+         {"tool_calls", {rendered::call("call00003", "now", "{}")}}});
+    messages.push_back({{"role", role},
+                        {"name", "now"},
+                        {"tool_call_id", "call00003"},
+                        {"content", content}});
+  }
+  return messages;
+}
+
+void compare_parts_with_texts(const std::filesystem::path& folder,
+                              const std::string& role) {
+  const Json part = {{"type", "text"}, {"text", "Hi there"}};
+  int n_all = 0, n_same = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".jinja") continue;
+    const auto name = entry.path().stem().string();
+    const ChatTemplate chat_template(read_text(entry.path()), name);
+    const auto text =
+        rendered::render(chat_template, with_content(role, "Hi there"), true);
+    const auto parts = rendered::render(
+        chat_template, with_content(role, Json::array({part})), true);
+    if (!text || text->find("Hi there") == text->npos) {
+      std::printf("  left out: %s shows no message of %s\n", name.c_str(),
+                  role.c_str());
+      continue;
+    }
+    ++n_all;
+    n_same += text == parts;
+    EXPECT_EQ(text, parts) << name << " " << role;
+  }
+  std::printf("templates/: %d/%d show a part of %s as they show a text\n",
+              n_same, n_all, role.c_str());
+}
+
+TEST(ContentParts, RealTemplatesShowPartsOfEveryRoleAsTexts) {
+  SKUA_ASSET_OR_SKIP(folder, "templates");
+  for (const char* role : {"system", "assistant", "tool"})
+    compare_parts_with_texts(folder, role);
 }
 
 }  // namespace

@@ -57,5 +57,34 @@ TEST(Regex, AMegabyteOfDigitsIsCutInThrees) {
   }
 }
 
+// Jais 2's, with all of its alternatives that match white space.
+constexpr const char* kPieces =
+    R"([^\r\n\p{L}\p{N}]?\p{L}+| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+    R"(|\s*[\r\n]+|\s{512}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s)";
+
+TEST(Regex, SpacesInPiecesAreCutAsThePatternSays) {
+  // Only the pattern as it is written there is replaced by its equal.
+  const std::string as_written =
+      R"([^\r\n\p{L}\p{N}]?\p{L}+| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+      R"(|(?:\s*[\r\n]+)|\s{512}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s)";
+  const std::vector<std::string> characters = {" ", "\t", "\n", "\r",
+                                               "a", ".",  " ",  "\u3000"};
+  std::mt19937 random(1);
+  for (int i = 0; i < 20000; ++i) {
+    std::string text;
+    for (std::size_t n = random() % 24; n > 0; --n)
+      text += characters[random() % characters.size()];
+    if (i % 100 == 0) text += std::string(1500 + random() % 600, ' ') + text;
+    ASSERT_EQ(matches(kPieces, text), matches(as_written, text))
+        << "'" << text << "'";
+  }
+}
+
+// A quadratic search would take seconds, of 8 MB minutes.
+TEST(Regex, MegabytesOfSpacesAreCutInPieces) {
+  const auto found = matches(kPieces, std::string(8 << 20, ' '));
+  ASSERT_EQ(found.size(), (8u << 20) / 512);
+}
+
 }  // namespace
 }  // namespace skua

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "skua/error.h"
+#include "tests/support.h"
 #include "tests/unit/text/grammar_support.h"
 #include "tests/unit/text/message_support.h"
 #include "tests/unit/text/tool_grammar_support.h"
@@ -165,19 +165,9 @@ TEST(ToolGrammar, SpecialTokensMayComeInMarksAlone) {
   EXPECT_TRUE(other.accept(1));
 }
 
-template <typename Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(ToolGrammar, WhatCannotBeEnforcedIsRefusedByName) {
   const auto refusal = [](const char* format, const char* parameters) {
-    return message_of([&] {
+    return error_of([&] {
       const Json tool = {{"name", "f"},
                          {"parameters", Json::parse(parameters)}};
       check(tool_call_grammar(message_format(format), Json::array({tool})));
@@ -210,7 +200,7 @@ TEST(ToolGrammar, WhatCannotBeEnforcedIsRefusedByName) {
 
 TEST(ToolGrammar, BadToolsAreRefused) {
   const auto refusal = [](const char* list) {
-    return message_of([&] {
+    return error_of([&] {
       check(tool_call_grammar(message_format("hermes"), Json::parse(list)));
     });
   };
@@ -220,12 +210,12 @@ TEST(ToolGrammar, BadToolsAreRefused) {
   EXPECT_THAT(refusal(R"([{"name": "a"}, {"name": "a"}])"), HasSubstr("twice"));
   EXPECT_THAT(refusal(R"([{"name": "a", "parameters": 5}])"),
               HasSubstr("parameters"));
-  EXPECT_THAT(message_of([] {
+  EXPECT_THAT(error_of([] {
                 add_tool_calls(*std::make_unique<GrammarRules>(),
                                Json::parse(R"({"format": 1})"));
               }),
               HasSubstr("format"));
-  EXPECT_THAT(message_of([] {
+  EXPECT_THAT(error_of([] {
                 check(tool_call_grammar(message_format("hermes"), tools(),
                                         {.open_marker = "<"}));
               }),
