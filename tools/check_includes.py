@@ -63,7 +63,7 @@ NAMES = {
     "optional": "nullopt optional",
     "queue": "priority_queue",
     "random": "random_device",
-    "ranges": "ranges",
+    "ranges": "ranges views",
     "set": "set erase_if",
     "span": "span as_bytes begin end size",
     "sstream": "istringstream ostringstream",

@@ -3,16 +3,15 @@
 #include <mlx/mlx.h>
 
 #include <algorithm>
-#include <numeric>
+#include <ranges>
 
 namespace skua {
 
 mx::array output_rows(const mx::array& x, const Batch& batch) {
   const std::vector<int>& rows = batch.output_rows;
   const auto n = static_cast<int>(rows.size());
-  std::vector<int> all(rows.size());
-  std::iota(all.begin(), all.end(), 0);
-  if (n == x.shape(0) && rows == all) return x;
+  const auto all = std::views::iota(0, x.shape(0));
+  if (std::ranges::equal(rows, all)) return x;
   return mx::take(x, mx::array(rows.begin(), {n}, mx::int32), 0);
 }
 
