@@ -57,55 +57,69 @@ void arrange_for_panel(const std::int16_t* in, std::size_t n_cols,
   }
 }
 
-// words[i][row] = word i of each of the panel's rows.
-inline void transpose_words(const std::uint8_t* const* rows,
-                            std::size_t n_words, std::uint32_t* words) {
-  const hn::CappedTag<std::uint32_t, 4> d32;
-  const hn::RepartitionToWide<decltype(d32)> d64;
-  for (std::size_t r = 0; r < kPanelRows; r += 4) {
-    for (std::size_t i = 0; i + 4 <= n_words; i += 4) {
-      const auto load = [&](std::size_t row) {
-        return hn::LoadU(d32,
-                         reinterpret_cast<const std::uint32_t*>(rows[row]) + i);
-      };
-      const auto a = load(r), b = load(r + 1), c = load(r + 2), d = load(r + 3);
-      const auto ab_low = hn::BitCast(d64, hn::InterleaveLower(d32, a, b));
-      const auto ab_high = hn::BitCast(d64, hn::InterleaveUpper(d32, a, b));
-      const auto cd_low = hn::BitCast(d64, hn::InterleaveLower(d32, c, d));
-      const auto cd_high = hn::BitCast(d64, hn::InterleaveUpper(d32, c, d));
-      const auto store = [&](std::size_t word, auto v) {
-        hn::StoreU(hn::BitCast(d32, v), d32, words + word * kPanelRows + r);
-      };
-      store(i, hn::InterleaveLower(d64, ab_low, cd_low));
-      store(i + 1, hn::InterleaveUpper(d64, ab_low, cd_low));
-      store(i + 2, hn::InterleaveLower(d64, ab_high, cd_high));
-      store(i + 3, hn::InterleaveUpper(d64, ab_high, cd_high));
-    }
-    for (std::size_t i = n_words / 4 * 4; i < n_words; ++i)
-      for (std::size_t row = r; row < r + 4; ++row)
-        std::memcpy(words + i * kPanelRows + row, rows[row] + 4 * i, 4);
+using PanelWords = hn::RebindToUnsigned<Words>;
+
+// Four words of each kLaneRows rows: those of rows 0, 4, 8, ... side by side.
+template <class D>
+HWY_INLINE hn::Vec<D> load_fours(D d, const std::uint8_t* const* rows,
+                                 std::size_t word) {
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    return hn::LoadU(
+        d, reinterpret_cast<const std::uint32_t*>(rows[0] + 4 * word));
+  } else {
+    const hn::Half<D> half;
+    return hn::Combine(d, load_fours(half, rows + hn::MaxLanes(half), word),
+                       load_fours(half, rows, word));
   }
 }
 
-// panel[lane][row] = the codes of the lane.
+// lanes[f][row] = field f of each row's word, as arrange_for_panel() has it.
 template <int kBits, int kValueBits>
-void unpack_words(const std::uint32_t* words, std::size_t n_words,
-                  std::int32_t* panel) {
-  constexpr std::size_t kLanes = kValueBits / kBits;
+HWY_INLINE void unpack_word(hn::Vec<PanelWords> word, std::int32_t* lanes) {
   constexpr std::uint32_t kOnes = kValueBits == 16 ? 0x10001u : 0x1010101u;
   constexpr std::uint32_t kMask = ((1u << kBits) - 1) * kOnes;
-  const hn::RebindToUnsigned<Words> du;
-  for (std::size_t i = 0; i < n_words; ++i) {
-    for (std::size_t v = 0; v < kPanelRows; v += kLaneRows) {
-      const auto word = hn::LoadU(du, words + i * kPanelRows + v);
-      std::int32_t* out = panel + i * kLanes * kPanelRows + v;
-      [&]<std::size_t... f>(std::index_sequence<f...>) {
-        (hn::StoreU(
-             hn::BitCast(Words(), hn::And(hn::ShiftRight<int(f) * kBits>(word),
-                                          hn::Set(du, kMask))),
-             Words(), out + f * kPanelRows),
-         ...);
-      }(std::make_index_sequence<kLanes>());
+  [&]<std::size_t... f>(std::index_sequence<f...>) {
+    (hn::StoreU(
+         hn::BitCast(Words(), hn::And(hn::ShiftRight<int(f) * kBits>(word),
+                                      hn::Set(PanelWords(), kMask))),
+         Words(), lanes + f * kPanelRows),
+     ...);
+  }(std::make_index_sequence<kValueBits / kBits>());
+}
+
+// panel[lane][row] = the codes of the lane, of kPanelRows rows of words.
+template <int kBits, int kValueBits>
+void unpack_words(const std::uint8_t* const* rows, std::size_t n_words,
+                  std::int32_t* panel) {
+  constexpr std::size_t kWordLanes = kValueBits / kBits * kPanelRows;
+  const PanelWords d;
+  const hn::RepartitionToWide<PanelWords> d64;
+  for (std::size_t r = 0; r < kPanelRows; r += kLaneRows) {
+    std::int32_t* lanes = panel + r;
+    const auto unpack = [&](auto word) {
+      unpack_word<kBits, kValueBits>(hn::BitCast(d, word), lanes);
+      lanes += kWordLanes;
+    };
+    std::size_t i = 0;
+    for (; i + 4 <= n_words; i += 4) {
+      const auto row = [&](std::size_t at) {
+        return load_fours(d, rows + r + at, i);
+      };
+      const auto v0 = row(0), v1 = row(1), v2 = row(2), v3 = row(3);
+      const auto low01 = hn::BitCast(d64, hn::InterleaveLower(d, v0, v1));
+      const auto high01 = hn::BitCast(d64, hn::InterleaveUpper(d, v0, v1));
+      const auto low23 = hn::BitCast(d64, hn::InterleaveLower(d, v2, v3));
+      const auto high23 = hn::BitCast(d64, hn::InterleaveUpper(d, v2, v3));
+      unpack(hn::InterleaveLower(d64, low01, low23));
+      unpack(hn::InterleaveUpper(d64, low01, low23));
+      unpack(hn::InterleaveLower(d64, high01, high23));
+      unpack(hn::InterleaveUpper(d64, high01, high23));
+    }
+    for (; i < n_words; ++i) {
+      std::uint32_t words[kLaneRows];
+      for (std::size_t row = 0; row < kLaneRows; ++row)
+        std::memcpy(words + row, rows[r + row] + 4 * i, sizeof words[row]);
+      unpack(hn::LoadU(d, words));
     }
   }
 }

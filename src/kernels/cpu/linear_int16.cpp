@@ -225,9 +225,12 @@ class Panel {
       rows_[i] = row_codes(w, row, in_place, codes_.data() + i * w.n_cols);
       widen_row_scales(w, row, row_scales_.data(),
                        row_scales_.data() + w.n_groups());
-      for (std::size_t g = 0; g < n_groups; ++g) {
-        scales_[g].scales[i] = row_scales_[g / repeat];
-        scales_[g].biases[i] = row_scales_[w.n_groups() + g / repeat];
+      GroupScales* group = scales_.data();
+      for (std::size_t g = 0; g < w.n_groups(); ++g) {
+        for (std::size_t k = 0; k < repeat; ++k, ++group) {
+          group->scales[i] = row_scales_[g];
+          group->biases[i] = row_scales_[w.n_groups() + g];
+        }
       }
     }
   }
@@ -236,14 +239,12 @@ class Panel {
   template <int kBits, int kValueBits>
   const std::int32_t* unpack_columns(Range columns) {
     const std::size_t n_words = (columns.end - columns.begin) * kBits / 32;
-    words_.resize(n_words * kPanelRows);
     lanes_.resize((columns.end - columns.begin) / kLaneCodes<kValueBits> *
                   kPanelRows);
     const std::uint8_t* at[kPanelRows];
     for (std::size_t i = 0; i < kPanelRows; ++i)
       at[i] = rows_[i] + columns.begin * kBits / 8;
-    transpose_words(at, n_words, words_.data());
-    unpack_words<kBits, kValueBits>(words_.data(), n_words, lanes_.data());
+    unpack_words<kBits, kValueBits>(at, n_words, lanes_.data());
     return lanes_.data();
   }
 
@@ -254,7 +255,6 @@ class Panel {
   std::vector<std::uint8_t> codes_;
   std::vector<GroupScales> scales_;
   std::vector<float> row_scales_;
-  std::vector<std::uint32_t> words_;
   std::vector<std::int32_t> lanes_;
 };
 
@@ -345,7 +345,7 @@ HWY_EXPORT(multiply);
 namespace {
 
 // Fewer do not pay for the unpacking.
-constexpr std::size_t kMinPanelTokens = 20;
+constexpr std::size_t kMinPanelTokens = 16;
 
 // Columns that share a scale when activations have 8 bits.
 constexpr std::size_t kByteGroup = 32;
@@ -403,6 +403,11 @@ class Int16Input final : public LinearInput {
   bool serves(const MatrixView& w) const override {
     return w.precision != Precision::kExact && has_int16_kernel(w) &&
            layout_for(w, panel_) == activations_.layout;
+  }
+
+  // A panel's unpacking pays the more, the more tokens it is for.
+  PieceSize piece() const override {
+    return {64, panel_ ? 2 * kTokensPerChunk : kTokensPerChunk};
   }
 
   void multiply(const MatrixView& w, Range rows, Range tokens, float* out,
