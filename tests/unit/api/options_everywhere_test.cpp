@@ -66,8 +66,9 @@ GenerationOptions warm(GenerationOptions options) {
 }
 
 /** One of each kind of option. Of answers drawn at random the text is the same
- *  where drafts are accepted by equality. */
-std::vector<Case> all_kinds() {
+ *  where drafts are accepted by equality.
+ *  id  a token of the greedy answer */
+std::vector<Case> all_kinds(std::int32_t id) {
   return {
       {"greedy", {}},
       {"length", {.max_tokens = 1}},
@@ -80,10 +81,10 @@ std::vector<Case> all_kinds() {
       {"top-k", warm({.top_k = 5})},
       {"xtc", warm({.xtc_probability = 0.5, .xtc_threshold = 0.1})},
       {"typical-p", warm({.typical_p = 0.7})},
-      {"top-n-sigma", warm({.top_n_sigma = 1.5})},
+      {"top-n-sigma", warm({.top_n_sigma = 0.5})},
       {"dynamic temperature", warm({.dynatemp_range = 0.5})},
-      {"mirostat", warm({.mirostat = 2})},
-      {"suppress", {.suppress_ids = {396, 261, 432}}},
+      {"mirostat", warm({.mirostat = 2, .mirostat_tau = 2})},
+      {"suppress", {.suppress_ids = {id}}},
       {"force", {.force_ids = {410, 286}}},
       {"bias", {.logit_bias = {{261, 6}, {432, -5}}}},
       {"repetition", {.repetition_penalty = 1.5, .repetition_window = 0}},
@@ -93,7 +94,7 @@ std::vector<Case> all_kinds() {
       {"dry", {.dry_multiplier = 2, .dry_allowed_length = 1}},
       {"stop text", {.stop = {"little", ". "}}},
       {"stop text kept", {.stop = {"upon", " a b"}, .include_stop = true}},
-      {"stop ids", {.stop_ids = {426, 319}}},
+      {"stop ids", {.stop_ids = {id}}},
       {"end ignored", {.ignore_eos = true}},
       {"log-probabilities", warm({.logprobs = true, .top_logprobs = 3})},
       {"prompt log-probabilities", {.prompt_logprobs = true}},
@@ -105,7 +106,7 @@ std::vector<Case> all_kinds() {
                                       R"({"n": {"type": "integer"}}, )"
                                       R"("required": ["n"]})"})},
       {"callback", {.processors = {[](auto history, std::span<float> logits) {
-                      logits[static_cast<std::size_t>(history.back())] -= 4;
+                      logits[history.size() % 100 + 300] += 9;
                     }}}},
   };
 }
@@ -163,15 +164,16 @@ std::vector<std::pair<const char*, GenerationOptions>> with_drafts(
 TEST_F(OptionsEverywhere, GiveTheAnswerOfThePlainStream) {
   const std::string prompt =
       "Once upon a time, there was a little girl named Lily. Once upon a time";
-  int n_proposed = 0, n_accepted = 0, n_changed = 0, n_compared = 0;
-  std::string greedy;
-  for (const auto& [name, kind] : all_kinds()) {
+  int n_proposed = 0, n_accepted = 0, n_changed = 0, n_stopped = 0,
+      n_compared = 0;
+  const Answer greedy = streamed(prompt, {.max_tokens = 40});
+  for (const auto& [name, kind] : all_kinds(greedy.ids.at(12))) {
     GenerationOptions options = kind;
     if (options.max_tokens > 40) options.max_tokens = 40;
     const Answer plain = streamed(prompt, options);
     EXPECT_NE(plain.reason, FinishReason::kError) << name;
-    if (greedy.empty()) greedy = plain.text;
-    n_changed += plain.text != greedy ? 1 : 0;
+    n_changed += plain.text != greedy.text ? 1 : 0;
+    n_stopped += plain.stats.stop || plain.stats.stop_id ? 1 : 0;
     const auto compare = [&](const char* way, const Answer& got) {
       SCOPED_TRACE(std::string(name) + ", " + way);
       expect_equal(got, plain);
@@ -192,6 +194,7 @@ TEST_F(OptionsEverywhere, GiveTheAnswerOfThePlainStream) {
               n_compared, n_accepted, n_proposed);
   EXPECT_GT(n_accepted, 500);
   EXPECT_GT(n_proposed, n_accepted + 100);
+  EXPECT_GE(n_stopped, 3);
   EXPECT_GE(n_changed, 25) << "options that change nothing show nothing";
 }
 
